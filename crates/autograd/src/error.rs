@@ -1,0 +1,52 @@
+//! Errors of tensors and ops.
+
+/// Result of an op.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of an op: its input does not fit, or the device failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Shapes or options that don't fit the op. The message gives the shapes and what would be right.
+    #[error("{op}: {message}")]
+    Shape {
+        /// The op.
+        op: &'static str,
+        /// What does not fit.
+        message: String,
+    },
+    /// A tensor that the adapter cannot hold.
+    #[error(
+        "a tensor {shape:?} needs {bytes} bytes, over this adapter's {limit_name} of {limit} bytes; {advice}"
+    )]
+    TooLarge {
+        /// The tensor's shape.
+        shape: Vec<usize>,
+        /// Its size.
+        bytes: u64,
+        /// The wgpu limit.
+        limit_name: &'static str,
+        /// The limit's value.
+        limit: u64,
+        /// The first axis (the batch) that would fit.
+        advice: String,
+    },
+    /// A second walk through a graph whose saved tensors the first one freed.
+    #[error(
+        "backward: this graph was walked before and its saved tensors are freed; run the forward pass again"
+    )]
+    AlreadyWalked,
+    /// `backward` on a tensor that depends on nothing tracked.
+    #[error("backward: the tensor does not depend on any tensor made with tracked()")]
+    NotTracked,
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] wgrad_device::Error),
+}
+
+impl Error {
+    /// An [`Error::Shape`].
+    pub fn shape(op: &'static str, message: impl Into<String>) -> Self {
+        Self::Shape { op, message: message.into() }
+    }
+}

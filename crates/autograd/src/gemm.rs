@@ -1,0 +1,324 @@
+//! Products as launches. Matmul and the three products of conv2d are one batched C = A · B with different
+//! operands (`*_operands.wgsl`); this file chooses kernels, tiles and splits for it.
+//!
+//! The `cpu` family packs both operands into strips and multiplies strips in registers (`gemm_strips.wgsl`);
+//! the `gpu` family multiplies tiles in workgroup memory straight from the tensors (`gemm_tile.wgsl`).
+//! Both split long sums over k into partial products, added in a fixed order (`reduce_splits.wgsl`).
+
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Buffer, Family, Gpu, Launch, View, wgpu};
+
+use crate::Result;
+
+/// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for
+/// the rounding of a plain f32 sum.
+const LONGEST_SUM: usize = 16_384;
+
+/// Edges of the `gpu` family's tiles.
+const TILE: usize = 64;
+const TILE_K: usize = 16;
+
+/// Workgroups that keep a device busy: more tiles than this and splitting gains nothing.
+const CPU_ENOUGH: usize = 32;
+const GPU_ENOUGH: usize = 128;
+
+/// The kernels that read one kind of product's operands.
+pub(crate) struct Operands {
+    pub names: [&'static str; 2],
+    pub pack: [&'static Kernel; 2],
+    pub tile: &'static [[&'static Kernel; 3]; 2],
+}
+
+pub(crate) static MATMUL: Operands = Operands {
+    names: ["a", "b"],
+    pack: [&shaders::MATMUL_PACK_A, &shaders::MATMUL_PACK_B],
+    tile: &shaders::MATMUL_TILE,
+};
+pub(crate) static CONV2D_FORWARD: Operands = Operands {
+    names: ["w", "x"],
+    pack: [&shaders::CONV2D_FORWARD_PACK_A, &shaders::CONV2D_FORWARD_PACK_B],
+    tile: &shaders::CONV2D_FORWARD_TILE,
+};
+pub(crate) static CONV2D_INPUT_GRAD: Operands = Operands {
+    names: ["w", "dy"],
+    pack: [&shaders::CONV2D_INPUT_GRAD_PACK_A, &shaders::CONV2D_INPUT_GRAD_PACK_B],
+    tile: &shaders::CONV2D_INPUT_GRAD_TILE,
+};
+pub(crate) static CONV2D_WEIGHT_GRAD: Operands = Operands {
+    names: ["x", "dy"],
+    pack: [&shaders::CONV2D_WEIGHT_GRAD_PACK_A, &shaders::CONV2D_WEIGHT_GRAD_PACK_B],
+    tile: &shaders::CONV2D_WEIGHT_GRAD_TILE,
+};
+
+/// A bias added to the product.
+pub(crate) enum Bias {
+    None,
+    /// One value a row of C, `[batches · m]`: a convolution's.
+    Row(View),
+    /// One value a column of C, `[n]`: a linear layer's.
+    Col(View),
+}
+
+impl Bias {
+    fn index(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Row(_) => 1,
+            Self::Col(_) => 2,
+        }
+    }
+
+    fn view(&self) -> Option<&View> {
+        match self {
+            Self::None => None,
+            Self::Row(view) | Self::Col(view) => Some(view),
+        }
+    }
+
+    fn bind<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+        match self.view() {
+            None => launch,
+            Some(view) => launch.bind("bias", view.clone()),
+        }
+    }
+}
+
+/// Where C lies in the output: `batch·c_batch + row·c_row + (col / plane)·c_image + (col % plane)·c_col`.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub c_batch: usize,
+    pub c_row: usize,
+    pub c_image: usize,
+    pub plane: usize,
+    pub c_col: usize,
+}
+
+impl Layout {
+    /// Row-major `[batches, m, n]`.
+    pub(crate) fn rows(m: usize, n: usize) -> Self {
+        Self { c_batch: m * n, c_row: n, c_image: 0, plane: n, c_col: 1 }
+    }
+
+    /// Whether C can be stored by vec4.
+    fn by_vec4(&self, n: usize) -> bool {
+        let whole =
+            [n, self.plane, self.c_row, self.c_batch, self.c_image].iter().all(|v| v.is_multiple_of(4));
+        whole && self.c_col == 1
+    }
+
+    /// The index of the store in the kernels' tables: vec4, scalar.
+    fn store(&self, n: usize) -> usize {
+        usize::from(!self.by_vec4(n))
+    }
+
+    fn set<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+        launch
+            .set("c_batch", self.c_batch)
+            .set("c_row", self.c_row)
+            .set("c_image", self.c_image)
+            .set("plane", self.plane)
+            .set("c_col", self.c_col)
+    }
+}
+
+/// A batched product to be launched.
+pub(crate) struct Product<'a> {
+    pub gpu: &'a Gpu,
+    pub operands: &'static Operands,
+    pub views: [View; 2],
+    /// Constants of the operands' file.
+    pub constants: &'a [(&'static str, usize)],
+    pub batches: usize,
+    /// Matrices that exist of each operand: 1 where all batches share it.
+    pub matrices: [usize; 2],
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub layout: Layout,
+    pub bias: Bias,
+    pub out: View,
+}
+
+impl Product<'_> {
+    pub(crate) fn record(self) -> Result<()> {
+        match self.gpu.family() {
+            Family::Cpu => self.record_strips(),
+            Family::Gpu => self.record_tiles(),
+        }
+    }
+
+    fn with_constants<'b>(&self, mut launch: Launch<'b>) -> Launch<'b> {
+        for &(name, value) in self.constants {
+            launch = launch.constant(name, value);
+        }
+        launch
+    }
+
+    fn record_strips(self) -> Result<()> {
+        let strips = Strips::of(self.gpu);
+        // Operands are packed with zeros to a multiple of four along k, which is what one pass of the kernel adds.
+        let k4 = self.k.next_multiple_of(4);
+        let (row_strips, col_strips) = (self.m.div_ceil(strips.rows), self.n.div_ceil(strips.cols));
+        let a = self.pack(0, "ROWS", strips.rows, row_strips * k4)?;
+        let b = self.pack(1, "COLS", strips.cols, col_strips * k4)?;
+        let tiles = self.batches * row_strips * col_strips;
+        let splits = splits(k4, tiles, CPU_ENOUGH, 4);
+        let direct = splits.count == 1 && self.layout.by_vec4(self.n);
+        let target = self.target(&splits, direct)?;
+        let launch = self
+            .gpu
+            .launch(strips.kernel)
+            .constant("LANES", strips.lanes)
+            .constant("ROWS", strips.rows)
+            .constant("COLS", strips.cols)
+            .bind("a", a.whole())
+            .bind("b", b.whole())
+            .bind("out", target.view.clone())
+            // A bias that is not added must still be bound: anything that is only read will do.
+            .bind("bias", target.bias.view().cloned().unwrap_or_else(|| a.whole()))
+            .set("row_bias", usize::from(matches!(target.bias, Bias::Row(_))))
+            .set("col_bias", usize::from(matches!(target.bias, Bias::Col(_))))
+            .set("batches", self.batches)
+            .set("row_strips", row_strips)
+            .set("col_strips", col_strips)
+            .set("k", k4)
+            .set("a_batch", if self.matrices[0] == 1 { 0 } else { row_strips })
+            .set("b_batch", if self.matrices[1] == 1 { 0 } else { col_strips })
+            .set("c_batch", target.layout.c_batch)
+            .set("c_row", target.layout.c_row)
+            .set("c_image", target.layout.c_image)
+            .set("plane", target.layout.plane);
+        let launch = self.common(launch, &splits, &target);
+        launch.trips(splits.k).groups(tiles * splits.count).record()?;
+        self.reduce(target.partial.as_ref(), &splits)
+    }
+
+    fn pack(&self, operand: usize, edge_name: &str, edge: usize, depth: usize) -> Result<Buffer> {
+        let floats = self.matrices[operand] * depth * edge;
+        let packed = self.gpu.buffer(floats as u64 * 4)?;
+        let launch =
+            self.with_constants(self.gpu.launch(self.operands.pack[operand])).constant(edge_name, edge);
+        let launch = launch.bind(self.operands.names[operand], self.views[operand].clone());
+        launch.bind("out", packed.whole()).threads(floats / 4).record()?;
+        Ok(packed)
+    }
+
+    fn record_tiles(self) -> Result<()> {
+        let (row_tiles, col_tiles) = (self.m.div_ceil(TILE), self.n.div_ceil(TILE));
+        let tiles = self.batches * row_tiles * col_tiles;
+        let splits = splits(self.k, tiles, GPU_ENOUGH, TILE_K);
+        let target = self.target(&splits, splits.count == 1)?;
+        let kernel = self.operands.tile[target.layout.store(target.n)][target.bias.index()];
+        let launch = self
+            .with_constants(self.gpu.launch(kernel))
+            .constant("TILE_M", TILE)
+            .constant("TILE_N", TILE)
+            .constant("TILE_K", TILE_K)
+            .bind(self.operands.names[0], self.views[0].clone())
+            .bind(self.operands.names[1], self.views[1].clone())
+            .bind("out", target.view.clone())
+            .set("batches", self.batches)
+            .set("row_tiles", row_tiles)
+            .set("col_tiles", col_tiles);
+        let launch = self.common(target.layout.set(target.bias.bind(launch)), &splits, &target);
+        launch.trips(splits.k).groups(tiles * splits.count).record()?;
+        self.reduce(target.partial.as_ref(), &splits)
+    }
+
+    /// Where the product kernel writes: the output itself, or a buffer of partial products without bias.
+    fn target(&self, splits: &Splits, direct: bool) -> Result<Target<'_>> {
+        if direct {
+            let (view, layout, bias) = (self.out.clone(), self.layout, &self.bias);
+            return Ok(Target { partial: None, view, layout, bias, n: self.n });
+        }
+        let n = self.n.next_multiple_of(4);
+        let buffer = self.gpu.buffer((splits.count * self.batches * self.m * n) as u64 * 4)?;
+        let (view, layout) = (buffer.whole(), Layout::rows(self.m, n));
+        Ok(Target { partial: Some(buffer), view, layout, bias: &Bias::None, n })
+    }
+
+    fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
+        let c_split = if target.partial.is_some() { self.batches * target.layout.c_batch } else { 0 };
+        let launch = launch.set("splits", splits.count).set("k_per_split", splits.k);
+        launch.set("m", self.m).set("n", target.n).set("c_split", c_split)
+    }
+
+    fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
+        let Some(partial) = partial else { return Ok(()) };
+        let n4 = self.n.next_multiple_of(4);
+        let kernel = shaders::REDUCE_SPLITS[self.layout.store(self.n)][self.bias.index()];
+        let launch = self
+            .gpu
+            .launch(kernel)
+            .bind("partial", partial.whole())
+            .bind("out", self.out.clone())
+            .set("batches", self.batches)
+            .set("splits", splits.count)
+            .set("m", self.m)
+            .set("n", self.n)
+            .set("n4", n4);
+        let launch = self.layout.set(self.bias.bind(launch));
+        Ok(launch.trips(splits.count).threads(self.batches * self.m * n4 / 4).record()?)
+    }
+}
+
+/// What a product kernel writes to.
+struct Target<'a> {
+    partial: Option<Buffer>,
+    view: View,
+    layout: Layout,
+    bias: &'a Bias,
+    n: usize,
+}
+
+/// The strip kernel's variant for a device: the more lanes share what they load, the more rows pay.
+struct Strips {
+    kernel: &'static Kernel,
+    lanes: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl Strips {
+    fn of(gpu: &Gpu) -> Self {
+        let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
+            return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
+        };
+        let wide = gpu.device().features().contains(wgpu::Features::SHADER_INT64);
+        let kernel = if wide { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
+        Self { kernel, lanes, rows: (4 * lanes).min(32), cols: 8 * lanes }
+    }
+}
+
+struct Splits {
+    count: usize,
+    k: usize,
+}
+
+/// How a sum over `k` is split: never longer than [`LONGEST_SUM`], and short enough that `tiles` workgroups
+/// times the splits make `enough`, as long as each split still adds 256 terms.
+fn splits(k: usize, tiles: usize, enough: usize, multiple: usize) -> Splits {
+    let least = k.div_ceil(LONGEST_SUM);
+    let wanted = if tiles >= enough { 1 } else { (2 * enough / tiles).min(k.div_ceil(256)) };
+    let per_split = k.div_ceil(least.max(wanted).max(1)).next_multiple_of(multiple);
+    Splits { count: k.div_ceil(per_split), k: per_split }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::splits;
+
+    #[test]
+    fn splits_cover_k_and_stay_short() {
+        for k in [1, 15, 16, 255, 256, 1000, 16_384, 65_536, 100_001] {
+            for tiles in [1, 3, 31, 32, 500] {
+                for multiple in [1, 16] {
+                    let s = splits(k, tiles, 32, multiple);
+                    assert!(s.count * s.k >= k && (s.count - 1) * s.k < k, "k {k}: {} × {}", s.count, s.k);
+                    assert!(s.k <= 16_384 && s.k % multiple == 0);
+                }
+            }
+        }
+        assert_eq!(splits(64, 1, 32, 1).count, 1, "a short sum is not worth splitting");
+    }
+}

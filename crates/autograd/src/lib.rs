@@ -1,0 +1,32 @@
+//! Tensors on the GPU, the ops on them, and their gradients.
+//!
+//! An op checks its input, appends launches to the device's recording and returns at once. Where an input
+//! tracks gradients it also hangs an [`Op`] on the result, which [`Tensor::backward`] asks for the gradient
+//! of each input. Gradients come back in a [`Gradients`] store.
+//!
+//! ```no_run
+//! use wgrad_autograd::{Gpu, Tensor};
+//!
+//! let gpu = Gpu::new()?;
+//! let w = Tensor::from_slice(&gpu, &[2.0, -1.0], &[2])?.tracked();
+//! let loss = w.square()?.sum(&[])?;
+//! let gradients = loss.backward()?;
+//! assert_eq!(gradients.get(&w).unwrap().to_vec()?, [4.0, -2.0]);
+//! # Ok::<(), wgrad_autograd::Error>(())
+//! ```
+
+mod error;
+mod gemm;
+mod graph;
+mod ops;
+mod shape;
+mod tensor;
+
+pub use error::{Error, Result};
+pub use graph::{Gradients, Op, no_grad};
+pub use ops::conv::Conv2dOptions;
+pub use ops::movement::concat;
+pub use ops::pool::Pool2dOptions;
+pub use tensor::{Indices, Tensor};
+pub use wgrad_device as device;
+pub use wgrad_device::Gpu;

@@ -1,0 +1,169 @@
+//! Elementwise ops of two operands, with NumPy's broadcasting. Their gradients are made of the ops themselves.
+
+use wgrad_device::shaders::{self, Kernel};
+
+use crate::shape::{broadcast, broadcast_strides, merged};
+use crate::{Op, Result, Tensor};
+
+struct Binary {
+    name: &'static str,
+    same: &'static Kernel,
+    broadcast: &'static Kernel,
+    /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes.
+    gradient: fn(&Operands, &Tensor, &[bool]) -> Result<[Option<Tensor>; 2]>,
+}
+
+static ADD: Binary = Binary {
+    name: "add",
+    same: &shaders::ADD,
+    broadcast: &shaders::ADD_BROADCAST,
+    gradient: |_, dy, _| Ok([Some(dy.clone()), Some(dy.clone())]),
+};
+
+static SUB: Binary = Binary {
+    name: "sub",
+    same: &shaders::SUB,
+    broadcast: &shaders::SUB_BROADCAST,
+    gradient: |_, dy, needed| Ok([Some(dy.clone()), needed[1].then(|| dy.neg()).transpose()?]),
+};
+
+static MUL: Binary = Binary {
+    name: "mul",
+    same: &shaders::MUL,
+    broadcast: &shaders::MUL_BROADCAST,
+    gradient: |saved, dy, needed| {
+        let da = needed[0].then(|| dy.mul(&saved.b)).transpose()?;
+        let db = needed[1].then(|| dy.mul(&saved.a)).transpose()?;
+        Ok([da, db])
+    },
+};
+
+static DIV: Binary = Binary {
+    name: "div",
+    same: &shaders::DIV,
+    broadcast: &shaders::DIV_BROADCAST,
+    // d(a/b)/db = -(a/b)/b.
+    gradient: |saved, dy, needed| {
+        let da = dy.div(&saved.b)?;
+        let db = needed[1].then(|| da.mul(&saved.a)?.div(&saved.b)?.neg()).transpose()?;
+        Ok([needed[0].then_some(da), db])
+    },
+};
+
+static EQUAL: Binary = Binary {
+    name: "equal",
+    same: &shaders::EQUAL,
+    broadcast: &shaders::EQUAL_BROADCAST,
+    gradient: |_, _, _| Ok([None, None]),
+};
+
+struct Operands {
+    a: Tensor,
+    b: Tensor,
+}
+
+struct BinaryOp {
+    op: &'static Binary,
+    saved: Option<Operands>,
+    shapes: [Vec<usize>; 2],
+}
+
+impl Op for BinaryOp {
+    fn name(&self) -> &'static str {
+        self.op.name
+    }
+
+    fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        // Sums and differences save nothing; their gradients don't look at the operands.
+        let nothing;
+        let saved = match &self.saved {
+            Some(saved) => saved,
+            None => {
+                nothing = Operands { a: dy.clone(), b: dy.clone() };
+                &nothing
+            }
+        };
+        let gradients = (self.op.gradient)(saved, dy, needed)?;
+        let summed =
+            gradients.into_iter().zip(&self.shapes).zip(needed).map(|((gradient, shape), needed)| {
+                gradient.filter(|_| *needed).map(|gradient| gradient.sum_to(shape)).transpose()
+            });
+        summed.collect()
+    }
+}
+
+impl Tensor {
+    fn binary(&self, op: &'static Binary, other: &Tensor) -> Result<Tensor> {
+        let shape = broadcast(op.name, self.shape(), other.shape())?;
+        let y = Tensor::empty(self.gpu(), &shape)?;
+        if self.shape() == other.shape() {
+            let n4 = y.numel().div_ceil(4);
+            let launch = self.gpu().launch(op.same).bind("a", self.view4()).bind("b", other.view4());
+            launch.bind("y", y.view4()).set("n4", n4).threads(n4).record()?;
+        } else {
+            let strides = [broadcast_strides(self.shape(), &shape), broadcast_strides(other.shape(), &shape)];
+            let (dims, strides) = merged(&shape, &[&strides[0], &strides[1]]);
+            let launch =
+                self.gpu().launch(op.broadcast).constant("RANK", dims.len()).constants("DIMS", &dims);
+            let launch = launch.constants("A_STRIDES", &strides[0]).constants("B_STRIDES", &strides[1]);
+            let launch = launch.bind("a", self.view()).bind("b", other.view()).bind("y", y.view());
+            launch.set("n", y.numel()).trips(dims.len()).threads(y.numel()).record()?;
+        }
+        let keeps = !matches!(op.name, "add" | "sub");
+        let saved = || keeps.then(|| Operands { a: self.detach(), b: other.detach() });
+        let shapes = || [self.shape().to_vec(), other.shape().to_vec()];
+        Ok(y.recorded(&[self, other], || BinaryOp { op, saved: saved(), shapes: shapes() }))
+    }
+
+    /// `a + b`. Shapes broadcast by NumPy's rules.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    pub fn add(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&ADD, other)
+    }
+
+    /// `a - b`. Shapes broadcast by NumPy's rules.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&SUB, other)
+    }
+
+    /// `a · b`, elementwise. Shapes broadcast by NumPy's rules.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&MUL, other)
+    }
+
+    /// `a / b`, elementwise. Shapes broadcast by NumPy's rules. WGSL leaves division by 0 open.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&DIV, other)
+    }
+
+    /// 1 where the operands are equal, 0 elsewhere; has no gradient. Shapes broadcast by NumPy's rules.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    pub fn equal(&self, other: &Tensor) -> Result<Tensor> {
+        Ok(self.detach().binary(&EQUAL, &other.detach())?)
+    }
+
+    /// This tensor summed over the axes along which `shape` was broadcast to it.
+    pub(crate) fn sum_to(&self, shape: &[usize]) -> Result<Tensor> {
+        if self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let missing = self.shape().len() - shape.len();
+        let widened = |&d: &usize| d < missing || (shape[d - missing] == 1 && self.shape()[d] != 1);
+        let axes: Vec<usize> = (0..self.shape().len()).filter(widened).collect();
+        let summed = if axes.is_empty() { self.clone() } else { self.sum(&axes)? };
+        Ok(summed.with_shape(shape))
+    }
+}

@@ -1,0 +1,301 @@
+//! 2-D convolution (cross-correlation, as everywhere in the field) as three products: `gemm.rs`.
+
+use crate::gemm::{self, Bias, Layout, Operands, Product};
+use crate::{Error, Op, Result, Tensor};
+
+/// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dOptions {
+    /// Step from output pixel to output pixel.
+    pub stride: [usize; 2],
+    /// Zeros around the image.
+    pub padding: [usize; 2],
+    /// Step from kernel element to kernel element.
+    pub dilation: [usize; 2],
+    /// Groups of channels that don't see each other.
+    pub groups: usize,
+}
+
+impl Default for Conv2dOptions {
+    fn default() -> Self {
+        Self { stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 }
+    }
+}
+
+/// Packed operands may take this many bytes; larger batches are computed in parts.
+const WORKSPACE: u64 = 64 << 20;
+
+#[derive(Clone, Copy)]
+struct Geometry {
+    options: Conv2dOptions,
+    images: usize,
+    /// Channels of one group.
+    c_in: usize,
+    c_out: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    kernel: [usize; 2],
+}
+
+impl Geometry {
+    fn new(x: &Tensor, w: &Tensor, options: Conv2dOptions) -> Result<Self> {
+        let error = |message: String| Err(Error::shape("conv2d", message));
+        let (&[images, c, h, width], &[oc, c_in, kh, kw]) = (x.shape(), w.shape()) else {
+            return error(format!(
+                "input {:?} and weight {:?}; expected [n, c, h, w] and [out, c/groups, kh, kw]",
+                x.shape(),
+                w.shape()
+            ));
+        };
+        let Conv2dOptions { stride, padding, dilation, groups } = options;
+        if stride.contains(&0) || dilation.contains(&0) || groups == 0 {
+            return error(format!("{options:?}: stride, dilation and groups are at least 1"));
+        }
+        if c != c_in * groups || oc % groups != 0 {
+            return error(format!(
+                "input {:?} and weight {:?} in {groups} group(s): {c} channels ≠ {groups} × {c_in}, or {oc} outputs don't divide",
+                x.shape(),
+                w.shape()
+            ));
+        }
+        let size = |d: usize, n: usize, k: usize| {
+            (n + 2 * padding[d]).checked_sub(dilation[d] * (k - 1) + 1).map(|rest| rest / stride[d] + 1)
+        };
+        let (Some(oh), Some(ow)) = (size(0, h, kh), size(1, width, kw)) else {
+            return error(format!(
+                "a kernel {:?} with {options:?} is larger than the padded input {:?}",
+                w.shape(),
+                x.shape()
+            ));
+        };
+        let (input, output, kernel) = ([h, width], [oh, ow], [kh, kw]);
+        Ok(Self { options, images, c_in, c_out: oc / groups, input, output, kernel })
+    }
+
+    fn constants(&self) -> [(&'static str, usize); 16] {
+        let Conv2dOptions { stride, padding, dilation, groups } = self.options;
+        [
+            ("IMAGES", self.images),
+            ("GROUPS", groups),
+            ("C_IN", self.c_in),
+            ("C_OUT", self.c_out),
+            ("H", self.input[0]),
+            ("W", self.input[1]),
+            ("OH", self.output[0]),
+            ("OW", self.output[1]),
+            ("KH", self.kernel[0]),
+            ("KW", self.kernel[1]),
+            ("STRIDE_H", stride[0]),
+            ("STRIDE_W", stride[1]),
+            ("PAD_H", padding[0]),
+            ("PAD_W", padding[1]),
+            ("DILATION_H", dilation[0]),
+            ("DILATION_W", dilation[1]),
+        ]
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    fn in_pixels(&self) -> usize {
+        self.input[0] * self.input[1]
+    }
+
+    fn out_pixels(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    fn in_image(&self) -> usize {
+        self.options.groups * self.c_in * self.in_pixels()
+    }
+
+    fn out_image(&self) -> usize {
+        self.options.groups * self.c_out * self.out_pixels()
+    }
+
+    fn output_shape(&self) -> [usize; 4] {
+        [self.images, self.options.groups * self.c_out, self.output[0], self.output[1]]
+    }
+
+    /// Ranges of images whose packed operand of `floats` an image stays in the workspace. Parts begin where both
+    /// tensors may be bound.
+    fn parts(&self, x: &Tensor, floats: usize) -> Vec<(usize, usize)> {
+        let align = (x.gpu().limits().min_storage_buffer_offset_alignment as usize / 4).max(4);
+        let step =
+            (1..=align).find(|s| (s * self.in_image()) % align == 0 && (s * self.out_image()) % align == 0);
+        let step = step.unwrap_or(align);
+        let fit = (WORKSPACE / 4) as usize / floats.max(1);
+        let part = (fit / step * step).max(step);
+        (0..self.images).step_by(part).map(|first| (first, part.min(self.images - first))).collect()
+    }
+
+    fn with_images(self, images: usize) -> Self {
+        Self { images, ..self }
+    }
+
+    /// The product of images `first..first + self.images`.
+    fn product<'a>(
+        &self,
+        constants: &'a [(&'static str, usize)],
+        gpu: &'a wgrad_device::Gpu,
+        kind: Kind,
+    ) -> Product<'a> {
+        let groups = self.options.groups;
+        let (m, n, k, layout) = match kind.operands {
+            Which::Forward => {
+                let p = self.out_pixels();
+                let layout = Layout {
+                    c_batch: self.c_out * p,
+                    c_row: p,
+                    c_image: self.out_image(),
+                    plane: p,
+                    c_col: 1,
+                };
+                (self.c_out, self.images * p, self.c_in * self.taps(), layout)
+            }
+            Which::InputGrad => {
+                let p = self.in_pixels();
+                let layout =
+                    Layout { c_batch: self.c_in * p, c_row: p, c_image: self.in_image(), plane: p, c_col: 1 };
+                (self.c_in, self.images * p, self.c_out * self.taps(), layout)
+            }
+            Which::WeightGrad => {
+                // Computed transposed, rows = weights of an output channel: the layout turns it back.
+                let (m, n) = (self.c_in * self.taps(), self.c_out);
+                let layout = Layout { c_batch: m * n, c_row: 1, c_image: 0, plane: n, c_col: m };
+                (m, n, self.images * self.out_pixels(), layout)
+            }
+        };
+        let operands = kind.operands.kernels();
+        let (batches, matrices) = (groups, [groups; 2]);
+        Product {
+            gpu,
+            operands,
+            views: kind.views,
+            constants,
+            batches,
+            matrices,
+            m,
+            n,
+            k,
+            layout,
+            bias: kind.bias,
+            out: kind.out,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Forward,
+    InputGrad,
+    WeightGrad,
+}
+
+impl Which {
+    fn kernels(self) -> &'static Operands {
+        match self {
+            Self::Forward => &gemm::CONV2D_FORWARD,
+            Self::InputGrad => &gemm::CONV2D_INPUT_GRAD,
+            Self::WeightGrad => &gemm::CONV2D_WEIGHT_GRAD,
+        }
+    }
+}
+
+struct Kind {
+    operands: Which,
+    views: [wgrad_device::View; 2],
+    bias: Bias,
+    out: wgrad_device::View,
+}
+
+/// Images `first..first + count` of an `[n, c, h, w]` tensor.
+fn images(x: &Tensor, first: usize, count: usize) -> wgrad_device::View {
+    let whole = x.view();
+    let image = whole.size / x.shape()[0] as u64;
+    whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
+}
+
+struct Conv2d {
+    x: Tensor,
+    w: Tensor,
+    geometry: Geometry,
+}
+
+impl Conv2d {
+    fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        let g = self.geometry;
+        let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
+        for (first, count) in g.parts(dy, g.options.groups * g.c_out * g.taps() * g.in_pixels()) {
+            let part = g.with_images(count);
+            let views = [self.w.view(), images(dy, first, count)];
+            let kind =
+                Kind { operands: Which::InputGrad, views, bias: Bias::None, out: images(&dx, first, count) };
+            part.product(&part.constants(), dy.gpu(), kind).record()?;
+        }
+        Ok(dx)
+    }
+
+    fn weight_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        let g = self.geometry;
+        let floats = g.options.groups * g.out_pixels() * (g.c_in * g.taps()).next_multiple_of(64);
+        let mut sum: Option<Tensor> = None;
+        for (first, count) in g.parts(dy, floats) {
+            let part = g.with_images(count);
+            let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
+            let views = [images(&self.x, first, count), images(dy, first, count)];
+            let kind = Kind { operands: Which::WeightGrad, views, bias: Bias::None, out: dw.view() };
+            part.product(&part.constants(), dy.gpu(), kind).record()?;
+            sum = Some(match sum {
+                Some(sum) => sum.add(&dw)?,
+                None => dw,
+            });
+        }
+        sum.ok_or_else(|| Error::shape("conv2d", "no images"))
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = needed[0].then(|| self.input_grad(dy)).transpose()?;
+        let dw = needed[1].then(|| self.weight_grad(dy)).transpose()?;
+        let mut gradients = vec![dx, dw];
+        if needed.len() == 3 {
+            gradients.push(needed[2].then(|| dy.sum(&[0, 2, 3])).transpose()?);
+        }
+        Ok(gradients)
+    }
+}
+
+impl Tensor {
+    /// 2-D convolution with a weight `[out, c / groups, kh, kw]` and a bias `[out]`.
+    ///
+    /// Shape: `[n, c, h, w]` to `[n, out, oh, ow]`, `oh = (h + 2·padding - dilation·(kh - 1) - 1) / stride + 1`,
+    /// rounded down. Counterpart: `torch.nn.functional.conv2d`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Device`].
+    pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Tensor> {
+        let g = Geometry::new(self, w, options)?;
+        if let Some(bias) = bias.filter(|bias| bias.shape() != &w.shape()[..1]) {
+            let message = format!("bias {:?} for a weight {:?}", bias.shape(), w.shape());
+            return Err(Error::shape("conv2d", message));
+        }
+        let y = Tensor::empty(self.gpu(), &g.output_shape())?;
+        for (first, count) in g.parts(self, options.groups * g.c_in * g.taps() * g.out_pixels()) {
+            let part = g.with_images(count);
+            let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.view4()));
+            let views = [w.view(), images(self, first, count)];
+            let kind = Kind { operands: Which::Forward, views, bias, out: images(&y, first, count) };
+            part.product(&part.constants(), self.gpu(), kind).record()?;
+        }
+        let mut inputs = vec![self, w];
+        inputs.extend(bias);
+        Ok(y.recorded(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g }))
+    }
+}

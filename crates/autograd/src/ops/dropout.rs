@@ -1,0 +1,52 @@
+//! Dropout.
+
+use wgrad_device::shaders;
+
+use crate::{Error, Op, Result, Tensor};
+
+#[derive(Clone, Copy)]
+struct Dropout {
+    rate: f32,
+    key: u32,
+    counter: u32,
+}
+
+impl Dropout {
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        let y = Tensor::empty(x.gpu(), x.shape())?;
+        let threshold = (f64::from(self.rate) * 4_294_967_296.0) as u32;
+        let launch = x.gpu().launch(&shaders::DROPOUT).bind("x", x.view()).bind("y", y.view());
+        let launch =
+            launch.set("n", x.numel()).set("key", self.key as usize).set("counter", self.counter as usize);
+        let launch = launch.set("threshold", threshold as usize).set_f32("scale", 1.0 / (1.0 - self.rate));
+        launch.threads(x.numel()).record()?;
+        Ok(y)
+    }
+}
+
+impl Op for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(self.apply(dy)?)])
+    }
+}
+
+impl Tensor {
+    /// Sets elements to 0 with probability `rate` and divides the others by `1 - rate`. Which ones is a function
+    /// of `key`, `counter` and the element's index alone: use a new counter for each call.
+    ///
+    /// Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `0 ≤ rate < 1`, [`Error::Device`].
+    pub fn dropout(&self, rate: f32, key: u32, counter: u32) -> Result<Tensor> {
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::shape("dropout", format!("a rate of {rate} is not in 0..1")));
+        }
+        let op = Dropout { rate, key, counter };
+        Ok(op.apply(self)?.recorded(&[self], || op))
+    }
+}

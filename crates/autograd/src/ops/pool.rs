@@ -1,0 +1,145 @@
+//! Max and average pooling of images.
+
+use wgrad_device::{Launch, shaders};
+
+use crate::{Error, Indices, Op, Result, Tensor};
+
+/// Window, stride and padding of a pooling, each `[height, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool2dOptions {
+    /// Window.
+    pub kernel: [usize; 2],
+    /// Step from window to window; PyTorch's default is the window itself.
+    pub stride: [usize; 2],
+    /// Border around the image, at most half the window.
+    pub padding: [usize; 2],
+}
+
+impl Pool2dOptions {
+    /// Square windows of `kernel` that don't overlap, without padding.
+    pub fn square(kernel: usize) -> Self {
+        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: [0; 2] }
+    }
+}
+
+#[derive(Clone)]
+struct Geometry {
+    options: Pool2dOptions,
+    input: Vec<usize>,
+    output: Vec<usize>,
+}
+
+impl Geometry {
+    fn new(op: &'static str, x: &Tensor, options: Pool2dOptions) -> Result<Self> {
+        let &[n, c, h, w] = x.shape() else {
+            return Err(Error::shape(
+                op,
+                format!("input {:?}; expected [n, channels, height, width]", x.shape()),
+            ));
+        };
+        let Pool2dOptions { kernel, stride, padding } = options;
+        let bad = |d: usize| kernel[d] == 0 || stride[d] == 0 || padding[d] > kernel[d] / 2;
+        if bad(0) || bad(1) {
+            let message =
+                format!("{options:?}: kernel and stride are at least 1, padding at most half the kernel");
+            return Err(Error::shape(op, message));
+        }
+        let size =
+            |d: usize, n: usize| (n + 2 * padding[d]).checked_sub(kernel[d]).map(|rest| rest / stride[d] + 1);
+        match (size(0, h), size(1, w)) {
+            (Some(oh), Some(ow)) => {
+                Ok(Self { options, input: x.shape().to_vec(), output: vec![n, c, oh, ow] })
+            }
+            _ => Err(Error::shape(
+                op,
+                format!("a window {kernel:?} is larger than the padded input {:?}", x.shape()),
+            )),
+        }
+    }
+
+    fn constants<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+        let Pool2dOptions { kernel, stride, padding } = self.options;
+        let pairs = [("K", kernel), ("S", stride), ("P", padding)];
+        let launch = pairs.iter().fold(launch, |launch, (name, [h, w])| {
+            launch.constant(&format!("{name}H"), *h).constant(&format!("{name}W"), *w)
+        });
+        let sizes =
+            [("H", self.input[2]), ("W", self.input[3]), ("OH", self.output[2]), ("OW", self.output[3])];
+        sizes.iter().fold(launch, |launch, (name, n)| launch.constant(name, *n))
+    }
+
+    fn trips(&self) -> usize {
+        self.options.kernel.iter().product()
+    }
+}
+
+struct MaxPool {
+    geometry: Geometry,
+    won: Indices,
+}
+
+impl Op for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
+        let launch = self.geometry.constants(dy.gpu().launch(&shaders::MAX_POOL2D_BACKWARD));
+        let launch = launch.bind("dy", dy.view()).bind("won", self.won.view()).bind("dx", dx.view());
+        launch.set("n", dx.numel()).trips(self.geometry.trips()).threads(dx.numel()).record()?;
+        Ok(vec![Some(dx)])
+    }
+}
+
+struct AvgPool {
+    geometry: Geometry,
+}
+
+impl Op for AvgPool {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
+        let launch = self.geometry.constants(dy.gpu().launch(&shaders::AVG_POOL2D_BACKWARD));
+        let launch = launch.bind("dy", dy.view()).bind("dx", dx.view()).set("n", dx.numel());
+        launch.trips(self.geometry.trips()).threads(dx.numel()).record()?;
+        Ok(vec![Some(dx)])
+    }
+}
+
+impl Tensor {
+    /// Maximum over windows; the first of equal maxima gets the gradient.
+    ///
+    /// Shape: `[n, c, h, w]` to `[n, c, oh, ow]`, `oh = (h + 2·padding - kernel) / stride + 1`, rounded down.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for other ranks or windows that don't fit, [`Error::Device`].
+    pub fn max_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
+        let geometry = Geometry::new("max_pool2d", self, options)?;
+        let y = Tensor::empty(self.gpu(), &geometry.output)?;
+        let at = Indices::empty(self.gpu(), &geometry.output)?;
+        let launch = geometry.constants(self.gpu().launch(&shaders::MAX_POOL2D_FORWARD));
+        let launch =
+            launch.bind("x", self.view()).bind("y", y.view()).bind("at", at.view()).set("n", y.numel());
+        launch.trips(geometry.trips()).threads(y.numel()).record()?;
+        Ok(y.recorded(&[self], || MaxPool { geometry, won: at }))
+    }
+
+    /// Mean over windows, with padding counted as zeros.
+    ///
+    /// Shape: as [`Tensor::max_pool2d`].
+    ///
+    /// # Errors
+    /// As [`Tensor::max_pool2d`].
+    pub fn avg_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
+        let geometry = Geometry::new("avg_pool2d", self, options)?;
+        let y = Tensor::empty(self.gpu(), &geometry.output)?;
+        let launch = geometry.constants(self.gpu().launch(&shaders::AVG_POOL2D_FORWARD));
+        let launch = launch.bind("x", self.view()).bind("y", y.view()).set("n", y.numel());
+        launch.trips(geometry.trips()).threads(y.numel()).record()?;
+        Ok(y.recorded(&[self], || AvgPool { geometry }))
+    }
+}

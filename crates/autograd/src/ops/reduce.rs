@@ -1,0 +1,163 @@
+//! Reductions over axes: sum, mean, max, argmax.
+
+use wgrad_device::shaders::{self, Kernel};
+
+use crate::shape::{checked_axes, numel};
+use crate::{Error, Indices, Op, Result, Tensor};
+
+/// Elements that one invocation reduces at most in one stage.
+const CHUNK: usize = 1024;
+
+/// Results that keep a device busy without splitting the axis.
+const ENOUGH: usize = 1024;
+
+/// Longest axis of argmax, which is one loop.
+const LONGEST_ARGMAX: usize = 65_535;
+
+struct Kernels {
+    scalar: &'static Kernel,
+    rows: &'static Kernel,
+}
+
+static SUM: Kernels = Kernels { scalar: &shaders::REDUCE_SUM, rows: &shaders::REDUCE_ROWS_SUM };
+static MAX: Kernels = Kernels { scalar: &shaders::REDUCE_MAX, rows: &shaders::REDUCE_ROWS_MAX };
+
+/// `x` seen as `[outer, n, inner]`, reduced over the middle axis and scaled: `[outer, inner]`.
+fn reduce_middle(x: &Tensor, kernels: &Kernels, [outer, n, inner]: [usize; 3], scale: f32) -> Result<Tensor> {
+    // Few results of a long axis are made in stages, whose last one scales.
+    let split = if outer * inner >= ENOUGH { n.div_ceil(16 * CHUNK) } else { n.div_ceil(256) };
+    let chunk = n.div_ceil(split).next_multiple_of(4);
+    let chunks = n.div_ceil(chunk);
+    let y = Tensor::empty(x.gpu(), &[outer * chunks * inner])?;
+    let scale_now = if chunks == 1 { scale } else { 1.0 };
+    let launch = if inner == 1 && n.is_multiple_of(4) {
+        let launch = x.gpu().launch(kernels.rows).bind("x", x.view4());
+        launch.set("n4", n / 4).set("chunk4", chunk / 4).trips(chunk / 4)
+    } else {
+        let launch = x.gpu().launch(kernels.scalar).bind("x", x.view());
+        launch.set("n", n).set("inner", inner).set("chunk", chunk).trips(chunk)
+    };
+    let launch = launch.bind("y", y.view()).set("chunks", chunks).set("total", y.numel());
+    launch.set_f32("scale", scale_now).threads(y.numel()).record()?;
+    if chunks == 1 { Ok(y) } else { reduce_middle(&y, kernels, [outer, chunks, inner], scale) }
+}
+
+/// Reduces over sorted `axes`, one run of neighbouring axes after the other; the last scales.
+fn reduce_axes(x: &Tensor, kernels: &Kernels, axes: &[usize], scale: f32) -> Result<Tensor> {
+    let mut shape = x.shape().to_vec();
+    let mut y = x.detach();
+    let mut end = axes.len();
+    while end > 0 {
+        let mut start = end - 1;
+        // Axes of one element between two runs join them.
+        while start > 0 && (axes[start - 1] + 1..axes[start]).all(|d| shape[d] == 1) {
+            start -= 1;
+        }
+        let (first, last) = (axes[start], axes[end - 1]);
+        let run = [numel(&shape[..first]), numel(&shape[first..=last]), numel(&shape[last + 1..])];
+        y = reduce_middle(&y, kernels, run, if start == 0 { scale } else { 1.0 })?;
+        shape[first..=last].fill(1);
+        end = start;
+    }
+    if axes.is_empty() { x.affine(scale, 0.0) } else { Ok(y.with_shape(&shape)) }
+}
+
+fn without(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+    (0..shape.len()).filter(|d| !axes.contains(d)).map(|d| shape[d]).collect()
+}
+
+struct SumOp {
+    shape: Vec<usize>,
+    kept: Vec<usize>,
+    scale: f32,
+}
+
+impl Op for SumOp {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dy = if self.scale == 1.0 { dy.clone() } else { dy.affine(self.scale, 0.0)? };
+        Ok(vec![Some(dy.with_shape(&self.kept).broadcast_to(&self.shape)?)])
+    }
+}
+
+struct MaxOp {
+    x: Tensor,
+    /// The maxima with the reduced axes kept as 1.
+    y: Tensor,
+    axes: Vec<usize>,
+}
+
+impl Op for MaxOp {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let is_max = self.x.equal(&self.y)?;
+        let count = reduce_axes(&is_max, &SUM, &self.axes, 1.0)?;
+        let share = dy.with_shape(self.y.shape()).div(&count)?;
+        Ok(vec![Some(is_max.mul(&share)?)])
+    }
+}
+
+impl Tensor {
+    fn summed(&self, name: &'static str, axes: &[usize], mean: bool) -> Result<Tensor> {
+        let axes = checked_axes(name, self.shape(), axes)?;
+        let count: usize = axes.iter().map(|&d| self.shape()[d]).product();
+        let scale = if mean { 1.0 / count as f32 } else { 1.0 };
+        let kept = reduce_axes(self, &SUM, &axes, scale)?;
+        let y = kept.with_shape(&without(self.shape(), &axes));
+        let (shape, kept) = (self.shape().to_vec(), kept.shape().to_vec());
+        Ok(y.recorded(&[self], || SumOp { shape, kept, scale }))
+    }
+
+    /// Sum over `axes`, which vanish; over all axes if none is named.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that does not exist or is named twice, [`Error::Device`].
+    pub fn sum(&self, axes: &[usize]) -> Result<Tensor> {
+        self.summed("sum", axes, false)
+    }
+
+    /// Mean over `axes`, which vanish; over all axes if none is named.
+    ///
+    /// # Errors
+    /// As [`Tensor::sum`].
+    pub fn mean(&self, axes: &[usize]) -> Result<Tensor> {
+        self.summed("mean", axes, true)
+    }
+
+    /// Maximum over `axes`, which vanish; over all axes if none is named. Equal maxima share the gradient, as in
+    /// PyTorch's `amax`.
+    ///
+    /// # Errors
+    /// As [`Tensor::sum`].
+    pub fn max(&self, axes: &[usize]) -> Result<Tensor> {
+        let axes = checked_axes("max", self.shape(), axes)?;
+        let kept = reduce_axes(self, &MAX, &axes, 1.0)?;
+        let y = kept.with_shape(&without(self.shape(), &axes));
+        Ok(y.recorded(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
+    }
+
+    /// Index of the first maximum along `axis`, which vanishes. Has no gradient.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that does not exist or is longer than 65,535, [`Error::Device`].
+    pub fn argmax(&self, axis: usize) -> Result<Indices> {
+        let axes = checked_axes("argmax", self.shape(), &[axis])?;
+        let n = self.shape()[axis];
+        if n > LONGEST_ARGMAX {
+            let message = format!("axis {axis} of {:?} is longer than {LONGEST_ARGMAX}", self.shape());
+            return Err(Error::shape("argmax", message));
+        }
+        let inner = numel(&self.shape()[axis + 1..]);
+        let y = Indices::empty(self.gpu(), &without(self.shape(), &axes))?;
+        let total = self.numel() / n;
+        let launch = self.gpu().launch(&shaders::ARGMAX).bind("x", self.view()).bind("y", y.view());
+        launch.set("n", n).set("inner", inner).set("total", total).trips(n).threads(total).record()?;
+        Ok(y)
+    }
+}

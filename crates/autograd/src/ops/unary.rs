@@ -1,0 +1,196 @@
+//! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/unary/`, an entry of the table and
+//! a method.
+
+use wgrad_device::shaders::{self, Kernel};
+
+use crate::{Error, Op, Result, Tensor};
+
+/// What the derivative is a function of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Saves {
+    Input,
+    Output,
+    /// It is constant: whatever lies at hand is bound.
+    Nothing,
+}
+
+struct Unary {
+    name: &'static str,
+    forward: &'static Kernel,
+    backward: &'static Kernel,
+    saves: Saves,
+}
+
+macro_rules! table {
+    ($($ident:ident = $name:literal $forward:ident $backward:ident $saves:ident;)*) => {
+        $(static $ident: Unary = Unary {
+            name: $name,
+            forward: &shaders::$forward,
+            backward: &shaders::$backward,
+            saves: Saves::$saves,
+        };)*
+    };
+}
+
+table! {
+    NEG = "neg" NEG NEG_BACKWARD Nothing;
+    EXP = "exp" EXP EXP_BACKWARD Output;
+    LOG = "log" LOG LOG_BACKWARD Input;
+    SQRT = "sqrt" SQRT SQRT_BACKWARD Output;
+    SQUARE = "square" SQUARE SQUARE_BACKWARD Input;
+    ABS = "abs" ABS ABS_BACKWARD Input;
+    RELU = "relu" RELU RELU_BACKWARD Output;
+    SIGMOID = "sigmoid" SIGMOID SIGMOID_BACKWARD Output;
+    TANH = "tanh" TANH TANH_BACKWARD Output;
+    SOFTPLUS = "softplus" SOFTPLUS SOFTPLUS_BACKWARD Input;
+    GELU = "gelu" GELU GELU_BACKWARD Input;
+    CLAMP = "clamp" CLAMP CLAMP_BACKWARD Input;
+    AFFINE = "affine" AFFINE AFFINE_BACKWARD Nothing;
+}
+
+struct UnaryOp {
+    op: &'static Unary,
+    saved: Option<Tensor>,
+    a: f32,
+    b: f32,
+}
+
+impl Op for UnaryOp {
+    fn name(&self) -> &'static str {
+        self.op.name
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = Tensor::empty(dy.gpu(), dy.shape())?;
+        let n4 = dy.numel().div_ceil(4);
+        let launch = dy.gpu().launch(self.op.backward).bind("dy", dy.view4()).bind("dx", dx.view4());
+        let launch = launch.bind("saved", self.saved.as_ref().unwrap_or(dy).view4());
+        launch.set("n4", n4).set_f32("a", self.a).set_f32("b", self.b).threads(n4).record()?;
+        Ok(vec![Some(dx)])
+    }
+}
+
+impl Tensor {
+    fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
+        let y = Tensor::empty(self.gpu(), self.shape())?;
+        let n4 = self.numel().div_ceil(4);
+        let launch = self.gpu().launch(op.forward).bind("x", self.view4()).bind("y", y.view4());
+        launch.set("n4", n4).set_f32("a", a).set_f32("b", b).threads(n4).record()?;
+        let saved = match op.saves {
+            Saves::Input => Some(self.detach()),
+            Saves::Output => Some(y.detach()),
+            Saves::Nothing => None,
+        };
+        Ok(y.recorded(&[self], || UnaryOp { op, saved, a, b }))
+    }
+
+    /// `-x`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn neg(&self) -> Result<Tensor> {
+        self.unary(&NEG, 0.0, 0.0)
+    }
+
+    /// `e^x`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn exp(&self) -> Result<Tensor> {
+        self.unary(&EXP, 0.0, 0.0)
+    }
+
+    /// Natural logarithm. Shape: any, kept. WGSL leaves the result for `x ≤ 0` open, where PyTorch has NaN or -inf.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn log(&self) -> Result<Tensor> {
+        self.unary(&LOG, 0.0, 0.0)
+    }
+
+    /// Square root. Shape: any, kept. WGSL leaves the result for `x < 0` open, where PyTorch has NaN.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn sqrt(&self) -> Result<Tensor> {
+        self.unary(&SQRT, 0.0, 0.0)
+    }
+
+    /// `x²`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn square(&self) -> Result<Tensor> {
+        self.unary(&SQUARE, 0.0, 0.0)
+    }
+
+    /// `|x|`, with derivative 0 at 0. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn abs(&self) -> Result<Tensor> {
+        self.unary(&ABS, 0.0, 0.0)
+    }
+
+    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn relu(&self) -> Result<Tensor> {
+        self.unary(&RELU, 0.0, 0.0)
+    }
+
+    /// `1 / (1 + e^-x)`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn sigmoid(&self) -> Result<Tensor> {
+        self.unary(&SIGMOID, 0.0, 0.0)
+    }
+
+    /// Hyperbolic tangent. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn tanh(&self) -> Result<Tensor> {
+        self.unary(&TANH, 0.0, 0.0)
+    }
+
+    /// `ln(1 + e^x)`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn softplus(&self) -> Result<Tensor> {
+        self.unary(&SOFTPLUS, 0.0, 0.0)
+    }
+
+    /// `x·Φ(x)` with the normal distribution function Φ: the exact form, PyTorch's default. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn gelu(&self) -> Result<Tensor> {
+        self.unary(&GELU, 0.0, 0.0)
+    }
+
+    /// `min(max(x, low), high)`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `low ≤ high`, [`Error::Device`].
+    pub fn clamp(&self, low: f32, high: f32) -> Result<Tensor> {
+        if !(low <= high) {
+            return Err(Error::shape(
+                "clamp",
+                format!("the lower bound {low} is not at most the upper bound {high}"),
+            ));
+        }
+        self.unary(&CLAMP, low, high)
+    }
+
+    /// `scale·x + shift`. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn affine(&self, scale: f32, shift: f32) -> Result<Tensor> {
+        self.unary(&AFFINE, scale, shift)
+    }
+}

@@ -1,0 +1,127 @@
+//! A data set on the device: bytes that kernels shuffle, gather and normalise into batches.
+
+use wgrad_autograd::device::{Buffer, shaders};
+use wgrad_autograd::{Gpu, Indices, Result, Tensor};
+
+use crate::Images;
+
+/// How bytes become floats: `(byte / 255 - mean) / std`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalize {
+    /// Taken off.
+    pub mean: f32,
+    /// Divided by.
+    pub std: f32,
+}
+
+impl Default for Normalize {
+    /// To -1 … 1.
+    fn default() -> Self {
+        Self { mean: 0.5, std: 0.5 }
+    }
+}
+
+/// Images on the device, in as many buffers as its limits ask for.
+pub struct DeviceImages {
+    gpu: Gpu,
+    parts: Vec<Part>,
+    labels: Buffer,
+    order: Buffer,
+    labels_on_host: Vec<u8>,
+    shape: [usize; 3],
+}
+
+struct Part {
+    pixels: Buffer,
+    first: usize,
+    count: usize,
+}
+
+impl DeviceImages {
+    /// Uploads `images`; batches come in their order until [`DeviceImages::shuffle`].
+    ///
+    /// # Errors
+    /// If there are none, or the device cannot hold them.
+    pub fn new(gpu: &Gpu, images: &Images) -> Result<Self> {
+        // An index over no images would be refused with the same words.
+        let order = Indices::empty(gpu, &[images.len()])?.view().buffer;
+        let size = images.image_size();
+        let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size) as usize;
+        let most = (limit / size).max(1);
+        let mut parts = Vec::new();
+        for (i, bytes) in images.pixels.chunks(most * size).enumerate() {
+            parts.push(Part { pixels: gpu.upload(bytes)?, first: i * most, count: bytes.len() / size });
+        }
+        let labels = gpu.upload(&images.labels)?;
+        let (gpu, shape, labels_on_host) = (gpu.clone(), images.shape(), images.labels.clone());
+        let set = Self { gpu, parts, labels, order, labels_on_host, shape };
+        set.reorder(0, 0, false)?;
+        Ok(set)
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels_on_host.len()
+    }
+
+    /// Whether there are no images; there always are.
+    pub fn is_empty(&self) -> bool {
+        self.labels_on_host.is_empty()
+    }
+
+    /// `[channels, height, width]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The labels in the images' own order.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels_on_host
+    }
+
+    /// The order of `epoch`: a permutation that is a function of `seed` and `epoch` alone.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub fn shuffle(&self, seed: u64, epoch: usize) -> Result<()> {
+        self.reorder(seed, epoch, true)
+    }
+
+    fn reorder(&self, seed: u64, epoch: usize, shuffled: bool) -> Result<()> {
+        let n = self.len();
+        // The least even number of bits that counts to n, and at least two.
+        let bits = usize::BITS - (n - 1).leading_zeros();
+        let half = bits.div_ceil(2).max(1);
+        let key = (seed as u32) ^ ((seed >> 32) as u32).rotate_left(16) ^ 0x5eed_0001;
+        let launch = self.gpu.launch(&shaders::SHUFFLE).bind("order", self.order.whole()).set("n", n);
+        let launch = launch.set("half", half as usize).set("key", key as usize).set("epoch", epoch);
+        // A walk leaves 0..n with a chance of at most 3/4 each time: a thousand in a row don't happen.
+        Ok(launch.set("shuffled", usize::from(shuffled)).trips(8 * 1000).threads(n).record()?)
+    }
+
+    /// Images and labels at places `start..start + rows` of the current order.
+    ///
+    /// Shape: `[rows, channels, height, width]` and `[rows]`.
+    ///
+    /// # Errors
+    /// If the device cannot hold them, or `rows` is 0.
+    ///
+    /// # Panics
+    /// If the range leaves the data set.
+    pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
+        assert!(start + rows <= self.len(), "batch {start}..{} of {} images", start + rows, self.len());
+        let [c, h, w] = self.shape;
+        let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
+        let y = Indices::empty(&self.gpu, &[rows])?;
+        for part in &self.parts {
+            let launch = self.gpu.launch(&shaders::GATHER_IMAGES).constant("SIZE", c * h * w);
+            let launch = launch.bind("order", self.order.whole()).bind("pixels", part.pixels.whole());
+            let launch = launch.bind("labels", self.labels.whole()).bind("x", x.view()).bind("y", y.view());
+            let launch = launch.set("n", x.numel()).set("start", start);
+            let launch = launch.set("first", part.first).set("count", part.count);
+            let launch = launch.set_f32("scale", 1.0 / (255.0 * normalize.std));
+            launch.set_f32("shift", -normalize.mean / normalize.std).threads(x.numel()).record()?;
+        }
+        Ok((x, y))
+    }
+}

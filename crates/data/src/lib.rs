@@ -1,0 +1,36 @@
+//! Data sets of wgrad: labelled images as bytes, on the host and on the device.
+//!
+//! - [`cifar10`]: the binary version of CIFAR-10, checked strictly, and where to look for it;
+//! - [`mnist`]: MNIST and its drop-in relatives (Fashion-MNIST) as idx files, plain or gzip;
+//! - [`synthetic`]: ten classes of drawn figures, any number of images from a seed, no files needed;
+//! - `download` (feature `download`): the official CIFAR-10 archive, its sha256 checked.
+//!
+//! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches.
+//!
+//! Every loader returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
+//! one label a picture. Nothing is normalised on the host: bytes are a quarter of the
+//! size of floats, and the device has them in a moment.
+//!
+//! A loader trusts nothing in a file: sizes are compared with the file's length before memory is
+//! taken, and every [`Error`] names the file, what was found and what was expected.
+//!
+//! ```
+//! let split = wgrad_data::synthetic::split(100, 50, 7);
+//! assert_eq!((split.train.len(), split.test.len()), (100, 50));
+//! assert_eq!(split.train.shape(), [3, 32, 32]);
+//! assert_eq!(split.train.classes[0], "disc");
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod cifar10;
+mod device;
+#[cfg(feature = "download")]
+pub mod download;
+mod error;
+mod images;
+pub mod mnist;
+pub mod synthetic;
+
+pub use device::{DeviceImages, Normalize};
+pub use error::{Error, Result};
+pub use images::{Images, Split};

@@ -1,0 +1,146 @@
+//! MNIST as idx files, and sets in the same layout such as Fashion-MNIST.
+//!
+//! An idx file has a big-endian header, 4 bytes of magic number and 4 bytes for each axis, and then
+//! the bytes. A folder holds four of them; each may be gzip-compressed (`.gz`), and either spelling of
+//! the names found in the wild is taken (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`).
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{Error, Images, Result, Split};
+
+/// Rows and columns of an image.
+pub const SIDE: usize = 28;
+
+const EXPECTED: &str = "MNIST's four idx files, plain or .gz";
+const MAX_LABEL: u8 = 9;
+
+/// Deflate cannot pack more than this many bytes into one, so a longer claim is a lie.
+const MAX_DEFLATE_RATIO: u64 = 1032;
+
+/// Loads the data set from `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. A plain file comes before its `.gz`.
+/// Classes are named "0" to "9".
+///
+/// # Errors
+/// [`Error::MissingFiles`] where files are missing; [`Error::Format`] where a header's magic number or
+/// axes are wrong, the length does not match the header, or images and labels differ in number;
+/// [`Error::Label`] for a label over 9; [`Error::Read`] where reading or unpacking fails.
+pub fn load(folder: &Path) -> Result<Split> {
+    fs::read_dir(folder).map_err(Error::read(folder))?;
+    let stems = ["train-images", "train-labels", "t10k-images", "t10k-labels"];
+    let mut paths = Vec::new();
+    let mut files = Vec::new();
+    for (stem, kind) in stems.into_iter().zip(["idx3", "idx1"].into_iter().cycle()) {
+        match find(folder, stem, kind)? {
+            Some(path) => paths.push(path),
+            None => files.push(format!("{stem}-{kind}-ubyte")),
+        }
+    }
+    let [train_images, train_labels, test_images, test_labels] = &paths[..] else {
+        return Err(Error::MissingFiles { folder: folder.into(), files, expected: EXPECTED });
+    };
+    Ok(Split { train: pair(train_images, train_labels)?, test: pair(test_images, test_labels)? })
+}
+
+fn find(folder: &Path, stem: &str, kind: &str) -> Result<Option<PathBuf>> {
+    for ending in ["", ".gz"] {
+        for joint in ["-", "."] {
+            let path = folder.join(format!("{stem}{joint}{kind}-ubyte{ending}"));
+            if path.try_exists().map_err(Error::read(&path))? {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn pair(images: &Path, labels: &Path) -> Result<Images> {
+    let (count, pixels) = read_idx(images, 3)?;
+    let (label_count, label_bytes) = read_idx(labels, 1)?;
+    if label_count != count {
+        let expected = format!("{count}, as many as there are images in {}", images.display());
+        return Err(Error::format(labels, format!("{label_count} labels"), expected));
+    }
+    if let Some(record) = label_bytes.iter().position(|&label| label > MAX_LABEL) {
+        return Err(Error::Label {
+            path: labels.into(),
+            record,
+            offset: record as u64 + 8,
+            label: label_bytes[record],
+            max: MAX_LABEL,
+        });
+    }
+    let classes = (0..=MAX_LABEL).map(|digit| digit.to_string()).collect();
+    Images::new([1, SIDE, SIDE], classes, pixels, label_bytes)
+}
+
+/// Reads an idx file of bytes with `axes` axes: 3 for images `[n, 28, 28]`, 1 for labels `[n]`.
+/// Returns n and the bytes after the header.
+fn read_idx(path: &Path, axes: u8) -> Result<(usize, Vec<u8>)> {
+    let metadata = fs::metadata(path).map_err(Error::read(path))?;
+    if !metadata.is_file() {
+        return Err(Error::format(path, "something other than a file", "an idx file"));
+    }
+    let file = BufReader::new(File::open(path).map_err(Error::read(path))?);
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        let longest = metadata.len().saturating_mul(MAX_DEFLATE_RATIO);
+        read_body(MultiGzDecoder::new(file), path, axes, 0..=longest)
+    } else {
+        read_body(file, path, axes, metadata.len()..=metadata.len())
+    }
+}
+
+/// `lengths` are those that the file can have once unpacked, as far as its size tells.
+fn read_body(
+    mut reader: impl Read,
+    path: &Path,
+    axes: u8,
+    lengths: RangeInclusive<u64>,
+) -> Result<(usize, Vec<u8>)> {
+    let mut header = Vec::new();
+    let header_size = 4 + 4 * u64::from(axes);
+    reader.by_ref().take(header_size).read_to_end(&mut header).map_err(Error::read(path))?;
+    if header.len() as u64 != header_size {
+        let found = format!("{} bytes", header.len());
+        return Err(Error::format(path, found, format!("an idx header of {header_size} bytes")));
+    }
+    let (words, _) = header.as_chunks::<4>();
+    let words: Vec<u32> = words.iter().map(|&word| u32::from_be_bytes(word)).collect();
+    // The magic number is two zeros, the element type (8: unsigned byte) and the number of axes.
+    let magic = 0x0800 | u32::from(axes);
+    if words[0] != magic {
+        let found = format!("magic number {:#010x}", words[0]);
+        return Err(Error::format(path, found, format!("{magic:#010x}")));
+    }
+    let shape = &words[1..];
+    let good = shape[0] > 0 && shape[1..].iter().all(|&axis| axis as usize == SIDE);
+    if !good {
+        let wanted = if axes == 3 { "[n, 28, 28] with n at least 1" } else { "[n] with n at least 1" };
+        return Err(Error::format(path, format!("axes {shape:?}"), wanted));
+    }
+    let body = shape.iter().try_fold(1_u64, |product, &axis| product.checked_mul(axis.into()));
+    let total = body.and_then(|size| size.checked_add(header_size));
+    let (Some(size), Some(total)) = (body, total) else {
+        return Err(Error::format(path, format!("axes {shape:?}"), "a size below 2^64 bytes"));
+    };
+    let expected = format!("{total} bytes, as axes {shape:?} ask for");
+    if !lengths.contains(&total) {
+        let longest = lengths.end();
+        let found = if lengths.start() == longest { "" } else { "at most " };
+        return Err(Error::format(path, format!("{found}{longest} bytes"), expected));
+    }
+    // The buffer grows with what is really there. One byte more than expected is asked for, so that a
+    // longer file is noticed and a gzip stream is read to its checksum.
+    let mut bytes = Vec::new();
+    reader.take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::read(path))?;
+    if bytes.len() as u64 != size {
+        let order = if bytes.len() as u64 > size { "more" } else { "fewer" };
+        return Err(Error::format(path, format!("{order} bytes"), expected));
+    }
+    Ok((shape[0] as usize, bytes))
+}

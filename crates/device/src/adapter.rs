@@ -1,0 +1,154 @@
+//! Choosing an adapter: hardware first, then software, each said aloud.
+
+use crate::gpu::{Family, Gpu};
+use crate::{Error, Result};
+
+/// How a [`Gpu`] is made.
+///
+/// The adapters are tried in this order: discrete, integrated and other hardware through Vulkan, Metal
+/// or DX12; software through Vulkan; and last the GL backend, which finds Mesa's software adapter
+/// through EGL where no Vulkan driver is installed. `WGPU_BACKEND` (`vulkan`, `metal`, `dx12`, `gl`) and
+/// `WGPU_ADAPTER_NAME` (a part of the name) restrict the search.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    pub(crate) family: Option<Family>,
+    pub(crate) checked: Option<bool>,
+    baseline: bool,
+    pub(crate) poison: bool,
+    quiet: bool,
+}
+
+impl Builder {
+    /// Uses this family of kernels instead of the one that suits the adapter.
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    /// Whether shaders check bounds. The default is to check in debug builds and under `WGRAD_CHECKED=1`.
+    pub fn checked(mut self, checked: bool) -> Self {
+        self.checked = Some(checked);
+        self
+    }
+
+    /// Asks for `Limits::default()` and no optional feature, as an application's own device may have it.
+    pub fn baseline(mut self) -> Self {
+        self.baseline = true;
+        self
+    }
+
+    /// Fills every buffer with NaN before it is handed out, so that what a kernel fails to write, or reads beyond
+    /// its input, shows. For tests.
+    pub fn poison(mut self) -> Self {
+        self.poison = true;
+        self
+    }
+
+    /// Keeps the line about a software adapter to itself.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Makes the `Gpu`, blocking until the device is there.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if no adapter can be used.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn build(self) -> Result<Gpu> {
+        pollster::block_on(self.build_async())
+    }
+
+    /// Makes the `Gpu`.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if no adapter can be used.
+    pub async fn build_async(self) -> Result<Gpu> {
+        let mut tried = Vec::new();
+        // Starting the GL backend is slow and noisy on machines without a display, so it is started only
+        // where the others have nothing.
+        for backends in [wgpu::Backends::PRIMARY, wgpu::Backends::SECONDARY] {
+            if let Some(gpu) = self.first_usable(backends, &mut tried).await {
+                return Ok(gpu);
+            }
+        }
+        let tried = if tried.is_empty() { "the search found none".to_owned() } else { tried.join("; ") };
+        Err(Error::NoAdapter { tried })
+    }
+
+    async fn first_usable(&self, backends: wgpu::Backends, tried: &mut Vec<String>) -> Option<Gpu> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= backends;
+        let mut adapters = enumerate(&wgpu::Instance::new(descriptor)).await;
+        adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
+        let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase());
+        for adapter in adapters {
+            let info = adapter.get_info();
+            let label = format!("{} via {}", info.name, info.backend);
+            if wanted.as_ref().is_some_and(|name| !info.name.to_lowercase().contains(name)) {
+                tried.push(format!("{label}: not named by WGPU_ADAPTER_NAME"));
+                continue;
+            }
+            if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+                tried.push(format!("{label}: no compute shaders"));
+                continue;
+            }
+            match adapter.request_device(&self.descriptor(&adapter)).await {
+                Ok((device, queue)) => {
+                    if !self.quiet && info.device_type == wgpu::DeviceType::Cpu {
+                        eprintln!("wgrad: no hardware GPU in use, running on the software adapter {label}");
+                    }
+                    return Some(Gpu::assemble(device, queue, false, self));
+                }
+                Err(error) => tried.push(format!("{label}: {error}")),
+            }
+        }
+        None
+    }
+
+    fn descriptor(&self, adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+        let (required_features, required_limits) = if self.baseline {
+            (wgpu::Features::empty(), wgpu::Limits::default())
+        } else {
+            (optional_features(adapter), required_limits(adapter))
+        };
+        wgpu::DeviceDescriptor {
+            label: Some("wgrad"),
+            required_features,
+            required_limits,
+            ..Default::default()
+        }
+    }
+}
+
+/// The features that wgrad uses where they exist; it needs none of them.
+pub fn optional_features(adapter: &wgpu::Adapter) -> wgpu::Features {
+    adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
+}
+
+/// The limits that help: all that the adapter has.
+pub fn required_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+    adapter.limits()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(wgpu::Backends::all()).await
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    // A browser hands out one adapter on request and lists none.
+    instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
+}
+
+/// Smaller is tried earlier.
+fn rank(info: &wgpu::AdapterInfo) -> u8 {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}

@@ -1,0 +1,374 @@
+//! [`Gpu`]: one device with its pool, pipelines and recording.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::adapter::Builder;
+use crate::buffer::{Buffer, View};
+use crate::launch::Launch;
+use crate::pipeline::{Composed, Pipelines};
+use crate::pool::Pool;
+use crate::readback::StagingPool;
+use crate::recording::{Command, Recorded, Recording};
+use crate::{Error, Result};
+
+/// Which of the two families of kernels runs: they compute the same, each in the way that suits its kind
+/// of adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Workgroup tiles in shared memory, for hardware.
+    Gpu,
+    /// Register tiles without barriers and shared memory, for software adapters.
+    Cpu,
+}
+
+/// Bytes held by a [`Gpu`]'s buffer pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// Bytes of buffers in use.
+    pub live: u64,
+    /// Bytes of buffers kept for reuse.
+    pub cached: u64,
+    /// Most bytes in use at one time.
+    pub peak: u64,
+    /// Buffers created since the start.
+    pub created: u64,
+}
+
+impl MemoryStats {
+    pub(crate) fn add_live(&mut self, bytes: u64) {
+        self.live += bytes;
+        self.peak = self.peak.max(self.live);
+    }
+}
+
+/// A device that records launches and runs them. Cloning shares it; it is `Send` and `Sync`.
+///
+/// Nothing is global: two `Gpu`s in one process don't know of each other, and dropping the last clone
+/// frees everything.
+#[derive(Clone)]
+pub struct Gpu(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) info: wgpu::AdapterInfo,
+    pub(crate) limits: wgpu::Limits,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) staging: StagingPool,
+    pub(crate) borrowed: bool,
+    poison: bool,
+    family: Family,
+    subgroup: Option<u32>,
+    state: Mutex<State>,
+    lost: Arc<OnceLock<String>>,
+    unique: AtomicU64,
+}
+
+pub(crate) struct State {
+    pub(crate) pipelines: Pipelines,
+    pub(crate) recording: Recording,
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gpu")
+            .field("adapter", &self.0.info.name)
+            .field("family", &self.0.family)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gpu {
+    /// The best adapter found: see [`Builder`].
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if there is none; the message names the package to install.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Settings for a `Gpu` to be made.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Works on an application's own device, which may have `Limits::default()` and no optional feature.
+    ///
+    /// The device's error handlers stay as they are, and nothing polls it or waits for it, except where
+    /// the caller asks for a blocking read.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Self::assemble(device, queue, true, &Builder::default())
+    }
+
+    pub(crate) fn assemble(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        borrowed: bool,
+        builder: &Builder,
+    ) -> Self {
+        let info = device.adapter_info();
+        let limits = device.limits();
+        let checked = builder.checked.unwrap_or_else(|| {
+            cfg!(debug_assertions) || std::env::var("WGRAD_CHECKED").is_ok_and(|v| v == "1")
+        });
+        let family = builder.family.unwrap_or(if info.device_type == wgpu::DeviceType::Cpu {
+            Family::Cpu
+        } else {
+            Family::Gpu
+        });
+        let subgroup = (device.features().contains(wgpu::Features::SUBGROUP)
+            && info.subgroup_min_size == info.subgroup_max_size)
+            .then_some(info.subgroup_min_size);
+        let lost = Arc::new(OnceLock::new());
+        if !borrowed {
+            let flag = Arc::clone(&lost);
+            device.set_device_lost_callback(move |reason, message| {
+                // The first report is the cause; later ones are its consequences.
+                let _ = flag.set(format!("{reason:?}: {message}"));
+            });
+        }
+        let pool = Pool::new(device.clone(), limits.clone());
+        let state = State { pipelines: Pipelines::new(checked), recording: Recording::default() };
+        let state = Mutex::new(state);
+        let (staging, poison) = (StagingPool::default(), builder.poison);
+        Self(Arc::new(Inner {
+            device,
+            queue,
+            info,
+            limits,
+            pool,
+            staging,
+            borrowed,
+            poison,
+            family,
+            subgroup,
+            state,
+            lost,
+            unique: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // Commands are appended whole, so the state is usable after a panic in another thread.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails once the device is lost.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.0.lost.get() {
+            Some(reason) => Err(Error::Lost { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The wgpu device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.0.device
+    }
+
+    /// The wgpu queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.0.queue
+    }
+
+    /// The adapter's name, kind and driver.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+
+    /// The device's limits.
+    pub fn limits(&self) -> &wgpu::Limits {
+        &self.0.limits
+    }
+
+    /// The family of kernels in use.
+    pub fn family(&self) -> Family {
+        self.0.family
+    }
+
+    /// Invocations in a subgroup, where subgroup operations exist and their size is fixed.
+    pub fn subgroup(&self) -> Option<u32> {
+        self.0.subgroup
+    }
+
+    /// Whether `other` is this same device.
+    pub fn same_as(&self, other: &Gpu) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number larger than all that this device gave out before.
+    pub fn unique(&self) -> u64 {
+        self.0.unique.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A buffer of at least `bytes` bytes, with unspecified content.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`] or [`Error::Lost`].
+    pub fn buffer(&self, bytes: u64) -> Result<Buffer> {
+        self.check()?;
+        let buffer = match self.0.pool.acquire(bytes) {
+            Err(Error::OutOfMemory { .. }) => {
+                // What the cache holds may be what is missing. If not, the error stands.
+                self.submit()?;
+                self.trim();
+                self.0.pool.acquire(bytes)?
+            }
+            other => other?,
+        };
+        if self.0.poison {
+            let words = vec![f32::NAN; (buffer.size() / 4) as usize];
+            self.write(&buffer.whole(), &words)?;
+        }
+        Ok(buffer)
+    }
+
+    /// A buffer that holds `data`, padded to a multiple of four bytes.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn upload<T: bytemuck::NoUninit>(&self, data: &[T]) -> Result<Buffer> {
+        let buffer = self.buffer(size_of_val(data) as u64)?;
+        self.write(&buffer.whole(), data)?;
+        Ok(buffer)
+    }
+
+    /// Writes `data` to the front of `view`, in order with the launches recorded before and after.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], or a failed submission of what was recorded before.
+    ///
+    /// # Panics
+    /// If `data` is longer than the view.
+    pub fn write<T: bytemuck::NoUninit>(&self, view: &View, data: &[T]) -> Result<()> {
+        self.check()?;
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        assert!(bytes.len() as u64 <= view.size, "{} bytes written to a view of {}", bytes.len(), view.size);
+        self.state().recording.write(self, view, bytes)
+    }
+
+    /// Copies `src` to `dst`, both of the same size, a multiple of four bytes.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    pub fn copy(&self, src: &View, dst: &View) -> Result<()> {
+        self.check()?;
+        assert_eq!(src.size, dst.size, "copy between views of different sizes");
+        self.state().recording.push(self, Command::copy(src, dst))
+    }
+
+    /// Fills `view` with zeros.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn clear(&self, view: &View) -> Result<()> {
+        self.check()?;
+        self.state().recording.push(self, Command::clear(view))
+    }
+
+    /// A launch of `kernel`, to be filled in and recorded.
+    pub fn launch(&self, kernel: &'static wgrad_shaders::Kernel) -> Launch<'_> {
+        Launch::new(self, kernel)
+    }
+
+    /// Submits what was recorded. Returns without waiting, unless four submissions of an owned device are
+    /// still running: then it waits for the oldest.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], [`Error::OutOfMemory`] or [`Error::Validation`].
+    pub fn submit(&self) -> Result<()> {
+        self.check()?;
+        let mut state = self.state();
+        state.recording.submit(self)?;
+        drop(state);
+        self.check()
+    }
+
+    /// Submits and waits until the device is idle.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn synchronize(&self) -> Result<()> {
+        self.submit()?;
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    pub(crate) fn poll(&self, poll: wgpu::PollType) -> Result<()> {
+        let result = self.0.device.poll(poll);
+        self.check()?;
+        result.map(drop).map_err(|error| Error::Readback { message: error.to_string() })
+    }
+
+    /// The launches and copies recorded and not yet submitted, for tests and for people.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        self.state().recording.describe()
+    }
+
+    /// Every WGSL module composed so far, with the kernel's name.
+    pub fn composed(&self) -> Vec<Composed> {
+        self.state().pipelines.composed()
+    }
+
+    /// Bytes in use, cached and at the peak.
+    pub fn memory(&self) -> MemoryStats {
+        self.0.pool.stats()
+    }
+
+    /// Starts measuring the peak anew.
+    pub fn reset_peak_memory(&self) {
+        self.0.pool.reset_peak();
+    }
+
+    /// Number of bind groups made so far; a repeated step makes none.
+    pub fn bind_groups_created(&self) -> u64 {
+        self.state().recording.bind_groups_created()
+    }
+
+    /// Frees the buffers kept for reuse.
+    pub fn trim(&self) {
+        self.state().recording.forget_bind_groups();
+        self.0.pool.trim();
+    }
+}
+
+/// Error scopes around wgpu calls, so that their errors come back as values.
+pub(crate) struct Scopes {
+    memory: wgpu::ErrorScopeGuard,
+    validation: wgpu::ErrorScopeGuard,
+}
+
+impl Scopes {
+    pub(crate) fn push(device: &wgpu::Device) -> Self {
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        Self { memory, validation }
+    }
+
+    /// The error caught, if any. In a browser it arrives later, and is reported by the device itself.
+    pub(crate) fn pop(self) -> Result<()> {
+        let validation = now(self.validation.pop()).flatten();
+        let memory = now(self.memory.pop()).flatten();
+        if memory.is_some() {
+            return Err(Error::OutOfMemory { bytes: 0, live: 0 });
+        }
+        validation.map_or(Ok(()), |error| Err(Error::Validation { message: error.to_string() }))
+    }
+}
+
+/// The future's value if it has one already: wgpu's native error scopes always do.
+fn now<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,33 @@
+//! The device layer of wgrad: an adapter, buffers from a pool, WGSL kernels, launches recorded as data,
+//! and asynchronous readback. Only this crate calls wgpu.
+//!
+//! ```no_run
+//! use wgrad_device::Gpu;
+//!
+//! let gpu = Gpu::new()?;
+//! let x = gpu.upload(&[1.0f32, 2.0, 3.0])?;
+//! assert_eq!(gpu.read::<f32>(&x.view(0, 12))?, [1.0, 2.0, 3.0]);
+//! # Ok::<(), wgrad_device::Error>(())
+//! ```
+
+mod adapter;
+mod buffer;
+mod error;
+mod gpu;
+mod launch;
+mod pipeline;
+mod pool;
+mod readback;
+mod recording;
+mod reflect;
+
+pub use adapter::Builder;
+pub use buffer::{Buffer, View};
+pub use error::{Error, Result};
+pub use gpu::{Family, Gpu, MemoryStats};
+pub use launch::{Launch, MAX_TRIPS};
+pub use pipeline::Composed;
+pub use readback::Pending;
+pub use recording::Recorded;
+pub use wgpu;
+pub use wgrad_shaders as shaders;

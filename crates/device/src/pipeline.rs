@@ -1,0 +1,118 @@
+//! Pipelines: a kernel's text behind a header, compiled once per device.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wgrad_shaders::Kernel;
+
+use crate::reflect::{Interface, reflect};
+use crate::{Error, Gpu, Result};
+
+/// A compiled kernel with what launches must know of it.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub id: u32,
+    pub kernel: &'static Kernel,
+    pub interface: Interface,
+    pub layout: wgpu::BindGroupLayout,
+    pub raw: wgpu::ComputePipeline,
+    source: String,
+}
+
+/// A WGSL module as it was handed to the driver.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// The entry point.
+    pub entry: &'static str,
+    /// Header and files, as compiled.
+    pub source: String,
+}
+
+pub(crate) struct Pipelines {
+    checked: bool,
+    // Keyed by the kernel's name first, so that looking one up allocates nothing.
+    by_kernel: HashMap<&'static str, HashMap<String, Arc<Pipeline>>>,
+    count: u32,
+}
+
+impl Pipelines {
+    pub(crate) fn new(checked: bool) -> Self {
+        Self { checked, by_kernel: HashMap::new(), count: 0 }
+    }
+
+    pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &'static Kernel, header: &str) -> Result<Arc<Pipeline>> {
+        if let Some(found) = self.by_kernel.get(kernel.name).and_then(|variants| variants.get(header)) {
+            return Ok(Arc::clone(found));
+        }
+        let pipeline = Arc::new(self.compile(gpu, kernel, header)?);
+        self.count += 1;
+        self.by_kernel.entry(kernel.name).or_default().insert(header.to_owned(), Arc::clone(&pipeline));
+        Ok(pipeline)
+    }
+
+    fn compile(&self, gpu: &Gpu, kernel: &'static Kernel, header: &str) -> Result<Pipeline> {
+        let failed = |message: String| Error::Shader { kernel: kernel.name, message };
+        let source = kernel.compose(header);
+        let (module, interface) = reflect(&source, kernel.entry).map_err(failed)?;
+        let device = gpu.device();
+        let scopes = crate::gpu::Scopes::push(device);
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
+        };
+        let mut checks = wgpu::ShaderRuntimeChecks::unchecked();
+        checks.bounds_checks = self.checked;
+        checks.int_div_checks = self.checked;
+        // SAFETY: the shaders are this project's own. Every launch states its trip count, which is bounded,
+        // so no loop is endless; indices stay within the bound ranges for the sizes that the ops check
+        // before launching; divisors are sizes, never zero. The op tests run with checks on and off.
+        let shader = unsafe { device.create_shader_module_trusted(descriptor, checks) };
+        let layout = bind_group_layout(device, kernel.name, &interface);
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &shader,
+            entry_point: Some(kernel.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        scopes.pop().map_err(|error| failed(error.to_string()))?;
+        Ok(Pipeline { id: self.count, kernel, interface, layout, raw, source })
+    }
+
+    pub(crate) fn composed(&self) -> Vec<Composed> {
+        let pipelines = self.by_kernel.values().flat_map(HashMap::values);
+        let describe = |p: &Arc<Pipeline>| Composed {
+            kernel: p.kernel.name,
+            entry: p.kernel.entry,
+            source: p.source.clone(),
+        };
+        pipelines.map(describe).collect()
+    }
+}
+
+fn bind_group_layout(device: &wgpu::Device, name: &str, interface: &Interface) -> wgpu::BindGroupLayout {
+    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    let uniform = interface.uniform.iter().map(|u| entry(u.slot, wgpu::BufferBindingType::Uniform, true));
+    let storage = interface
+        .storage
+        .iter()
+        .map(|s| entry(s.slot, wgpu::BufferBindingType::Storage { read_only: !s.writable }, false));
+    let entries: Vec<_> = uniform.chain(storage).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries })
+}

@@ -1,0 +1,203 @@
+//! Reading buffers back: a copy recorded now, its bytes delivered when the device gets there.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
+
+use crate::buffer::View;
+use crate::gpu::Gpu;
+use crate::{Error, Result};
+
+type Mapped = Result<(), wgpu::BufferAsyncError>;
+type Receive = dyn Future<Output = Option<Mapped>> + Send;
+
+/// Buffers the host can map, kept by size. Losses are read every step and must not make a buffer each time.
+#[derive(Debug, Default)]
+pub(crate) struct StagingPool(Mutex<HashMap<u64, Vec<wgpu::Buffer>>>);
+
+impl StagingPool {
+    fn take(&self, gpu: &Gpu, size: u64) -> Result<wgpu::Buffer> {
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&size).and_then(Vec::pop);
+        if let Some(buffer) = cached {
+            return Ok(buffer);
+        }
+        let scopes = crate::gpu::Scopes::push(gpu.device());
+        let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgrad readback"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        scopes.pop()?;
+        Ok(buffer)
+    }
+
+    fn put_back(&self, buffer: wgpu::Buffer) {
+        // Large reads (a checkpoint, a test's output) are rare: only small buffers are worth keeping.
+        if buffer.size() <= 4096 {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(buffer.size())
+                .or_default()
+                .push(buffer);
+        }
+    }
+}
+
+/// The recording's half of a read.
+pub(crate) struct Request {
+    pub staging: wgpu::Buffer,
+    sender: OneshotSender<Mapped>,
+    submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+}
+
+impl Request {
+    /// Asks for the staging buffer's content once `index` is done.
+    pub(crate) fn map(self, index: wgpu::SubmissionIndex) {
+        let _ = self.submission.set(index);
+        let sender = self.sender;
+        self.staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // Nobody listens if the pending read was dropped, which is not an error.
+            let _ = sender.send(result);
+        });
+    }
+}
+
+/// A read under way: a future that gives the values, or to be asked and waited for without async code.
+#[must_use = "the values are lost if nobody takes them"]
+pub struct Pending<T> {
+    gpu: Gpu,
+    staging: wgpu::Buffer,
+    receive: Pin<Box<Receive>>,
+    // The channel closes when its receiver is dropped.
+    _receiver: OneshotReceiver<Mapped>,
+    submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+    count: usize,
+    values: PhantomData<fn() -> T>,
+}
+
+impl Gpu {
+    /// Records a copy of `view` and returns at once. It runs with the next submission.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], [`Error::OutOfMemory`].
+    ///
+    /// # Panics
+    /// If the view's size is no multiple of `T`'s, or of four bytes.
+    pub fn read_later<T: bytemuck::AnyBitPattern>(&self, view: &View) -> Result<Pending<T>> {
+        self.check()?;
+        assert!(
+            view.size.is_multiple_of(4) && view.size.is_multiple_of(size_of::<T>() as u64),
+            "read of {} bytes",
+            view.size
+        );
+        let staging = self.0.staging.take(self, view.size)?;
+        let (sender, receiver): (_, OneshotReceiver<Mapped>) = oneshot_channel();
+        let submission = Arc::new(OnceLock::new());
+        let request = Request { staging: staging.clone(), sender, submission: Arc::clone(&submission) };
+        self.state().recording.read(self, view, request)?;
+        let count = view.size as usize / size_of::<T>();
+        let receive = Box::pin(receiver.receive());
+        Ok(Pending {
+            gpu: self.clone(),
+            staging,
+            receive,
+            _receiver: receiver,
+            submission,
+            count,
+            values: PhantomData,
+        })
+    }
+
+    /// Submits and reads `view`.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit`], and [`Error::Readback`].
+    pub async fn read_async<T: bytemuck::AnyBitPattern>(&self, view: &View) -> Result<Vec<T>> {
+        let pending = self.read_later(view)?;
+        self.submit()?;
+        pending.await
+    }
+
+    /// Submits, waits and reads `view`. Does not exist in browsers, where nothing may block. On a borrowed
+    /// device this is the one call that waits.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit`], and [`Error::Readback`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn read<T: bytemuck::AnyBitPattern>(&self, view: &View) -> Result<Vec<T>> {
+        self.read_later(view)?.wait()
+    }
+}
+
+impl<T: bytemuck::AnyBitPattern> Pending<T> {
+    /// The values if they have arrived; never waits. A read that was not submitted yet has not arrived.
+    ///
+    /// # Errors
+    /// [`Error::Readback`], [`Error::Lost`].
+    pub fn try_take(&mut self) -> Result<Option<Vec<T>>> {
+        match self.poll_values(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(values) => values.map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    /// Submits what is recorded and waits for the values.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit`], and [`Error::Readback`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(mut self) -> Result<Vec<T>> {
+        if self.submission.get().is_none() {
+            self.gpu.submit()?;
+        }
+        let submission_index = self.submission.get().cloned();
+        if submission_index.is_none() {
+            return Err(Error::Readback { message: "the submission that held it failed".to_owned() });
+        }
+        self.gpu.poll(wgpu::PollType::Wait { submission_index, timeout: None })?;
+        match self.try_take()? {
+            Some(values) => Ok(values),
+            // Another thread that polls may still be running the callback that delivers.
+            None => pollster::block_on(self),
+        }
+    }
+
+    fn poll_values(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<T>>> {
+        if !self.gpu.0.borrowed {
+            self.gpu.poll(wgpu::PollType::Poll)?;
+        }
+        let Poll::Ready(mapped) = self.receive.as_mut().poll(cx) else { return Poll::Pending };
+        let failed = |message: String| Error::Readback { message };
+        let mapped = mapped.ok_or_else(|| failed("the submission that held it failed".to_owned()))?;
+        mapped.map_err(|error| failed(error.to_string()))?;
+        let bytes = self.staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
+        let values = (0..self.count)
+            .map(|i| bytemuck::pod_read_unaligned(&bytes[i * size_of::<T>()..(i + 1) * size_of::<T>()]));
+        let values: Vec<T> = values.collect();
+        drop(bytes);
+        self.staging.unmap();
+        self.gpu.0.staging.put_back(self.staging.clone());
+        Poll::Ready(Ok(values))
+    }
+}
+
+impl<T: bytemuck::AnyBitPattern> Future for Pending<T> {
+    type Output = Result<Vec<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.poll_values(cx);
+        if polled.is_pending() && !self.gpu.0.borrowed && cfg!(not(target_arch = "wasm32")) {
+            // Nobody else drives an owned native device: ask to be polled again.
+            std::thread::yield_now();
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+}

@@ -1,0 +1,104 @@
+//! What a WGSL module says about itself, learned by naga: bindings, parameters, workgroup size, loops.
+
+use naga::valid::{Capabilities, GlobalUse, ValidationFlags, Validator};
+use naga::{AddressSpace, ScalarKind, Statement, TypeInner};
+
+/// One storage binding.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub name: String,
+    pub slot: u32,
+    pub writable: bool,
+}
+
+/// One member of the uniform `Params`.
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub name: String,
+    pub offset: u32,
+    pub kind: ScalarKind,
+}
+
+/// The uniform struct.
+#[derive(Debug)]
+pub(crate) struct Uniform {
+    pub slot: u32,
+    pub size: u32,
+    pub params: Vec<Param>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Interface {
+    pub storage: Vec<Binding>,
+    pub uniform: Option<Uniform>,
+    pub workgroup_size: [u32; 3],
+    pub has_loop: bool,
+}
+
+/// Parses, validates and describes `source` as seen from `entry`.
+pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interface), String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .map_err(|error| error.emit_to_string(source))?;
+    let index = module
+        .entry_points
+        .iter()
+        .position(|point| point.name == entry)
+        .ok_or_else(|| format!("no entry point named {entry}"))?;
+    let uses = info.get_entry_point(index);
+    let mut storage = Vec::new();
+    let mut uniform = None;
+    for (handle, variable) in module.global_variables.iter() {
+        let Some(binding) = &variable.binding else { continue };
+        if uses[handle] == GlobalUse::empty() {
+            continue;
+        }
+        let name = variable.name.clone().unwrap_or_default();
+        match variable.space {
+            AddressSpace::Storage { access } => storage.push(Binding {
+                name,
+                slot: binding.binding,
+                writable: access.contains(naga::StorageAccess::STORE),
+            }),
+            AddressSpace::Uniform => uniform = Some(uniform_of(&module, variable.ty, binding.binding)?),
+            other => {
+                return Err(format!(
+                    "binding {name} lies in an address space that launches don't fill: {other:?}"
+                ));
+            }
+        }
+    }
+    let workgroup_size = module.entry_points[index].workgroup_size;
+    let has_loop = module.functions.iter().any(|(_, f)| loops(&f.body))
+        || loops(&module.entry_points[index].function.body);
+    Ok((module, Interface { storage, uniform, workgroup_size, has_loop }))
+}
+
+fn uniform_of(module: &naga::Module, ty: naga::Handle<naga::Type>, slot: u32) -> Result<Uniform, String> {
+    let TypeInner::Struct { members, span } = &module.types[ty].inner else {
+        return Err("the uniform is not a struct".to_owned());
+    };
+    let mut params = Vec::new();
+    for member in members {
+        let TypeInner::Scalar(scalar) = module.types[member.ty].inner else {
+            return Err(format!("parameter {:?} is not a scalar", member.name));
+        };
+        params.push(Param {
+            name: member.name.clone().unwrap_or_default(),
+            offset: member.offset,
+            kind: scalar.kind,
+        });
+    }
+    Ok(Uniform { slot, size: *span, params })
+}
+
+fn loops(block: &naga::Block) -> bool {
+    block.iter().any(|statement| match statement {
+        Statement::Loop { .. } => true,
+        Statement::Block(inner) => loops(inner),
+        Statement::If { accept, reject, .. } => loops(accept) || loops(reject),
+        Statement::Switch { cases, .. } => cases.iter().any(|case| loops(&case.body)),
+        _ => false,
+    })
+}

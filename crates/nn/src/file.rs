@@ -1,0 +1,57 @@
+//! Files that are whole or absent.
+
+#[cfg(not(target_arch = "wasm32"))]
+use std::io::Write as _;
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
+
+#[cfg(not(target_arch = "wasm32"))]
+use crate::{Error, Result};
+
+/// Writes `bytes` to a temporary file beside `path`, syncs it, renames it to `path` and syncs the folder. Whenever the
+/// process is killed, `path` holds either its old content or the new one.
+///
+/// # Errors
+/// [`Error::Write`]; what was there before is untouched.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |source: std::io::Error| Error::Write { path: path.to_owned(), source };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wgrad-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Temporary files are private by default; a saved model is as readable as the user's other files.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    #[cfg(unix)]
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(())
+}
+
+/// Whether a file can be made beside `path`, found out by making one.
+///
+/// # Errors
+/// [`Error::Write`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn check_writable(path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let probe = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder);
+    let source = match probe {
+        Ok(_) if !path.is_dir() => return Ok(()),
+        Ok(_) => std::io::Error::from(std::io::ErrorKind::IsADirectory),
+        Err(source) => source,
+    };
+    Err(Error::Write { path: path.to_owned(), source })
+}

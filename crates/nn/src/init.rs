@@ -1,0 +1,36 @@
+//! How parameters start.
+
+use rand::Rng;
+
+/// Distribution of a parameter's first values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All elements this value.
+    Constant(f32),
+    /// Uniform between `-bound` and `bound`.
+    Uniform {
+        /// The bound.
+        bound: f32,
+    },
+}
+
+impl Init {
+    /// PyTorch's default for the weights and biases of linear and convolution layers: uniform between
+    /// ±1/√fan_in (which is what `kaiming_uniform_(a=√5)` comes to), `fan_in` inputs to each output.
+    pub fn fan_in(fan_in: usize) -> Self {
+        Self::Uniform { bound: 1.0 / (fan_in as f32).sqrt() }
+    }
+
+    pub(crate) fn fill(self, values: &mut [f32], rng: &mut impl Rng) {
+        match self {
+            Self::Constant(value) => values.fill(value),
+            Self::Uniform { bound } => {
+                for value in values {
+                    // 24 random bits are all that an f32 in 0..1 can hold evenly.
+                    let unit = (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
+                    *value = (2.0 * unit - 1.0) * bound;
+                }
+            }
+        }
+    }
+}

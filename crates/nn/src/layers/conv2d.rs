@@ -1,0 +1,53 @@
+//! 2-D convolution layer.
+
+use wgrad_autograd::{Conv2dOptions, Tensor};
+
+use super::{Mode, Module, in_layer};
+use crate::{Builder, Init, Param, Result};
+
+/// 2-D convolution. Counterpart: `torch.nn.Conv2d`.
+///
+/// Shape: `[n, inputs, h, w]` to `[n, outputs, oh, ow]`; weight `[outputs, inputs / groups, kh, kw]`, bias `[outputs]`.
+pub struct Conv2d {
+    name: String,
+    weight: Param,
+    bias: Option<Param>,
+    options: Conv2dOptions,
+}
+
+impl Conv2d {
+    /// With PyTorch's default initialisation; `kernel` is `[height, width]`.
+    pub fn new(
+        builder: &Builder,
+        inputs: usize,
+        outputs: usize,
+        kernel: [usize; 2],
+        options: Conv2dOptions,
+    ) -> Self {
+        let mut layer = Self::without_bias(builder, inputs, outputs, kernel, options);
+        let fan_in = layer.weight.shape()[1..].iter().product();
+        layer.bias = Some(builder.param("bias", &[outputs], Init::fan_in(fan_in)));
+        layer
+    }
+
+    /// As [`Conv2d::new`], without bias.
+    pub fn without_bias(
+        builder: &Builder,
+        inputs: usize,
+        outputs: usize,
+        kernel: [usize; 2],
+        options: Conv2dOptions,
+    ) -> Self {
+        // Zero groups are refused by the op; dividing by them must not panic before.
+        let shape = [outputs, inputs / options.groups.max(1), kernel[0], kernel[1]];
+        let weight = builder.param("weight", &shape, Init::fan_in(shape[1..].iter().product()));
+        Self { name: builder.name().to_owned(), weight, bias: None, options }
+    }
+}
+
+impl Module for Conv2d {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
+        in_layer(&self.name, x.conv2d(self.weight.tensor()?, bias, self.options))
+    }
+}

@@ -1,0 +1,33 @@
+//! Dropout layer.
+
+use wgrad_autograd::Tensor;
+
+use super::{Mode, Module, in_layer};
+use crate::parameters::Random;
+use crate::{Builder, Result};
+
+/// Sets elements to 0 with probability `rate` in training and divides the rest by `1 - rate`; does nothing in
+/// evaluation. Counterpart: `torch.nn.Dropout`. Shape: any, kept.
+pub struct Dropout {
+    rate: f32,
+    random: Random,
+}
+
+impl Dropout {
+    /// Draws from the builder's seed.
+    pub fn new(builder: &Builder, rate: f32) -> Self {
+        Self { rate, random: builder.random() }
+    }
+}
+
+impl Module for Dropout {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match mode {
+            Mode::Eval => Ok(x.clone()),
+            Mode::Train => {
+                let (key, counter) = self.random.draw();
+                in_layer("Dropout", x.dropout(self.rate, key, counter))
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Layers: parameters, options and a forward pass that is one or two ops.
+
+mod activation;
+mod conv2d;
+mod dropout;
+mod linear;
+mod pool;
+mod sequential;
+
+use wgrad_autograd::Tensor;
+
+pub use activation::Activation;
+pub use conv2d::Conv2d;
+pub use dropout::Dropout;
+pub use linear::Linear;
+pub use pool::{AvgPool2d, Flatten, MaxPool2d};
+pub use sequential::Sequential;
+
+use crate::{Error, Result};
+
+/// Whether a forward pass belongs to training or to evaluation: layers such as dropout differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As part of a training step.
+    Train,
+    /// To measure or to predict.
+    Eval,
+}
+
+/// A function of a tensor, with or without parameters.
+pub trait Module {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`Error::Layer`], which names the layer, if `x` does not fit.
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor>;
+}
+
+/// Names the layer in an op's error.
+fn in_layer(layer: &str, result: wgrad_autograd::Result<Tensor>) -> Result<Tensor> {
+    result.map_err(|source| Error::Layer { layer: layer.to_owned(), source })
+}

@@ -1,0 +1,47 @@
+//! Pooling and flattening layers.
+
+use wgrad_autograd::{Pool2dOptions, Tensor};
+
+use super::{Mode, Module, in_layer};
+use crate::Result;
+
+/// Maximum over windows. Counterpart: `torch.nn.MaxPool2d`. Shape: `[n, c, h, w]` to `[n, c, oh, ow]`.
+pub struct MaxPool2d(pub Pool2dOptions);
+
+/// Mean over windows. Counterpart: `torch.nn.AvgPool2d`. Shape: `[n, c, h, w]` to `[n, c, oh, ow]`.
+pub struct AvgPool2d(pub Pool2dOptions);
+
+/// All axes but the first joined. Counterpart: `torch.nn.Flatten`. Shape: `[n, ..]` to `[n, product of the rest]`.
+pub struct Flatten;
+
+impl MaxPool2d {
+    /// Square windows that don't overlap.
+    pub fn new(kernel: usize) -> Self {
+        Self(Pool2dOptions::square(kernel))
+    }
+}
+
+impl AvgPool2d {
+    /// Square windows that don't overlap.
+    pub fn new(kernel: usize) -> Self {
+        Self(Pool2dOptions::square(kernel))
+    }
+}
+
+impl Module for MaxPool2d {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        in_layer("MaxPool2d", x.max_pool2d(self.0))
+    }
+}
+
+impl Module for AvgPool2d {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        in_layer("AvgPool2d", x.avg_pool2d(self.0))
+    }
+}
+
+impl Module for Flatten {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        in_layer("Flatten", x.flatten(1))
+    }
+}

@@ -1,0 +1,105 @@
+//! Adam and AdamW.
+
+use wgrad_autograd::device::shaders;
+use wgrad_autograd::{Gradients, Tensor};
+
+use super::{Optimizer, Slot, check};
+use crate::{Parameters, Result};
+
+/// Options of [`Adam`]; the default is that of PyTorch's `Adam`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamOptions {
+    /// Learning rate.
+    pub lr: f64,
+    /// Shares of the running means of the gradient and its square kept from step to step.
+    pub betas: [f64; 2],
+    /// Added to the root of the mean square.
+    pub eps: f64,
+    /// L2 penalty, or with `decoupled` the share of the weights taken off each step, times the learning rate.
+    pub weight_decay: f64,
+    /// AdamW instead of Adam: the decay does not go through the gradient.
+    pub decoupled: bool,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        Self { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, decoupled: false }
+    }
+}
+
+impl AdamOptions {
+    /// The default of PyTorch's `AdamW`.
+    pub fn adamw() -> Self {
+        Self { weight_decay: 1e-2, decoupled: true, ..Self::default() }
+    }
+}
+
+/// Adam and AdamW. Counterparts: `torch.optim.Adam`, `torch.optim.AdamW`.
+pub struct Adam {
+    options: AdamOptions,
+    gradient: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    steps: u64,
+}
+
+impl Adam {
+    /// For these parameters.
+    ///
+    /// # Errors
+    /// [`crate::Error::Options`] for a learning rate, decay or eps below 0 or not finite, or betas outside `0..1`;
+    /// [`crate::Error::Op`].
+    pub fn new(parameters: &Parameters, options: AdamOptions) -> Result<Self> {
+        let AdamOptions { lr, betas, eps, weight_decay, .. } = options;
+        let usable = |x: f64| x.is_finite() && x >= 0.0;
+        check("adam", usable(lr) && usable(eps) && usable(weight_decay), || {
+            format!("lr {lr}, eps {eps}, weight_decay {weight_decay}: all are finite and at least 0")
+        })?;
+        let fits = betas.iter().all(|beta| (0.0..1.0).contains(beta));
+        check("adam", fits, || format!("betas {betas:?} are not in 0..1"))?;
+        let zeros = || Tensor::zeros(parameters.gpu(), parameters.flat().shape());
+        Ok(Self { options, gradient: zeros()?, mean: zeros()?, square: zeros()?, steps: 0 })
+    }
+}
+
+impl Optimizer for Adam {
+    fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
+        let AdamOptions { lr, betas: [beta1, beta2], eps, weight_decay, decoupled } = self.options;
+        self.steps += 1;
+        let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
+        for (first, length) in parameters.gather(gradients, &self.gradient)? {
+            let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", self.gradient.view());
+            let launch = launch.bind("w", parameters.flat().view()).bind("m", self.mean.view());
+            let launch = launch.bind("v", self.square.view()).set("first", first / 4).set("n4", length / 4);
+            let launch = launch.set_f32("beta1", beta1 as f32).set_f32("rest1", (1.0 - beta1) as f32);
+            let launch = launch.set_f32("beta2", beta2 as f32).set_f32("rest2", (1.0 - beta2) as f32);
+            let launch = launch.set_f32("eps", eps as f32).set_f32("step", (lr / power(beta1)) as f32);
+            let launch = launch.set_f32("root", power(beta2).sqrt() as f32);
+            let launch = launch.set_f32("l2", if decoupled { 0.0 } else { weight_decay as f32 });
+            let launch =
+                launch.set_f32("shrink", if decoupled { (1.0 - lr * weight_decay) as f32 } else { 1.0 });
+            launch.threads(length / 4).record()?;
+        }
+        Ok(())
+    }
+
+    fn lr(&self) -> f64 {
+        self.options.lr
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        self.options.lr = lr;
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    fn slots(&self) -> Vec<Slot<'_>> {
+        vec![Slot { name: "exp_avg", values: &self.mean }, Slot { name: "exp_avg_sq", values: &self.square }]
+    }
+}

@@ -1,0 +1,48 @@
+//! Optimizers: each step is one launch over the flat parameter buffer.
+
+mod adam;
+mod sgd;
+
+use wgrad_autograd::{Gradients, Tensor};
+
+pub use adam::{Adam, AdamOptions};
+pub use sgd::{Sgd, SgdOptions};
+
+use crate::{Error, Parameters, Result};
+
+/// A value that an optimizer keeps for each parameter, laid out like the parameters.
+pub struct Slot<'a> {
+    /// PyTorch's name for it.
+    pub name: &'static str,
+    /// The values.
+    pub values: &'a Tensor,
+}
+
+/// Changes parameters by their gradients.
+pub trait Optimizer {
+    /// One step. Parameters without a gradient stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Op`] if the device fails.
+    fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()>;
+
+    /// The learning rate.
+    fn lr(&self) -> f64;
+
+    /// Sets the learning rate of the steps to come.
+    fn set_lr(&mut self, lr: f64);
+
+    /// Steps made.
+    fn steps(&self) -> u64;
+
+    /// Continues after this many steps, with slots loaded from a checkpoint.
+    fn set_steps(&mut self, steps: u64);
+
+    /// What a checkpoint must hold beside the parameters.
+    fn slots(&self) -> Vec<Slot<'_>>;
+}
+
+/// Fails unless `fits`.
+fn check(what: &'static str, fits: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if fits { Ok(()) } else { Err(Error::Options { what, message: message() }) }
+}

@@ -1,0 +1,91 @@
+//! Stochastic gradient descent.
+
+use wgrad_autograd::device::shaders;
+use wgrad_autograd::{Gradients, Tensor};
+
+use super::{Optimizer, Slot, check};
+use crate::{Parameters, Result};
+
+/// Options of [`Sgd`]; the default is PyTorch's, with a learning rate of 0.001.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdOptions {
+    /// Learning rate.
+    pub lr: f64,
+    /// Share of the velocity kept from step to step.
+    pub momentum: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Nesterov's momentum.
+    pub nesterov: bool,
+}
+
+impl Default for SgdOptions {
+    fn default() -> Self {
+        Self { lr: 1e-3, momentum: 0.0, weight_decay: 0.0, nesterov: false }
+    }
+}
+
+/// Stochastic gradient descent with momentum. Counterpart: `torch.optim.SGD`.
+pub struct Sgd {
+    options: SgdOptions,
+    gradient: Tensor,
+    velocity: Tensor,
+    steps: u64,
+}
+
+impl Sgd {
+    /// For these parameters.
+    ///
+    /// # Errors
+    /// [`crate::Error::Options`] for a learning rate, momentum or decay below 0 or not finite, or Nesterov without
+    /// momentum; [`crate::Error::Op`].
+    pub fn new(parameters: &Parameters, options: SgdOptions) -> Result<Self> {
+        let SgdOptions { lr, momentum, weight_decay, nesterov } = options;
+        let usable = |x: f64| x.is_finite() && x >= 0.0;
+        check("sgd", usable(lr) && usable(momentum) && usable(weight_decay), || {
+            format!(
+                "lr {lr}, momentum {momentum}, weight_decay {weight_decay}: all are finite and at least 0"
+            )
+        })?;
+        check("sgd", !nesterov || momentum > 0.0, || "nesterov needs a momentum above 0".to_owned())?;
+        let zeros = || Tensor::zeros(parameters.gpu(), parameters.flat().shape());
+        Ok(Self { options, gradient: zeros()?, velocity: zeros()?, steps: 0 })
+    }
+}
+
+impl Optimizer for Sgd {
+    fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
+        for (first, length) in parameters.gather(gradients, &self.gradient)? {
+            let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", self.gradient.view());
+            let launch = launch.bind("w", parameters.flat().view()).bind("velocity", self.velocity.view());
+            let launch =
+                launch.set("first", first / 4).set("n4", length / 4).set_f32("lr", self.options.lr as f32);
+            let launch = launch.set_f32("momentum", self.options.momentum as f32);
+            let launch = launch.set_f32("decay", self.options.weight_decay as f32);
+            let launch = launch.set("nesterov", usize::from(self.options.nesterov));
+            launch.threads(length / 4).record()?;
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn lr(&self) -> f64 {
+        self.options.lr
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        self.options.lr = lr;
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    fn slots(&self) -> Vec<Slot<'_>> {
+        vec![Slot { name: "momentum_buffer", values: &self.velocity }]
+    }
+}

@@ -1,0 +1,167 @@
+//! A model's parameters: one flat buffer, and where each lies in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use wgrad_autograd::{Gpu, Gradients, Tensor};
+
+use crate::{Result, StateDict};
+
+/// One parameter.
+#[derive(Debug)]
+pub struct Entry {
+    /// The dotted name.
+    pub name: String,
+    /// First element in the flat buffer.
+    pub offset: usize,
+    /// The values, a view of the flat buffer, tracked.
+    pub tensor: Tensor,
+}
+
+/// Random numbers of a model's layers: a key and how many draws were made. Saved in checkpoints, so that a resumed
+/// run drops the same elements.
+#[derive(Clone, Debug)]
+pub(crate) struct Random {
+    key: u32,
+    counter: Arc<AtomicU32>,
+}
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        // Both halves of the seed matter.
+        let key = (seed as u32) ^ ((seed >> 32) as u32).wrapping_mul(0x9e37_79b9);
+        Self { key, counter: Arc::default() }
+    }
+
+    /// Key and a counter that no draw had before.
+    pub(crate) fn draw(&self) -> (u32, u32) {
+        (self.key, self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// All parameters of a model, in the order in which its layers declared them.
+#[derive(Debug)]
+pub struct Parameters {
+    flat: Tensor,
+    entries: Vec<Entry>,
+    random: Random,
+}
+
+impl Parameters {
+    pub(crate) fn new(flat: Tensor, entries: Vec<Entry>, random: Random) -> Self {
+        Self { flat, entries, random }
+    }
+
+    /// The device they lie on.
+    pub fn gpu(&self) -> &Gpu {
+        self.flat.gpu()
+    }
+
+    /// All values in one tensor; between parameters lies padding, always 0.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The parameters.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The parameter of this name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.tensor)
+    }
+
+    /// Number of trainable values.
+    pub fn count(&self) -> usize {
+        self.entries.iter().map(|entry| entry.tensor.numel()).sum()
+    }
+
+    /// How many random draws the layers made so far.
+    pub fn draws(&self) -> u32 {
+        self.random.counter.load(Ordering::Relaxed)
+    }
+
+    /// Continues the layers' random draws after this many.
+    pub fn set_draws(&self, draws: u32) {
+        self.random.counter.store(draws, Ordering::Relaxed);
+    }
+
+    /// Copies each parameter's gradient into `into`, laid out like the parameters, and returns the runs of
+    /// elements that have one as `(first, length)`, in multiples of 64: one run where every parameter has a
+    /// gradient. As in PyTorch, what has no gradient is not touched by an optimizer.
+    pub(crate) fn gather(&self, gradients: &Gradients, into: &Tensor) -> Result<Vec<(usize, usize)>> {
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for entry in &self.entries {
+            let Some(gradient) = gradients.get(&entry.tensor) else { continue };
+            let (src, whole) = (gradient.view(), into.view());
+            let dst = whole.buffer.view(whole.offset + entry.offset as u64 * 4, src.size);
+            self.gpu().copy(&src, &dst)?;
+            let length = entry.tensor.numel().next_multiple_of(64);
+            match runs.last_mut() {
+                Some((first, run)) if *first + *run == entry.offset => *run += length,
+                _ => runs.push((entry.offset, length)),
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Values of `flat`, laid out like the parameters, by name.
+    ///
+    /// # Errors
+    /// [`crate::Error::Op`] if reading from the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn split(&self, flat: &Tensor) -> Result<StateDict> {
+        Ok(self.split_values(&flat.to_vec()?))
+    }
+
+    fn split_values(&self, values: &[f32]) -> StateDict {
+        let part = |entry: &Entry| {
+            let end = entry.offset + entry.tensor.numel();
+            (entry.name.clone(), (entry.tensor.shape().to_vec(), values[entry.offset..end].to_vec()))
+        };
+        StateDict { tensors: self.entries.iter().map(part).collect(), metadata: BTreeMap::new() }
+    }
+
+    /// The values by name, as PyTorch's `state_dict()`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Op`] if reading from the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn state_dict(&self) -> Result<StateDict> {
+        self.split(&self.flat)
+    }
+
+    /// As [`Parameters::state_dict`], without blocking.
+    ///
+    /// # Errors
+    /// [`crate::Error::Op`] if reading from the device fails.
+    pub async fn state_dict_async(&self) -> Result<StateDict> {
+        Ok(self.split_values(&self.flat.to_vec_async().await?))
+    }
+
+    /// Replaces all values by those of `state`, which must hold exactly these names and shapes; `file` stands for it
+    /// in errors.
+    ///
+    /// # Errors
+    /// [`crate::Error::Mismatch`]; the parameters are then unchanged.
+    pub fn load_state_dict(&self, state: &StateDict, file: &str) -> Result<()> {
+        self.load_into(&self.flat, state, file)
+    }
+
+    /// Writes the values of `state` into `flat`, laid out like the parameters.
+    ///
+    /// # Errors
+    /// [`crate::Error::Mismatch`]; `flat` is then unchanged.
+    pub fn load_into(&self, flat: &Tensor, state: &StateDict, file: &str) -> Result<()> {
+        state.check(self.entries.iter().map(|entry| (entry.name.as_str(), entry.tensor.shape())), file)?;
+        let mut values = vec![0.0; flat.numel()];
+        for entry in &self.entries {
+            if let Some((_, from)) = state.tensors.get(&entry.name) {
+                values[entry.offset..entry.offset + from.len()].copy_from_slice(from);
+            }
+        }
+        Ok(self.gpu().write(&flat.view(), &values)?)
+    }
+}

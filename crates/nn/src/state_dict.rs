@@ -1,0 +1,118 @@
+//! State dicts: values by name, in safetensors files that PyTorch reads and writes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use half::{bf16, f16};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Error, Result};
+
+/// Values by dotted name, with their shapes, and the file's metadata.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateDict {
+    /// Shape and row-major values of each tensor.
+    pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// Text by key. `format` is always written, as `pt`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl StateDict {
+    /// A safetensors file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if a shape and its values don't agree.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let failed = |error: safetensors::SafeTensorError| Error::Format {
+            file: "state dict".to_owned(),
+            message: error.to_string(),
+        };
+        let views: Result<Vec<_>, _> = self
+            .tensors
+            .iter()
+            .map(|(name, (shape, values))| {
+                TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
+                    .map(|view| (name, view))
+            })
+            .collect();
+        let mut metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
+        metadata.insert("format".to_owned(), "pt".to_owned());
+        safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
+    }
+
+    /// The content of a safetensors file: f32, and f16, bf16 or f64 converted to it. `file` stands for it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for anything else.
+    pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self> {
+        let failed = |message: String| Error::Format { file: file.to_owned(), message };
+        let parsed = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in parsed.tensors() {
+            let values = values_of(view.dtype(), view.data()).ok_or_else(|| {
+                failed(format!("tensor {name} has type {:?}, not a float type", view.dtype()))
+            })?;
+            tensors.insert(name, (view.shape().to_vec(), values));
+        }
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
+        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        Ok(Self { tensors, metadata })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Format`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn load(path: &std::path::Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// Writes a file, whole or not at all: see [`crate::file::write_atomic`].
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: &std::path::Path) -> Result<()> {
+        crate::file::write_atomic(path, &self.to_bytes()?)
+    }
+
+    /// Checks that this holds exactly `expected`'s names and shapes.
+    pub(crate) fn check<'a>(
+        &self,
+        expected: impl Iterator<Item = (&'a str, &'a [usize])>,
+        file: &str,
+    ) -> Result<()> {
+        let (mut missing, mut mismatched) = (Vec::new(), Vec::new());
+        let mut known = Vec::new();
+        for (name, shape) in expected {
+            known.push(name);
+            match self.tensors.get(name) {
+                None => missing.push(name.to_owned()),
+                Some((found, _)) if found != shape => {
+                    mismatched.push(format!("{name} (file {found:?}, model {shape:?})"));
+                }
+                Some(_) => {}
+            }
+        }
+        let unexpected: Vec<String> =
+            self.tensors.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
+        if missing.is_empty() && unexpected.is_empty() && mismatched.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Mismatch { file: file.to_owned(), missing, unexpected, mismatched })
+    }
+}
+
+/// Little-endian values of a float type as f32.
+fn values_of(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
+    let pairs = || data.as_chunks::<2>().0.iter();
+    Some(match dtype {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::F16 => pairs().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => pairs().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::F64 => data.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,56 @@
+//! Losses, each the mean over its elements or rows, as a scalar array.
+
+use super::log_softmax;
+use crate::Array;
+
+/// Cross-entropy of logits `[n, c]` against `n` class labels, as
+/// `torch.nn.functional.cross_entropy`.
+///
+/// With a smoothing of s the target of each row is 1 - s on its label plus s/c on every class.
+///
+/// # Panics
+/// Where the logits are no matrix, or the labels do not fit them.
+#[track_caller]
+pub fn cross_entropy(logits: &Array, labels: &[usize], label_smoothing: f64) -> Array {
+    let &[n, c] = logits.shape.as_slice() else {
+        panic!("cross_entropy takes logits [n, c], not {:?}", logits.shape);
+    };
+    assert_eq!(labels.len(), n, "one label for each row of logits");
+    let log_p = log_softmax(logits);
+    let mut total = 0.0;
+    for (row, &label) in labels.iter().enumerate() {
+        assert!(label < c, "label {label} of {c} classes");
+        let row = &log_p.data[row * c..][..c];
+        let uniform = row.iter().sum::<f64>() / c as f64;
+        total -= (1.0 - label_smoothing) * row[label] + label_smoothing * uniform;
+    }
+    Array::scalar(total / n as f64)
+}
+
+/// The mean of (x - t)².
+///
+/// # Panics
+/// Where the shapes differ.
+#[track_caller]
+pub fn mse(x: &Array, t: &Array) -> Array {
+    mean_over_pairs(x, t, |x, t| (x - t) * (x - t))
+}
+
+/// The mean of -(t · log σ(x) + (1 - t) · log(1 - σ(x))), with σ the sigmoid.
+///
+/// It equals max(x, 0) - x·t + log(1 + exp(-|x|)), which neither overflows nor takes the logarithm
+/// of zero.
+///
+/// # Panics
+/// Where the shapes differ.
+#[track_caller]
+pub fn bce_with_logits(x: &Array, t: &Array) -> Array {
+    mean_over_pairs(x, t, |x, t| (if x < 0.0 { 0.0 } else { x }) - x * t + (-x.abs()).exp().ln_1p())
+}
+
+#[track_caller]
+fn mean_over_pairs(x: &Array, t: &Array, f: impl Fn(f64, f64) -> f64) -> Array {
+    assert_eq!(x.shape, t.shape, "a loss takes a target of the input's shape");
+    let total: f64 = x.data.iter().zip(&t.data).map(|(&x, &t)| f(x, t)).sum();
+    Array::scalar(total / x.len() as f64)
+}

@@ -1,0 +1,109 @@
+//! Reductions over axes.
+
+use crate::Array;
+use crate::array::{advance, offset};
+
+/// The sum over `axes`, over all of them where none is named. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// Where an axis is out of range or named twice.
+#[track_caller]
+pub fn sum(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    reduce(x, axes, keepdim, 0.0, |sum, v| sum + v)
+}
+
+/// The mean over `axes`, over all of them where none is named. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// Where an axis is out of range or named twice.
+#[track_caller]
+pub fn mean(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    let count = count(x, axes) as f64;
+    sum(x, axes, keepdim).map(|sum| sum / count)
+}
+
+/// The largest value over `axes`, over all of them where none is named, as `torch.amax`. `keepdim`
+/// keeps them with length 1.
+///
+/// # Panics
+/// Where an axis is out of range or named twice, or there is nothing to choose from.
+#[track_caller]
+pub fn max(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    assert!(count(x, axes) > 0, "max over axes {axes:?} of {:?} has nothing to choose from", x.shape);
+    reduce(x, axes, keepdim, f64::NEG_INFINITY, larger)
+}
+
+/// The index of the largest value along `axis`, of the first where several are equal.
+///
+/// # Panics
+/// Where the axis is out of range or empty.
+#[track_caller]
+pub fn argmax(x: &Array, axis: usize, keepdim: bool) -> Array {
+    assert!(axis < x.rank() && x.shape[axis] > 0, "argmax over axis {axis} of {:?}", x.shape);
+    let strides = x.strides();
+    let mut kept = x.shape.clone();
+    kept[axis] = 1;
+    let indices = Array::from_fn(&kept, |index| {
+        let first = offset(index, &strides);
+        let value = |i: usize| x.data[first + i * strides[axis]];
+        let mut best = 0;
+        for i in 1..x.shape[axis] {
+            // NaN counts as the largest, as in PyTorch.
+            if value(i) > value(best) || (value(i).is_nan() && !value(best).is_nan()) {
+                best = i;
+            }
+        }
+        best as f64
+    });
+    let shape = if keepdim { kept } else { without(&x.shape, &[axis]) };
+    Array::new(&shape, indices.data)
+}
+
+/// The larger of two values, or NaN where either is. `f64::max` would drop the NaN.
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a >= b { a } else { b }
+}
+
+/// Folds all elements that share the indices outside `axes`, in row-major order.
+#[track_caller]
+fn reduce(x: &Array, axes: &[usize], keepdim: bool, start: f64, fold: impl Fn(f64, f64) -> f64) -> Array {
+    let axes = named(x, axes);
+    let kept: Vec<usize> =
+        x.shape.iter().enumerate().map(|(axis, &n)| if axes.contains(&axis) { 1 } else { n }).collect();
+    let mut y = Array::full(&kept, start);
+    let mut strides = y.strides();
+    for &axis in &axes {
+        strides[axis] = 0;
+    }
+    let mut index = vec![0; x.rank()];
+    for &value in &x.data {
+        let slot = &mut y.data[offset(&index, &strides)];
+        *slot = fold(*slot, value);
+        advance(&mut index, &x.shape);
+    }
+    let shape = if keepdim { kept } else { without(&x.shape, &axes) };
+    Array::new(&shape, y.data)
+}
+
+/// The axes meant: all where none is named.
+#[track_caller]
+fn named(x: &Array, axes: &[usize]) -> Vec<usize> {
+    if axes.is_empty() {
+        return (0..x.rank()).collect();
+    }
+    for (i, axis) in axes.iter().enumerate() {
+        assert!(*axis < x.rank() && !axes[..i].contains(axis), "axes {axes:?} of shape {:?}", x.shape);
+    }
+    axes.to_vec()
+}
+
+/// The number of elements that fold into one.
+#[track_caller]
+fn count(x: &Array, axes: &[usize]) -> usize {
+    named(x, axes).iter().map(|&axis| x.shape[axis]).product()
+}
+
+/// `shape` without `axes`.
+fn without(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+    shape.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &n)| n).collect()
+}

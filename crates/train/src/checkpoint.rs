@@ -1,0 +1,166 @@
+//! Checkpoints: parameters, optimizer state and position of a run in one safetensors file.
+//!
+//! The file holds each parameter under its name and each optimizer slot as `optim.<slot>.<parameter>`; the metadata
+//! says where the run stood. PyTorch's safetensors reads it too.
+
+use std::path::{Path, PathBuf};
+
+use wgrad_nn::{Optimizer, Parameters, StateDict};
+
+use crate::{Error, Result};
+
+const FILE: &str = "checkpoint.safetensors";
+const SCHEMA: &str = "1";
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// Steps made.
+    pub step: u64,
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Images of the current epoch already seen.
+    pub images: usize,
+    /// Sum of the losses of those images.
+    pub loss_sum: f64,
+}
+
+/// What must be equal for a run to continue another: the order of the images follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub seed: u64,
+    pub batch_size: usize,
+    pub shuffle: bool,
+    pub images: usize,
+}
+
+/// The checkpoint file of a folder.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+}
+
+impl Checkpoint {
+    /// In `folder`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the folder cannot be written.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|source| wgrad_nn::Error::Write { path: path.clone(), source })?;
+        wgrad_nn::file::check_writable(&path)?;
+        Ok(Self { path })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn error(&self, message: impl Into<String>) -> Error {
+        Error::Checkpoint { path: self.path.clone(), message: message.into() }
+    }
+
+    /// Writes the run's state, whole or not at all. A state with a value that is no number is not written.
+    pub(crate) fn save(
+        &self,
+        parameters: &Parameters,
+        optimizer: &dyn Optimizer,
+        position: &Position,
+        identity: &Identity,
+    ) -> Result<()> {
+        let mut state = parameters.state_dict()?;
+        for slot in optimizer.slots() {
+            let part = parameters.split(slot.values)?;
+            state.tensors.extend(part.tensors.into_iter().map(|(name, v)| (key(slot.name, &name), v)));
+        }
+        if state.tensors.values().any(|(_, values)| values.iter().any(|v| !v.is_finite())) {
+            let kept =
+                format!("; a weight is no finite number, so {} was left as it was", self.path.display());
+            return Err(Error::NotFinite { step: position.step, loss: f32::NAN, kept });
+        }
+        let entries = [
+            ("wgrad.schema", SCHEMA.to_owned()),
+            ("wgrad.step", position.step.to_string()),
+            ("wgrad.epoch", position.epoch.to_string()),
+            ("wgrad.images", position.images.to_string()),
+            ("wgrad.loss_sum", format!("{:016x}", position.loss_sum.to_bits())),
+            ("wgrad.optimizer_steps", optimizer.steps().to_string()),
+            ("wgrad.draws", parameters.draws().to_string()),
+            ("wgrad.seed", identity.seed.to_string()),
+            ("wgrad.batch_size", identity.batch_size.to_string()),
+            ("wgrad.shuffle", identity.shuffle.to_string()),
+            ("wgrad.data_images", identity.images.to_string()),
+        ];
+        state.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+        Ok(state.save(&self.path)?)
+    }
+
+    /// Loads the run's state; `None` if there is no checkpoint yet. Nothing is changed unless all of it fits.
+    pub(crate) fn load(
+        &self,
+        parameters: &Parameters,
+        optimizer: &mut dyn Optimizer,
+        identity: &Identity,
+    ) -> Result<Option<Position>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let mut state = StateDict::load(&self.path)?;
+        if self.value::<String>(&state, "schema")? != SCHEMA {
+            return Err(
+                self.error("written by another version of wgrad, whose checkpoints this one does not know")
+            );
+        }
+        let found = Identity {
+            seed: self.value(&state, "seed")?,
+            batch_size: self.value(&state, "batch_size")?,
+            shuffle: self.value(&state, "shuffle")?,
+            images: self.value(&state, "data_images")?,
+        };
+        if found != *identity {
+            let message = format!("belongs to another run: it has {found:?}, this one {identity:?}");
+            return Err(self.error(message));
+        }
+        let sum = self.value::<String>(&state, "loss_sum")?;
+        let sum = u64::from_str_radix(&sum, 16).map_err(|_| self.error("wgrad.loss_sum is no number"))?;
+        let position = Position {
+            step: self.value(&state, "step")?,
+            epoch: self.value(&state, "epoch")?,
+            images: self.value(&state, "images")?,
+            loss_sum: f64::from_bits(sum),
+        };
+        let (steps, draws) = (self.value(&state, "optimizer_steps")?, self.value(&state, "draws")?);
+        let file = self.path.display().to_string();
+        let mut slots = Vec::new();
+        for slot in optimizer.slots() {
+            let mut part = StateDict::default();
+            for entry in parameters.entries() {
+                let values = state.tensors.remove(&key(slot.name, &entry.name));
+                part.tensors.extend(values.map(|values| (entry.name.clone(), values)));
+            }
+            slots.push((slot.values, part));
+        }
+        // The parameters first: their check also refuses tensors that nothing took, before anything is written.
+        parameters.load_state_dict(&state, &file)?;
+        for (values, part) in &slots {
+            parameters.load_into(values, part, &file)?;
+        }
+        parameters.set_draws(draws);
+        drop(slots);
+        optimizer.set_steps(steps);
+        Ok(Some(position))
+    }
+
+    fn value<T: std::str::FromStr>(&self, state: &StateDict, name: &str) -> Result<T> {
+        let text = state.metadata.get(&format!("wgrad.{name}"));
+        let text =
+            text.ok_or_else(|| self.error(format!("no wgrad checkpoint: its metadata lack wgrad.{name}")))?;
+        text.parse().map_err(|_| self.error(format!("wgrad.{name} is {text:?}, which makes no sense")))
+    }
+}
+
+fn key(slot: &str, parameter: &str) -> String {
+    format!("optim.{slot}.{parameter}")
+}

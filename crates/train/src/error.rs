@@ -1,0 +1,80 @@
+//! Errors of a training run, and the exit codes of programs that end with one.
+
+use std::path::PathBuf;
+
+/// Result of a part of a training run.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of a training run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Options that make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The model, its optimizer or its files.
+    #[error(transparent)]
+    Model(#[from] wgrad_nn::Error),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] wgrad_data::Error),
+    /// The metrics file.
+    #[error("cannot write the metrics file {}: {source}", path.display())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A checkpoint that does not belong to this run.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        message: String,
+    },
+    /// A loss or weight that is NaN or infinite.
+    #[error("step {step}: the loss is {loss}; training stopped, try a smaller learning rate{kept}")]
+    NotFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// Its loss.
+        loss: f32,
+        /// What happened to the checkpoint, beginning with a separator.
+        kept: String,
+    },
+}
+
+impl From<wgrad_autograd::Error> for Error {
+    fn from(error: wgrad_autograd::Error) -> Self {
+        Self::Model(error.into())
+    }
+}
+
+impl From<wgrad_autograd::device::Error> for Error {
+    fn from(error: wgrad_autograd::device::Error) -> Self {
+        Self::Model(error.into())
+    }
+}
+
+impl Error {
+    /// The exit code for a program that ends with this error: 2 for usage, 3 for data and files, 4 for the GPU and
+    /// its limits, 1 for all else.
+    pub fn exit_code(&self) -> u8 {
+        use wgrad_autograd::Error as Op;
+        use wgrad_nn::Error as Model;
+        match self {
+            Self::Usage(_) | Self::Model(Model::Options { .. }) => 2,
+            Self::Data(_) | Self::Metrics { .. } | Self::Checkpoint { .. } => 3,
+            Self::Model(
+                Model::Format { .. } | Model::Mismatch { .. } | Model::Read { .. } | Model::Write { .. },
+            ) => 3,
+            Self::Model(Model::Op(op) | Model::Layer { source: op, .. }) => match op {
+                Op::Device(_) | Op::TooLarge { .. } => 4,
+                _ => 1,
+            },
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The training loop.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use wgrad_autograd::{Tensor, no_grad};
+use wgrad_data::{DeviceImages, Normalize};
+use wgrad_nn::{Mode, Module, Optimizer, Parameters};
+
+use crate::checkpoint::{Checkpoint, Identity, Position};
+use crate::losses::{Losses, StepLoss};
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+use crate::{Error, Interrupt, Result};
+
+/// What is trained, on what, by what.
+pub struct Task<'a> {
+    /// Gives logits `[n, classes]` for a batch of images `[n, channels, height, width]`.
+    pub model: &'a dyn Module,
+    /// The model's parameters.
+    pub parameters: &'a Parameters,
+    /// Changes them.
+    pub optimizer: &'a mut dyn Optimizer,
+    /// Images to train on.
+    pub train: &'a DeviceImages,
+    /// Images to judge by after each epoch.
+    pub test: &'a DeviceImages,
+}
+
+/// How a run goes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Images in a step; the last of an epoch may have fewer.
+    pub batch_size: usize,
+    /// Of the order of the images.
+    pub seed: u64,
+    /// Stop after this many steps.
+    pub max_steps: Option<u64>,
+    /// A new order each epoch; otherwise the data set's own.
+    pub shuffle: bool,
+    /// Share of the target given to all classes alike.
+    pub label_smoothing: f32,
+    /// How bytes become floats.
+    pub normalize: Normalize,
+    /// JSON lines with each step's loss and each epoch's figures.
+    pub metrics: Option<PathBuf>,
+    /// Folder for a checkpoint after each epoch, and when the run is interrupted.
+    pub checkpoint: Option<PathBuf>,
+    /// Continue from the folder's checkpoint, if it has one.
+    pub resume: bool,
+    /// Show a progress bar on a terminal, and print each epoch's figures.
+    pub progress: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 64,
+            seed: 0,
+            max_steps: None,
+            shuffle: true,
+            label_smoothing: 0.0,
+            normalize: Normalize::default(),
+            metrics: None,
+            checkpoint: None,
+            resume: false,
+            progress: true,
+        }
+    }
+}
+
+/// An epoch's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochReport {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean over its images.
+    pub train_loss: f64,
+    /// Share of the test images that the model names rightly, 0 to 1.
+    pub test_accuracy: f64,
+    /// Time of its training steps, without the test.
+    pub seconds: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Steps made in all, those before a resumption included.
+    pub steps: u64,
+    /// The epochs completed in this process.
+    pub epochs: Vec<EpochReport>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// Trains until the epochs or steps are done, or somebody interrupts.
+///
+/// # Errors
+/// [`Error::NotFinite`] at the first loss that is NaN or infinite; the last checkpoint stays. [`Error::Usage`] for
+/// options that make no sense, and what the model, the files and the device report.
+pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> Result<Outcome> {
+    Run::new(task, options)?.run(interrupt)
+}
+
+/// Share of the images that `model` names rightly, 0 to 1.
+///
+/// # Errors
+/// What the model and the device report.
+pub fn accuracy(
+    model: &dyn Module,
+    images: &DeviceImages,
+    batch: usize,
+    normalize: Normalize,
+) -> Result<f64> {
+    let mut right = 0;
+    let mut start = 0;
+    let mut waiting = Vec::new();
+    while start < images.len() {
+        let rows = batch.clamp(1, images.len() - start);
+        let (x, _) = images.batch(start, rows, normalize)?;
+        let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
+        waiting.push((start, x.gpu().read_later::<u32>(&named.view())?));
+        x.gpu().submit()?;
+        start += rows;
+    }
+    for (start, named) in waiting {
+        let named = named.wait()?;
+        right += named.iter().zip(&images.labels()[start..]).filter(|(a, b)| **a == u32::from(**b)).count();
+    }
+    Ok(right as f64 / images.len() as f64)
+}
+
+struct Run<'a> {
+    task: Task<'a>,
+    options: &'a Options,
+    position: Position,
+    checkpoint: Option<Checkpoint>,
+    identity: Identity,
+    metrics: Option<Metrics>,
+    losses: Losses,
+}
+
+impl<'a> Run<'a> {
+    fn new(task: Task<'a>, options: &'a Options) -> Result<Self> {
+        if options.batch_size == 0 {
+            return Err(Error::Usage("a batch size of 0: a batch needs at least one image".to_owned()));
+        }
+        if options.resume && options.checkpoint.is_none() {
+            return Err(Error::Usage("resuming needs the folder of the checkpoint".to_owned()));
+        }
+        let checkpoint = options.checkpoint.as_deref().map(Checkpoint::in_folder).transpose()?;
+        let images = task.train.len();
+        let (seed, batch_size, shuffle) = (options.seed, options.batch_size, options.shuffle);
+        let identity = Identity { seed, batch_size, shuffle, images };
+        let resumed = match &checkpoint {
+            Some(checkpoint) if options.resume => {
+                checkpoint.load(task.parameters, &mut *task.optimizer, &identity)?
+            }
+            _ => None,
+        };
+        let open = |path: &PathBuf| Metrics::open(path, resumed.as_ref());
+        let metrics = options.metrics.as_ref().map(open).transpose()?;
+        let position = resumed.unwrap_or(Position { step: 0, epoch: 0, images: 0, loss_sum: 0.0 });
+        Ok(Self { task, options, position, checkpoint, identity, metrics, losses: Losses::default() })
+    }
+
+    fn run(mut self, interrupt: &Interrupt) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        while self.position.epoch < self.options.epochs && !self.out_of_steps() && !interrupt.is_set() {
+            outcome.epochs.extend(self.epoch(interrupt)?);
+        }
+        self.task.parameters.gpu().submit()?;
+        outcome.interrupted = interrupt.is_set() && self.position.epoch < self.options.epochs;
+        outcome.steps = self.position.step;
+        Ok(outcome)
+    }
+
+    fn out_of_steps(&self) -> bool {
+        self.options.max_steps.is_some_and(|most| self.position.step >= most)
+    }
+
+    /// One epoch, or what is left of it; `None` if it was cut short.
+    fn epoch(&mut self, interrupt: &Interrupt) -> Result<Option<EpochReport>> {
+        let total = self.task.train.len();
+        if self.options.shuffle {
+            self.task.train.shuffle(self.options.seed, self.position.epoch)?;
+        }
+        let label = format!("epoch {}/{}", self.position.epoch + 1, self.options.epochs);
+        let progress = Progress::new(self.options.progress, label, total, self.position.images);
+        let start = Instant::now();
+        while self.position.images < total && !self.out_of_steps() && !interrupt.is_set() {
+            let images = self.step()?;
+            progress.advance(images);
+            while let Some(loss) = self.losses.overdue()? {
+                self.arrived(loss, &progress)?;
+            }
+        }
+        while let Some(loss) = self.losses.next()? {
+            self.arrived(loss, &progress)?;
+        }
+        if self.position.images < total {
+            progress.clear();
+            self.save()?;
+            return Ok(None);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let train_loss = self.position.loss_sum / total as f64;
+        let (batch, normalize) = (self.options.batch_size, self.options.normalize);
+        let test_accuracy = accuracy(self.task.model, self.task.test, batch, normalize)?;
+        self.position.epoch += 1;
+        self.position.images = 0;
+        self.position.loss_sum = 0.0;
+        let report = EpochReport { epoch: self.position.epoch, train_loss, test_accuracy, seconds };
+        if let Some(metrics) = &mut self.metrics {
+            metrics.epoch(&report)?;
+        }
+        self.save()?;
+        progress.finish(&format!(
+            "epoch {}/{}  train loss {train_loss:.4}  test accuracy {:.2}%  {seconds:.1} s",
+            report.epoch,
+            self.options.epochs,
+            100.0 * test_accuracy,
+        ));
+        Ok(Some(report))
+    }
+
+    /// Records and submits one step; returns how many images it had.
+    fn step(&mut self) -> Result<usize> {
+        let Position { images: start, .. } = self.position;
+        let rows = self.options.batch_size.min(self.task.train.len() - start);
+        let (x, labels) = self.task.train.batch(start, rows, self.options.normalize)?;
+        let logits = self.task.model.forward(&x, Mode::Train)?;
+        let loss: Tensor = logits.cross_entropy(&labels, self.options.label_smoothing)?;
+        let gradients = loss.backward()?;
+        self.task.optimizer.step(self.task.parameters, &gradients)?;
+        self.position.step += 1;
+        self.position.images += rows;
+        self.losses.push(self.position.step, rows, &loss)?;
+        self.task.parameters.gpu().submit()?;
+        Ok(rows)
+    }
+
+    fn arrived(&mut self, arrived: StepLoss, progress: &Progress) -> Result<()> {
+        let StepLoss { step, images, loss } = arrived;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.step(step, loss)?;
+        }
+        if !loss.is_finite() {
+            let kept = match &self.checkpoint {
+                Some(c) if c.path().exists() => {
+                    format!("; the checkpoint {} is from before", c.path().display())
+                }
+                _ => String::new(),
+            };
+            return Err(Error::NotFinite { step, loss, kept });
+        }
+        progress.loss(loss);
+        self.position.loss_sum += f64::from(loss) * images as f64;
+        Ok(())
+    }
+
+    fn save(&self) -> Result<()> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
+        checkpoint.save(self.task.parameters, &*self.task.optimizer, &self.position, &self.identity)
+    }
+}

@@ -1,0 +1,15 @@
+//! The training loop of wgrad: epochs over a data set that lies on the device, with progress, metrics, checkpoints
+//! that survive a kill, exact resumption, and a stop at the first loss that is no number.
+
+mod checkpoint;
+mod error;
+mod fit;
+mod interrupt;
+mod losses;
+mod metrics;
+mod progress;
+
+pub use checkpoint::{Checkpoint, Position};
+pub use error::{Error, Result};
+pub use fit::{EpochReport, Options, Outcome, Task, accuracy, fit};
+pub use interrupt::Interrupt;

@@ -1,0 +1,60 @@
+// Cross-entropy of softmax(x) against class labels, with label smoothing ε, for each row:
+//   target q_c = ε / cols + (1 - ε)·[c = label]
+//   loss = -Σ q_c · ln softmax(x)_c = lse - (1 - ε)·x_label - (ε / cols)·Σ x_c,   lse = m + ln Σ e^(x_c - m)
+//   dx_c = dloss · scale · (softmax(x)_c - q_c)
+// x, dx: [rows, cols]; labels: [rows]; loss: [rows]; dloss: one value, the gradient of the rows' mean, with
+// scale = 1 / rows. A label that is no class gives a NaN loss. One invocation a row.
+struct Params { rows: u32, cols: u32, smoothing: f32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(4) var<storage, read> dloss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+
+struct Row { max: f32, sum: f32, total: f32 }
+
+fn row_sums(base: u32) -> Row {
+    var row = Row(x[base], 0.0, 0.0);
+    for (var c = 1u; c < p.cols; c++) {
+        row.max = max(row.max, x[base + c]);
+    }
+    for (var c = 0u; c < p.cols; c++) {
+        row.sum += exp(x[base + c] - row.max);
+        row.total += x[base + c];
+    }
+    return row;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn cross_entropy_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let r = thread_index(id, groups);
+    if r >= p.rows {
+        return;
+    }
+    let base = r * p.cols;
+    let label = labels[r];
+    if label >= p.cols {
+        loss[r] = bitcast<f32>(0x7fc00000u + label);
+        return;
+    }
+    let row = row_sums(base);
+    let lse = row.max + log(row.sum);
+    loss[r] = lse - (1.0 - p.smoothing) * x[base + label] - p.smoothing / f32(p.cols) * row.total;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn cross_entropy_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let r = thread_index(id, groups);
+    if r >= p.rows {
+        return;
+    }
+    let base = r * p.cols;
+    let label = labels[r];
+    let row = row_sums(base);
+    let scale = dloss[0] * p.scale;
+    for (var c = 0u; c < p.cols; c++) {
+        let q = p.smoothing / f32(p.cols) + select(0.0, 1.0 - p.smoothing, c == label);
+        dx[base + c] = scale * (exp(x[base + c] - row.max) / row.sum - q);
+    }
+}

@@ -1,0 +1,98 @@
+// C = A · B from packed strips, for software adapters: register tiles, no barriers, no workgroup memory.
+//   out[split][batch][row][col] = bias + sum over the split's k of a[batch][row][k] * b[batch][k][col]
+// a: strips of ROWS rows, [batch][row strip][k / 4][ROWS][4]; b: strips of COLS columns, [batch][col strip][k][COLS];
+// k is padded with zeros to a multiple of 4. One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has
+// 8 columns of every row. On these adapters a load, and any touch of an accumulator, cost as much as several
+// multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
+// Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
+// Outputs that cannot be stored in whole vec4 go to a partial buffer, and from there through reduce_splits.
+// Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
+struct Params {
+    batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
+    m: u32, n: u32,               // n a multiple of 4
+    k: u32, k_per_split: u32,     // multiples of 4; the last split may be shorter
+    a_batch: u32, b_batch: u32,   // strips from one batch to the next in a and b, 0 where all batches share them
+    row_bias: u32, col_bias: u32, // 1 to add bias[batch * m + row], bias[col]
+    // out's layout, multiples of 4: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane
+    c_split: u32, c_batch: u32, c_row: u32, c_image: u32, plane: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // not read where both biases are 0
+
+alias Tile = array<array<vec4<f32>, 2>, ROWS>;
+alias Cols = array<array<vec4<f32>, 2>, 4>;
+
+// Adds the products of rows 4q .. 4q + 3 with all columns at four k.
+fn multiply(acc: ptr<function, Tile>, q: u32, rows: array<vec4<f32>, 4>, cols: Cols) {
+    for (var e = 0u; e < 4u; e++) {
+        for (var j = 0u; j < 2u; j++) {
+            var sum = acc[q * 4u + e][j];
+            for (var k = 0u; k < 4u; k++) {
+                sum = fma(vec4<f32>(rows[e][k]), cols[k][j], sum);
+            }
+            acc[q * 4u + e][j] = sum;
+        }
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tile = group.y * groups.x + group.x;
+    if (tile >= p.batches * p.splits * p.row_strips * p.col_strips) {
+        return;
+    }
+    let row_strip = tile % p.row_strips;
+    let col_strip = tile / p.row_strips % p.col_strips;
+    let split = tile / (p.row_strips * p.col_strips) % p.splits;
+    let batch = tile / (p.row_strips * p.col_strips * p.splits);
+
+    let k_begin = split * p.k_per_split;
+    let k_end = min(k_begin + p.k_per_split, p.k);
+    var a_at = ((batch * p.a_batch + row_strip) * p.k + k_begin) * (ROWS / 4u);
+    var b_at = ((batch * p.b_batch + col_strip) * p.k + k_begin) * (COLS / 4u) + lane * 2u;
+    var acc: Tile;
+    for (var k = k_begin; k < k_end; k += 4u) {
+        let own = own_rows(a_at, lane);
+        let cols = Cols(
+            own_cols(b_at), own_cols(b_at + COLS / 4u),
+            own_cols(b_at + COLS / 2u), own_cols(b_at + COLS / 4u * 3u));
+        // Written out, because the driver unrolls loops only up to some 800 instructions.
+        multiply(&acc, 0u, rows_of(own, a_at, 0u), cols);
+        multiply(&acc, 1u, rows_of(own, a_at, 1u), cols);
+        multiply(&acc, 2u, rows_of(own, a_at, 2u), cols);
+        multiply(&acc, 3u, rows_of(own, a_at, 3u), cols);
+        if (ROWS > 16u) {
+            multiply(&acc, 4u, rows_of(own, a_at, 4u), cols);
+            multiply(&acc, 5u, rows_of(own, a_at, 5u), cols);
+            multiply(&acc, 6u, rows_of(own, a_at, 6u), cols);
+            multiply(&acc, 7u, rows_of(own, a_at, 7u), cols);
+        }
+        a_at += ROWS;
+        b_at += COLS;
+    }
+
+    let row = row_strip * ROWS;
+    let base = split * p.c_split + batch * p.c_batch + row * p.c_row;
+    for (var j = 0u; j < 2u; j++) {
+        let col = col_strip * COLS + lane * 8u + j * 4u;
+        var col_values = vec4<f32>();
+        if (p.col_bias != 0u && col < p.n) {
+            col_values = vec4<f32>(bias[col], bias[col + 1u], bias[col + 2u], bias[col + 3u]);
+        }
+        let place = base + col / p.plane * p.c_image + col % p.plane;
+        for (var r = 0u; r < ROWS; r++) {
+            if (row + r < p.m && col < p.n) {
+                var value = acc[r][j] + col_values;
+                if (p.row_bias != 0u) {
+                    value += bias[batch * p.m + row + r];
+                }
+                out[(place + r * p.c_row) / 4u] = value;
+            }
+        }
+    }
+}

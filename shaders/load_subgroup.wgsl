@@ -1,0 +1,24 @@
+// How gemm_strips loads its packed strips, with subgroups: lane l loads rows 4l .. 4l + 3 at four k once, and shuffles
+// hand them to all lanes. The workgroup is one subgroup.
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+
+// The rows of this lane, each with four k. at: where the strip's four k begin, in vec4.
+fn own_rows(at: u32, lane: u32) -> array<vec4<f32>, 4> {
+    let i = at + lane % (ROWS / 4u) * 4u;
+    return array<vec4<f32>, 4>(a[i], a[i + 1u], a[i + 2u], a[i + 3u]);
+}
+
+// Rows 4q .. 4q + 3 of the strip.
+fn rows_of(own: array<vec4<f32>, 4>, at: u32, q: u32) -> array<vec4<f32>, 4> {
+    return array<vec4<f32>, 4>(from_lane(own[0], q), from_lane(own[1], q), from_lane(own[2], q), from_lane(own[3], q));
+}
+
+fn from_lane(v: vec4<f32>, q: u32) -> vec4<f32> {
+    return vec4<f32>(subgroupShuffle(v.x, q), subgroupShuffle(v.y, q), subgroupShuffle(v.z, q), subgroupShuffle(v.w, q));
+}
+
+// Eight columns at one k. at: in vec4.
+fn own_cols(at: u32) -> array<vec4<f32>, 2> {
+    return array<vec4<f32>, 2>(b[at], b[at + 1u]);
+}

@@ -1,0 +1,34 @@
+// Packs operand A of any product into strips of ROWS rows for gemm_strips.
+//   out[batch][strip][k / 4][r][k % 4] = a_at(batch, strip * ROWS + r, k), zero past the last row and the last k
+// One invocation makes one vec4, one row at four k. Needs an operand file, and a header with ROWS.
+// pack_blocks and pack_image write the same several times faster where their conditions hold.
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+const K_QUADS = (K + 3u) / 4u;
+const STRIPS = (M + ROWS - 1u) / ROWS;
+const COUNT = A_BATCHES * STRIPS * K_QUADS * ROWS;
+
+fn a_or_zero(batch: u32, row: u32, k: u32) -> f32 {
+    if (row >= M || k >= K) {
+        return 0.0;
+    }
+    return a_at(batch, row, k);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 64u + local;
+    if (i >= COUNT) {
+        return;
+    }
+    let k = i / ROWS % K_QUADS * 4u;
+    let row = i / (ROWS * K_QUADS) % STRIPS * ROWS + i % ROWS;
+    let batch = i / (ROWS * K_QUADS * STRIPS);
+    out[i] = vec4<f32>(
+        a_or_zero(batch, row, k), a_or_zero(batch, row, k + 1u),
+        a_or_zero(batch, row, k + 2u), a_or_zero(batch, row, k + 3u));
+}

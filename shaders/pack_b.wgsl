@@ -1,0 +1,35 @@
+// Packs operand B of any product into strips of COLS columns for gemm_strips.
+//   out[batch][strip][k][c] = b_at(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
+// One invocation makes one vec4, four columns at one k. Needs an operand file, and a header with COLS.
+// pack_blocks and pack_image write the same several times faster where their conditions hold.
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+const QUADS = COLS / 4u;
+const PADDED_K = (K + 3u) / 4u * 4u;
+const STRIPS = (N + COLS - 1u) / COLS;
+const COUNT = B_BATCHES * STRIPS * PADDED_K * QUADS;
+
+fn b_or_zero(batch: u32, k: u32, col: u32) -> f32 {
+    if (col >= N || k >= K) {
+        return 0.0;
+    }
+    return b_at(batch, k, col);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 64u + local;
+    if (i >= COUNT) {
+        return;
+    }
+    let k = i / QUADS % PADDED_K;
+    let col = i / (QUADS * PADDED_K) % STRIPS * COLS + i % QUADS * 4u;
+    let batch = i / (QUADS * PADDED_K * STRIPS);
+    out[i] = vec4<f32>(
+        b_or_zero(batch, k, col), b_or_zero(batch, k, col + 1u),
+        b_or_zero(batch, k, col + 2u), b_or_zero(batch, k, col + 3u));
+}

@@ -1,0 +1,82 @@
+// Packs a convolution's image operand for gemm_strips, for stride 1: the fast way where rows hold whole vec4.
+//   value(channel, tap, image, oy, ox) = x[image][channel][oy + shift_h(tap)][ox + shift_w(tap)], zero outside
+//   shift(t) = t * DILATION - PAD; FLIP 1 numbers the taps in reverse, as the input gradient wants them
+//   AS_A 1: rows are (channel, tap), k = (image, oy, ox): out[group][strip][k / 4][row % STRIP][k % 4]
+//   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][strip][k][col % STRIP]
+// Either way a vec4 is four neighbouring pixels at one tap. One invocation loads the window of four output pixels in
+// one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
+// Header: IMAGES, GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
+// FLIP, AS_A, STRIP (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+const TAPS = KH * KW;
+const DEPTH = CHANNELS * TAPS;
+const PIXELS = IMAGES * OH * OW;
+const LINES = select(PIXELS, DEPTH, AS_A == 1u);
+const K_PADDED = select((DEPTH + 3u) / 4u * 4u, PIXELS, AS_A == 1u);
+const STRIPS = (LINES + STRIP - 1u) / STRIP;
+const OUT_QUADS = OW / 4u;
+const SHIFTED_ROWS = OH + (KH - 1u) * DILATION_H;
+const COUNT = GROUPS * IMAGES * CHANNELS * SHIFTED_ROWS * OUT_QUADS;
+// The window begins LEFT vec4 left of the four pixels and has WINDOW vec4.
+const LEFT = (PAD_W + 3u) / 4u;
+const WINDOW = ((KW - 1u) * DILATION_W + 4u + LEFT * 4u - PAD_W + 3u) / 4u;
+
+// Where the vec4 of four pixels at depth d = (channel, tap) is packed.
+fn packed(group: u32, d: u32, pixel: u32) -> u32 {
+    if (AS_A == 1u) {
+        return ((group * STRIPS + d / STRIP) * (PIXELS / 4u) + pixel / 4u) * STRIP + d % STRIP;
+    }
+    return ((group * STRIPS + pixel / STRIP) * K_PADDED + d) * (STRIP / 4u) + pixel % STRIP / 4u;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+    if (i >= COUNT) {
+        return;
+    }
+    let quad = i % OUT_QUADS;
+    let shifted_row = i / OUT_QUADS % SHIFTED_ROWS;
+    let channel = i / (OUT_QUADS * SHIFTED_ROWS) % CHANNELS;
+    let image = i / (OUT_QUADS * SHIFTED_ROWS * CHANNELS) % IMAGES;
+    let group = i / (OUT_QUADS * SHIFTED_ROWS * CHANNELS * IMAGES);
+
+    // Rows and vec4 before the first wrap around to large numbers, so one comparison finds both sides.
+    let iy = shifted_row - PAD_H;
+    let row = ((image * GROUPS + group) * CHANNELS + channel) * H + iy;
+    var window: array<f32, WINDOW * 4u>;
+    for (var v = 0u; v < WINDOW; v++) {
+        let from_quad = quad + v - LEFT;
+        var pixels = vec4<f32>();
+        if (iy < H && from_quad < W / 4u) {
+            pixels = x[row * (W / 4u) + from_quad];
+        }
+        for (var e = 0u; e < 4u; e++) {
+            window[v * 4u + e] = pixels[e];
+        }
+    }
+    for (var kh = 0u; kh < KH; kh++) {
+        let oy = shifted_row - kh * DILATION_H;
+        if (oy < OH) {
+            let pixel = (image * OH + oy) * OW + quad * 4u;
+            for (var kw = 0u; kw < KW; kw++) {
+                let tap = select(kh * KW + kw, TAPS - 1u - kh * KW - kw, FLIP == 1u);
+                let at = LEFT * 4u - PAD_W + kw * DILATION_W;
+                out[packed(group, channel * TAPS + tap, pixel)] =
+                    vec4<f32>(window[at], window[at + 1u], window[at + 2u], window[at + 3u]);
+            }
+            // The k that pad DEPTH to a multiple of 4 are zero.
+            if (AS_A == 0u && channel == 0u && kh == 0u) {
+                for (var d = DEPTH; d < K_PADDED; d++) {
+                    out[packed(group, d, pixel)] = vec4<f32>();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+// Sums the partial products that gemm_strips or gemm_tile made with splits > 1, and lays out the result.
+//   out[batch][row][col] = bias + sum over split of partial[split][batch][row][col], splits in order
+// partial: [splits, batches, m, n4] with n4 = n rounded up to a multiple of 4. One invocation makes four columns.
+// Needs store_*.wgsl and bias_*.wgsl.
+struct Params {
+    batches: u32, splits: u32, m: u32, n: u32, n4: u32,
+    // out's layout: batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
+    c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 64u + local;
+    let quads = p.n4 / 4u;
+    let count = p.batches * p.m * quads;
+    if (i >= count) {
+        return;
+    }
+    var sum = partial[i];
+    for (var split = 1u; split < p.splits; split++) {
+        sum += partial[split * count + i];
+    }
+    let col = i % quads * 4u;
+    let row = i / quads % p.m;
+    let batch = i / (quads * p.m);
+    store(batch * p.c_batch + row * p.c_row, place_of(col), col, biased(sum, batch, row, col));
+}

@@ -1,0 +1,280 @@
+//! Every WGSL kernel of wgrad. A kernel is one or more files of this folder, concatenated behind a header
+//! of constants, and an entry point; everything else about it stands in the WGSL.
+
+/// A kernel: WGSL text and an entry point.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Unique name.
+    pub name: &'static str,
+    /// The `@compute` function.
+    pub entry: &'static str,
+    /// Texts of the files, in any order: WGSL's module scope has none.
+    pub files: &'static [&'static str],
+}
+
+impl Kernel {
+    /// The module's text: `header`, then the files.
+    pub fn compose(&self, header: &str) -> String {
+        let mut text = String::from(header);
+        for file in self.files {
+            text.push_str(file);
+        }
+        text
+    }
+}
+
+/// `IDENT = entry: files;` for each kernel, named as its constant in lower case, and the list of all.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $ident:ident = $name:literal $entry:literal: $($file:literal)+;)*) => {
+        $($(#[$doc])* pub static $ident: Kernel = Kernel {
+            name: $name,
+            entry: $entry,
+            files: &[$(include_str!(concat!("../", $file))),+],
+        };)*
+        /// All kernels, for tests that visit each one.
+        pub static ALL: &[&Kernel] = &[$(&$ident),*];
+    };
+}
+
+kernels! {
+    /// `neg`, elementwise.
+    NEG = "neg" "unary_forward": "unary_forward.wgsl" "unary/neg.wgsl" "index.wgsl";
+    /// Gradient of `neg`.
+    NEG_BACKWARD = "neg_backward" "unary_backward": "unary_backward.wgsl" "unary/neg.wgsl" "index.wgsl";
+    /// `exp`, elementwise.
+    EXP = "exp" "unary_forward": "unary_forward.wgsl" "unary/exp.wgsl" "index.wgsl";
+    /// Gradient of `exp`.
+    EXP_BACKWARD = "exp_backward" "unary_backward": "unary_backward.wgsl" "unary/exp.wgsl" "index.wgsl";
+    /// `log`, elementwise.
+    LOG = "log" "unary_forward": "unary_forward.wgsl" "unary/log.wgsl" "index.wgsl";
+    /// Gradient of `log`.
+    LOG_BACKWARD = "log_backward" "unary_backward": "unary_backward.wgsl" "unary/log.wgsl" "index.wgsl";
+    /// `sqrt`, elementwise.
+    SQRT = "sqrt" "unary_forward": "unary_forward.wgsl" "unary/sqrt.wgsl" "index.wgsl";
+    /// Gradient of `sqrt`.
+    SQRT_BACKWARD = "sqrt_backward" "unary_backward": "unary_backward.wgsl" "unary/sqrt.wgsl" "index.wgsl";
+    /// `square`, elementwise.
+    SQUARE = "square" "unary_forward": "unary_forward.wgsl" "unary/square.wgsl" "index.wgsl";
+    /// Gradient of `square`.
+    SQUARE_BACKWARD = "square_backward" "unary_backward": "unary_backward.wgsl" "unary/square.wgsl" "index.wgsl";
+    /// `abs`, elementwise.
+    ABS = "abs" "unary_forward": "unary_forward.wgsl" "unary/abs.wgsl" "index.wgsl";
+    /// Gradient of `abs`.
+    ABS_BACKWARD = "abs_backward" "unary_backward": "unary_backward.wgsl" "unary/abs.wgsl" "index.wgsl";
+    /// `relu`, elementwise.
+    RELU = "relu" "unary_forward": "unary_forward.wgsl" "unary/relu.wgsl" "index.wgsl";
+    /// Gradient of `relu`.
+    RELU_BACKWARD = "relu_backward" "unary_backward": "unary_backward.wgsl" "unary/relu.wgsl" "index.wgsl";
+    /// `sigmoid`, elementwise.
+    SIGMOID = "sigmoid" "unary_forward": "unary_forward.wgsl" "unary/sigmoid.wgsl" "index.wgsl";
+    /// Gradient of `sigmoid`.
+    SIGMOID_BACKWARD = "sigmoid_backward" "unary_backward": "unary_backward.wgsl" "unary/sigmoid.wgsl" "index.wgsl";
+    /// `tanh`, elementwise.
+    TANH = "tanh" "unary_forward": "unary_forward.wgsl" "unary/tanh.wgsl" "index.wgsl";
+    /// Gradient of `tanh`.
+    TANH_BACKWARD = "tanh_backward" "unary_backward": "unary_backward.wgsl" "unary/tanh.wgsl" "index.wgsl";
+    /// `softplus`, elementwise.
+    SOFTPLUS = "softplus" "unary_forward": "unary_forward.wgsl" "unary/softplus.wgsl" "index.wgsl";
+    /// Gradient of `softplus`.
+    SOFTPLUS_BACKWARD = "softplus_backward" "unary_backward": "unary_backward.wgsl" "unary/softplus.wgsl" "index.wgsl";
+    /// `clamp`, elementwise.
+    CLAMP = "clamp" "unary_forward": "unary_forward.wgsl" "unary/clamp.wgsl" "index.wgsl";
+    /// Gradient of `clamp`.
+    CLAMP_BACKWARD = "clamp_backward" "unary_backward": "unary_backward.wgsl" "unary/clamp.wgsl" "index.wgsl";
+    /// `affine`, elementwise.
+    AFFINE = "affine" "unary_forward": "unary_forward.wgsl" "unary/affine.wgsl" "index.wgsl";
+    /// Gradient of `affine`.
+    AFFINE_BACKWARD = "affine_backward" "unary_backward": "unary_backward.wgsl" "unary/affine.wgsl" "index.wgsl";
+    /// `gelu`, elementwise.
+    GELU = "gelu" "unary_forward": "unary_forward.wgsl" "unary/gelu.wgsl" "index.wgsl";
+    /// Gradient of `gelu`.
+    GELU_BACKWARD = "gelu_backward" "unary_backward": "unary_backward.wgsl" "unary/gelu.wgsl" "index.wgsl";
+    /// `add` of tensors of one shape.
+    ADD = "add" "binary_forward": "binary_forward.wgsl" "binary/add.wgsl" "index.wgsl";
+    /// `add` with broadcasting.
+    ADD_BROADCAST = "add_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/add.wgsl" "index.wgsl";
+    /// `sub` of tensors of one shape.
+    SUB = "sub" "binary_forward": "binary_forward.wgsl" "binary/sub.wgsl" "index.wgsl";
+    /// `sub` with broadcasting.
+    SUB_BROADCAST = "sub_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/sub.wgsl" "index.wgsl";
+    /// `mul` of tensors of one shape.
+    MUL = "mul" "binary_forward": "binary_forward.wgsl" "binary/mul.wgsl" "index.wgsl";
+    /// `mul` with broadcasting.
+    MUL_BROADCAST = "mul_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/mul.wgsl" "index.wgsl";
+    /// `div` of tensors of one shape.
+    DIV = "div" "binary_forward": "binary_forward.wgsl" "binary/div.wgsl" "index.wgsl";
+    /// `div` with broadcasting.
+    DIV_BROADCAST = "div_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/div.wgsl" "index.wgsl";
+    /// `equal` of tensors of one shape.
+    EQUAL = "equal" "binary_forward": "binary_forward.wgsl" "binary/equal.wgsl" "index.wgsl";
+    /// `equal` with broadcasting.
+    EQUAL_BROADCAST = "equal_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/equal.wgsl" "index.wgsl";
+    /// Strided to contiguous.
+    STRIDED_GATHER = "strided_gather" "strided_gather": "strided_gather.wgsl" "strided.wgsl" "index.wgsl";
+    /// Contiguous to strided.
+    STRIDED_SCATTER = "strided_scatter" "strided_scatter": "strided_scatter.wgsl" "strided.wgsl" "index.wgsl";
+    /// One stage of `sum` over a middle axis.
+    REDUCE_SUM = "reduce_sum" "reduce": "reduce.wgsl" "reduce/sum.wgsl" "index.wgsl";
+    /// One stage of `sum` over rows, by vec4.
+    REDUCE_ROWS_SUM = "reduce_rows_sum" "reduce_rows": "reduce_rows.wgsl" "reduce/sum.wgsl" "index.wgsl";
+    /// One stage of `max` over a middle axis.
+    REDUCE_MAX = "reduce_max" "reduce": "reduce.wgsl" "reduce/max.wgsl" "index.wgsl";
+    /// One stage of `max` over rows, by vec4.
+    REDUCE_ROWS_MAX = "reduce_rows_max" "reduce_rows": "reduce_rows.wgsl" "reduce/max.wgsl" "index.wgsl";
+    /// Index of the first maximum.
+    ARGMAX = "argmax" "argmax": "argmax.wgsl" "index.wgsl";
+    /// See `softmax.wgsl`.
+    SOFTMAX_FORWARD = "softmax_forward" "softmax_forward": "softmax.wgsl" "index.wgsl";
+    /// See `softmax.wgsl`.
+    SOFTMAX_BACKWARD = "softmax_backward" "softmax_backward": "softmax.wgsl" "index.wgsl";
+    /// See `softmax.wgsl`.
+    LOG_SOFTMAX_FORWARD = "log_softmax_forward" "log_softmax_forward": "softmax.wgsl" "index.wgsl";
+    /// See `softmax.wgsl`.
+    LOG_SOFTMAX_BACKWARD = "log_softmax_backward" "log_softmax_backward": "softmax.wgsl" "index.wgsl";
+    /// See `cross_entropy.wgsl`.
+    CROSS_ENTROPY_FORWARD = "cross_entropy_forward" "cross_entropy_forward": "cross_entropy.wgsl" "index.wgsl";
+    /// See `cross_entropy.wgsl`.
+    CROSS_ENTROPY_BACKWARD = "cross_entropy_backward" "cross_entropy_backward": "cross_entropy.wgsl" "index.wgsl";
+    /// See `max_pool2d.wgsl`.
+    MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// See `max_pool2d.wgsl`.
+    MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// See `avg_pool2d.wgsl`.
+    AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// See `avg_pool2d.wgsl`.
+    AVG_POOL2D_BACKWARD = "avg_pool2d_backward" "avg_pool2d_backward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// Dropout, forward and backward.
+    DROPOUT = "dropout" "dropout": "dropout.wgsl" "random.wgsl" "index.wgsl";
+    /// An epoch's order.
+    SHUFFLE = "shuffle" "shuffle": "shuffle.wgsl" "random.wgsl" "index.wgsl";
+    /// A batch out of a data set of bytes.
+    GATHER_IMAGES = "gather_images" "gather_images": "gather_images.wgsl" "index.wgsl";
+    /// SGD step over the flat parameters.
+    SGD = "sgd" "sgd": "sgd.wgsl" "index.wgsl";
+    /// Adam or AdamW step over the flat parameters.
+    ADAM = "adam" "adam": "adam.wgsl" "index.wgsl";
+    /// Packs operand a of matmul.
+    MATMUL_PACK_A = "matmul_pack_a" "main": "pack_a.wgsl" "matmul_operands.wgsl";
+    /// Packs operand b of matmul.
+    MATMUL_PACK_B = "matmul_pack_b" "main": "pack_b.wgsl" "matmul_operands.wgsl";
+    /// Packs operand a of conv2d_forward.
+    CONV2D_FORWARD_PACK_A = "conv2d_forward_pack_a" "main": "pack_a.wgsl" "conv2d_forward_operands.wgsl";
+    /// Packs operand b of conv2d_forward.
+    CONV2D_FORWARD_PACK_B = "conv2d_forward_pack_b" "main": "pack_b.wgsl" "conv2d_forward_operands.wgsl";
+    /// Packs operand a of conv2d_input_grad.
+    CONV2D_INPUT_GRAD_PACK_A = "conv2d_input_grad_pack_a" "main": "pack_a.wgsl" "conv2d_input_grad_operands.wgsl";
+    /// Packs operand b of conv2d_input_grad.
+    CONV2D_INPUT_GRAD_PACK_B = "conv2d_input_grad_pack_b" "main": "pack_b.wgsl" "conv2d_input_grad_operands.wgsl";
+    /// Packs operand a of conv2d_weight_grad.
+    CONV2D_WEIGHT_GRAD_PACK_A = "conv2d_weight_grad_pack_a" "main": "pack_a.wgsl" "conv2d_weight_grad_operands.wgsl";
+    /// Packs operand b of conv2d_weight_grad.
+    CONV2D_WEIGHT_GRAD_PACK_B = "conv2d_weight_grad_pack_b" "main": "pack_b.wgsl" "conv2d_weight_grad_operands.wgsl";
+    /// Product of packed strips, rows shared by 64-bit shuffles.
+    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup_u64.wgsl";
+    /// Product of packed strips, rows shared by shuffles.
+    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl";
+    /// Product of packed strips, rows loaded by each lane.
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    /// See `reduce_splits.wgsl`.
+    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_VEC4_ROW = "matmul_tile_vec4_row" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_VEC4_COL = "matmul_tile_vec4_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_SCALAR_NONE = "matmul_tile_scalar_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_SCALAR_ROW = "matmul_tile_scalar_row" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    MATMUL_TILE_SCALAR_COL = "matmul_tile_scalar_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_VEC4_NONE = "conv2d_forward_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_VEC4_ROW = "conv2d_forward_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_VEC4_COL = "conv2d_forward_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_SCALAR_NONE = "conv2d_forward_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_SCALAR_ROW = "conv2d_forward_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_FORWARD_TILE_SCALAR_COL = "conv2d_forward_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_VEC4_NONE = "conv2d_input_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_VEC4_ROW = "conv2d_input_grad_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_VEC4_COL = "conv2d_input_grad_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_SCALAR_NONE = "conv2d_input_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_SCALAR_ROW = "conv2d_input_grad_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_INPUT_GRAD_TILE_SCALAR_COL = "conv2d_input_grad_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE = "conv2d_weight_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_VEC4_ROW = "conv2d_weight_grad_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_VEC4_COL = "conv2d_weight_grad_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_SCALAR_ROW = "conv2d_weight_grad_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    /// See `gemm_tile.wgsl`.
+    CONV2D_WEIGHT_GRAD_TILE_SCALAR_COL = "conv2d_weight_grad_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+}
+
+/// The sum of partial products by store (vec4, scalar) and bias (none, row, column).
+pub static REDUCE_SPLITS: [[&Kernel; 3]; 2] = [
+    [&REDUCE_SPLITS_VEC4_NONE, &REDUCE_SPLITS_VEC4_ROW, &REDUCE_SPLITS_VEC4_COL],
+    [&REDUCE_SPLITS_SCALAR_NONE, &REDUCE_SPLITS_SCALAR_ROW, &REDUCE_SPLITS_SCALAR_COL],
+];
+
+/// The tiled product of `matmul` by store (vec4, scalar) and bias (none, row, column).
+pub static MATMUL_TILE: [[&Kernel; 3]; 2] = [
+    [&MATMUL_TILE_VEC4_NONE, &MATMUL_TILE_VEC4_ROW, &MATMUL_TILE_VEC4_COL],
+    [&MATMUL_TILE_SCALAR_NONE, &MATMUL_TILE_SCALAR_ROW, &MATMUL_TILE_SCALAR_COL],
+];
+
+/// The tiled product of `conv2d_forward` by store (vec4, scalar) and bias (none, row, column).
+pub static CONV2D_FORWARD_TILE: [[&Kernel; 3]; 2] = [
+    [&CONV2D_FORWARD_TILE_VEC4_NONE, &CONV2D_FORWARD_TILE_VEC4_ROW, &CONV2D_FORWARD_TILE_VEC4_COL],
+    [&CONV2D_FORWARD_TILE_SCALAR_NONE, &CONV2D_FORWARD_TILE_SCALAR_ROW, &CONV2D_FORWARD_TILE_SCALAR_COL],
+];
+
+/// The tiled product of `conv2d_input_grad` by store (vec4, scalar) and bias (none, row, column).
+pub static CONV2D_INPUT_GRAD_TILE: [[&Kernel; 3]; 2] = [
+    [&CONV2D_INPUT_GRAD_TILE_VEC4_NONE, &CONV2D_INPUT_GRAD_TILE_VEC4_ROW, &CONV2D_INPUT_GRAD_TILE_VEC4_COL],
+    [
+        &CONV2D_INPUT_GRAD_TILE_SCALAR_NONE,
+        &CONV2D_INPUT_GRAD_TILE_SCALAR_ROW,
+        &CONV2D_INPUT_GRAD_TILE_SCALAR_COL,
+    ],
+];
+
+/// The tiled product of `conv2d_weight_grad` by store (vec4, scalar) and bias (none, row, column).
+pub static CONV2D_WEIGHT_GRAD_TILE: [[&Kernel; 3]; 2] = [
+    [
+        &CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE,
+        &CONV2D_WEIGHT_GRAD_TILE_VEC4_ROW,
+        &CONV2D_WEIGHT_GRAD_TILE_VEC4_COL,
+    ],
+    [
+        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE,
+        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_ROW,
+        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_COL,
+    ],
+];

@@ -17,3 +17,13 @@ fn rows_of(own: array<vec4<f32>, 4>, at: u32, q: u32) -> array<vec4<f32>, 4> {
 fn own_cols(at: u32) -> array<vec4<f32>, 2> {
     return array<vec4<f32>, 2>(b[at], b[at + 1u]);
 }
+
+// Nothing is loaded ahead.
+fn own_biases(batch: u32, row: u32, lane: u32) -> vec4<f32> {
+    return vec4<f32>();
+}
+
+// The biases of rows 4q .. 4q + 3 of the strip. row: the strip's first.
+fn biases_of(own: vec4<f32>, batch: u32, row: u32, q: u32) -> vec4<f32> {
+    return biases(batch, row + q * 4u);
+}

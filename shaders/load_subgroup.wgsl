@@ -22,3 +22,13 @@ fn from_lane(v: vec4<f32>, q: u32) -> vec4<f32> {
 fn own_cols(at: u32) -> array<vec4<f32>, 2> {
     return array<vec4<f32>, 2>(b[at], b[at + 1u]);
 }
+
+// The biases of this lane's rows. row: the strip's first.
+fn own_biases(batch: u32, row: u32, lane: u32) -> vec4<f32> {
+    return biases(batch, row + lane % (ROWS / 4u) * 4u);
+}
+
+// The biases of rows 4q .. 4q + 3 of the strip.
+fn biases_of(own: vec4<f32>, batch: u32, row: u32, q: u32) -> vec4<f32> {
+    return from_lane(own, q);
+}

@@ -1,1 +1,40 @@
-//! wgrad
+//! A GPU-first training engine: tensors, gradients, layers and optimizers as WGSL compute shaders, on any
+//! adapter that wgpu finds, down to a software one.
+//!
+//! A line through noisy points, from random weights to the answer:
+//!
+//! ```
+//! use wgrad::nn::{Builder, Linear, Mode, Module, Optimizer, Sgd, SgdOptions};
+//! use wgrad::{Gpu, Tensor};
+//!
+//! let gpu = Gpu::new()?;
+//! let builder = Builder::new(&gpu, 0); // 0 is the seed.
+//! let line = Linear::new(&builder.scope("line"), 1, 1);
+//! let parameters = builder.finish()?;
+//! let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.5, ..Default::default() })?;
+//!
+//! let x = Tensor::from_slice(&gpu, &[-1.0, -0.5, 0.0, 0.5, 1.0], &[5, 1])?;
+//! let y = Tensor::from_slice(&gpu, &[-1.0, 0.1, 1.0, 1.9, 3.0], &[5, 1])?;
+//! for _ in 0..100 {
+//!     let loss = line.forward(&x, Mode::Train)?.mse_loss(&y)?;
+//!     sgd.step(&parameters, &loss.backward()?)?;
+//!     gpu.submit()?;
+//! }
+//! let state = parameters.state_dict()?;
+//! let (slope, intercept) = (state.tensors["line.weight"].1[0], state.tensors["line.bias"].1[0]);
+//! assert!((slope - 1.96).abs() < 1e-3 && (intercept - 1.0).abs() < 1e-3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Gpu`] is the device, [`Tensor`] its values, and [`autograd`] the ops and their gradients;
+//! - [`nn`] has layers, optimizers, and state dicts that PyTorch reads and writes;
+//! - [`data`] has CIFAR-10, MNIST and a synthetic set, held on the device as bytes;
+//! - [`train`] has the loop over epochs, with progress, metrics and checkpoints;
+//! - [`device`] is the layer below, for kernels of your own and for a wgpu device that you already have.
+
+pub use wgrad_autograd as autograd;
+pub use wgrad_autograd::device::{self, wgpu};
+pub use wgrad_autograd::{Conv2dOptions, Gpu, Gradients, Indices, Pool2dOptions, Tensor, concat, no_grad};
+pub use wgrad_data as data;
+pub use wgrad_nn as nn;
+pub use wgrad_train as train;

@@ -139,6 +139,10 @@ kernels! {
     MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `max_pool2d.wgsl`.
     MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// See `max_pool2d_pairs.wgsl`.
+    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "index.wgsl";
+    /// See `max_pool2d_pairs.wgsl`.
+    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "index.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `avg_pool2d.wgsl`.
@@ -148,7 +152,9 @@ kernels! {
     /// An epoch's order.
     SHUFFLE = "shuffle" "shuffle": "shuffle.wgsl" "random.wgsl" "index.wgsl";
     /// A batch out of a data set of bytes.
-    GATHER_IMAGES = "gather_images" "gather_images": "gather_images.wgsl" "index.wgsl";
+    GATHER_IMAGES_VEC4 = "gather_images_vec4" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "index.wgsl";
+    /// A batch out of a data set of bytes, for images whose size is no multiple of four.
+    GATHER_IMAGES_SCALAR = "gather_images_scalar" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "index.wgsl";
     /// SGD step over the flat parameters.
     SGD = "sgd" "sgd": "sgd.wgsl" "index.wgsl";
     /// Adam or AdamW step over the flat parameters.
@@ -169,6 +175,10 @@ kernels! {
     CONV2D_WEIGHT_GRAD_PACK_A = "conv2d_weight_grad_pack_a" "main": "pack_a.wgsl" "conv2d_weight_grad_operands.wgsl";
     /// Packs operand b of conv2d_weight_grad.
     CONV2D_WEIGHT_GRAD_PACK_B = "conv2d_weight_grad_pack_b" "main": "pack_b.wgsl" "conv2d_weight_grad_operands.wgsl";
+    /// Packs a strided matrix by vec4.
+    PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl";
+    /// Packs image windows by vec4.
+    PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
     /// Product of packed strips, rows shared by 64-bit shuffles.
     GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup_u64.wgsl";
     /// Product of packed strips, rows shared by shuffles.

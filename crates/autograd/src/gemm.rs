@@ -9,10 +9,14 @@ use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Family, Gpu, Launch, View, wgpu};
 
 use crate::Result;
+use crate::pack::Fast;
 
 /// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for
 /// the rounding of a plain f32 sum.
 const LONGEST_SUM: usize = 16_384;
+
+/// Taps of the largest kernel that the fast image pack is used for.
+pub(crate) const MOST_TAPS: usize = 1024;
 
 /// Edges of the `gpu` family's tiles.
 const TILE: usize = 64;
@@ -126,6 +130,8 @@ pub(crate) struct Product<'a> {
     pub gpu: &'a Gpu,
     pub operands: &'static Operands,
     pub views: [View; 2],
+    /// How the operands lie in memory, where a fast pack can read them.
+    pub fast: [Option<Fast>; 2],
     /// Constants of the operands' file.
     pub constants: &'a [(&'static str, usize)],
     pub batches: usize,
@@ -159,11 +165,12 @@ impl Product<'_> {
         // Operands are packed with zeros to a multiple of four along k, which is what one pass of the kernel adds.
         let k4 = self.k.next_multiple_of(4);
         let (row_strips, col_strips) = (self.m.div_ceil(strips.rows), self.n.div_ceil(strips.cols));
-        let a = self.pack(0, "ROWS", strips.rows, row_strips * k4)?;
-        let b = self.pack(1, "COLS", strips.cols, col_strips * k4)?;
+        let a = self.pack(0, strips.rows, row_strips * k4)?;
+        let b = self.pack(1, strips.cols, col_strips * k4)?;
         let tiles = self.batches * row_strips * col_strips;
         let splits = splits(k4, tiles, CPU_ENOUGH, 4);
-        let direct = splits.count == 1 && self.layout.by_vec4(self.n);
+        // What the strip kernel cannot store or add itself goes through a partial product of its own.
+        let direct = splits.count == 1 && self.layout.by_vec4(self.n) && !matches!(self.bias, Bias::Col(_));
         let target = self.target(&splits, direct)?;
         let launch = self
             .gpu
@@ -177,7 +184,6 @@ impl Product<'_> {
             // A bias that is not added must still be bound: anything that is only read will do.
             .bind("bias", target.bias.view().cloned().unwrap_or_else(|| a.whole()))
             .set("row_bias", usize::from(matches!(target.bias, Bias::Row(_))))
-            .set("col_bias", usize::from(matches!(target.bias, Bias::Col(_))))
             .set("batches", self.batches)
             .set("row_strips", row_strips)
             .set("col_strips", col_strips)
@@ -193,13 +199,26 @@ impl Product<'_> {
         self.reduce(target.partial.as_ref(), &splits)
     }
 
-    fn pack(&self, operand: usize, edge_name: &str, edge: usize, depth: usize) -> Result<Buffer> {
+    /// Operand 0 (A) or 1 (B) in strips of `edge`, `depth` values along k in all strips of a matrix together.
+    fn pack(&self, operand: usize, edge: usize, depth: usize) -> Result<Buffer> {
         let floats = self.matrices[operand] * depth * edge;
         let packed = self.gpu.buffer(floats as u64 * 4)?;
-        let launch =
-            self.with_constants(self.gpu.launch(self.operands.pack[operand])).constant(edge_name, edge);
-        let launch = launch.bind(self.operands.names[operand], self.views[operand].clone());
-        launch.bind("out", packed.whole()).threads(floats / 4).record()?;
+        let view = self.views[operand].clone();
+        let launch = match &self.fast[operand] {
+            Some(fast) => {
+                let chosen = fast.chosen();
+                let launch = fast.constants(self.gpu.launch(chosen.kernel), operand == 0);
+                // Loops over taps and window have constant bounds, but not all of them are unrolled.
+                let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(MOST_TAPS);
+                launch.threads(chosen.threads)
+            }
+            None => {
+                let launch = self.with_constants(self.gpu.launch(self.operands.pack[operand]));
+                let launch = launch.constant(["ROWS", "COLS"][operand], edge);
+                launch.bind(self.operands.names[operand], view).threads(floats / 4)
+            }
+        };
+        launch.bind("out", packed.whole()).record()?;
         Ok(packed)
     }
 

@@ -19,6 +19,7 @@ mod error;
 mod gemm;
 mod graph;
 mod ops;
+mod pack;
 mod shape;
 mod tensor;
 

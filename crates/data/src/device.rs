@@ -1,5 +1,7 @@
 //! A data set on the device: bytes that kernels shuffle, gather and normalise into batches.
 
+use std::borrow::Cow;
+
 use wgrad_autograd::device::{Buffer, shaders};
 use wgrad_autograd::{Gpu, Indices, Result, Tensor};
 
@@ -47,10 +49,11 @@ impl DeviceImages {
         let order = Indices::empty(gpu, &[images.len()])?.view().buffer;
         let size = images.image_size();
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size) as usize;
-        let most = (limit / size).max(1);
+        let most = (limit / size.next_multiple_of(4)).max(1);
         let mut parts = Vec::new();
         for (i, bytes) in images.pixels.chunks(most * size).enumerate() {
-            parts.push(Part { pixels: gpu.upload(bytes)?, first: i * most, count: bytes.len() / size });
+            let pixels = gpu.upload(&in_words(bytes, size))?;
+            parts.push(Part { pixels, first: i * most, count: bytes.len() / size });
         }
         let labels = gpu.upload(&images.labels)?;
         let (gpu, shape, labels_on_host) = (gpu.clone(), images.shape(), images.labels.clone());
@@ -111,17 +114,34 @@ impl DeviceImages {
     pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
         assert!(start + rows <= self.len(), "batch {start}..{} of {} images", start + rows, self.len());
         let [c, h, w] = self.shape;
+        let size = c * h * w;
+        let whole = size.is_multiple_of(4);
+        let kernel = if whole { &shaders::GATHER_IMAGES_VEC4 } else { &shaders::GATHER_IMAGES_SCALAR };
+        let words = rows * size.div_ceil(4);
         let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
         let y = Indices::empty(&self.gpu, &[rows])?;
         for part in &self.parts {
-            let launch = self.gpu.launch(&shaders::GATHER_IMAGES).constant("SIZE", c * h * w);
+            let launch = self.gpu.launch(kernel).constant("SIZE", size);
             let launch = launch.bind("order", self.order.whole()).bind("pixels", part.pixels.whole());
             let launch = launch.bind("labels", self.labels.whole()).bind("x", x.view()).bind("y", y.view());
-            let launch = launch.set("n", x.numel()).set("start", start);
+            let launch = launch.set("n", words).set("start", start);
             let launch = launch.set("first", part.first).set("count", part.count);
             let launch = launch.set_f32("scale", 1.0 / (255.0 * normalize.std));
-            launch.set_f32("shift", -normalize.mean / normalize.std).threads(x.numel()).record()?;
+            launch.set_f32("shift", -normalize.mean / normalize.std).trips(4).threads(words).record()?;
         }
         Ok((x, y))
     }
+}
+
+/// Images of `size` bytes, each padded to whole words.
+fn in_words(bytes: &[u8], size: usize) -> Cow<'_, [u8]> {
+    let padded = size.next_multiple_of(4);
+    if padded == size {
+        return Cow::Borrowed(bytes);
+    }
+    let mut words = vec![0; bytes.len() / size * padded];
+    for (to, from) in words.chunks_exact_mut(padded).zip(bytes.chunks_exact(size)) {
+        to[..size].copy_from_slice(from);
+    }
+    Cow::Owned(words)
 }

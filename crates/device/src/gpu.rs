@@ -341,16 +341,18 @@ impl Gpu {
 }
 
 /// Error scopes around wgpu calls, so that their errors come back as values.
+///
+/// Scopes end in the reverse of the order they began in, and fields are dropped in the order of declaration.
 pub(crate) struct Scopes {
-    memory: wgpu::ErrorScopeGuard,
     validation: wgpu::ErrorScopeGuard,
+    memory: wgpu::ErrorScopeGuard,
 }
 
 impl Scopes {
     pub(crate) fn push(device: &wgpu::Device) -> Self {
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        Self { memory, validation }
+        Self { validation, memory }
     }
 
     /// The error caught, if any. In a browser it arrives later, and is reported by the device itself.

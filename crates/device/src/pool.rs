@@ -1,10 +1,12 @@
 //! The buffer pool: buffers come back here when dropped and are handed out again by size.
 //!
 //! Sizes are rounded up to a sixteenth of their power of two, and a request is served only by a buffer
-//! of exactly the rounded size, last returned first. A training step asks for the same sizes in the
-//! same order each time, so after the first steps it creates no buffer, and its bind groups repeat.
+//! of exactly the rounded size, the oldest of them first. A training step asks for the same sizes in the
+//! same order each time, so after the first steps it creates no buffer. What a request gets depends on which
+//! buffers are free and not on the order in which they came back (gradients come back in any order), so a
+//! repeated step gets the same buffers, and its bind groups repeat.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::buffer::Buffer;
@@ -23,7 +25,8 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    cached: HashMap<u64, Vec<(wgpu::Buffer, u64)>>,
+    /// By size, then by number.
+    cached: HashMap<u64, BTreeMap<u64, wgpu::Buffer>>,
     next_id: u64,
     stats: MemoryStats,
 }
@@ -43,7 +46,7 @@ impl Pool {
         self.check_limits(bytes)?;
         let size = rounded(bytes);
         let mut state = self.state();
-        if let Some((raw, id)) = state.cached.get_mut(&size).and_then(Vec::pop) {
+        if let Some((id, raw)) = state.cached.get_mut(&size).and_then(BTreeMap::pop_first) {
             state.stats.cached -= size;
             state.stats.add_live(size);
             return Ok(Buffer::new(raw, id, self));
@@ -90,7 +93,7 @@ impl Pool {
         let mut state = self.state();
         state.stats.live -= size;
         state.stats.cached += size;
-        state.cached.entry(size).or_default().push((raw, id));
+        state.cached.entry(size).or_default().insert(id, raw);
     }
 
     /// Frees the cached buffers.

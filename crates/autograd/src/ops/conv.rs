@@ -1,6 +1,7 @@
 //! 2-D convolution (cross-correlation, as everywhere in the field) as three products: `gemm.rs`.
 
 use crate::gemm::{self, Bias, Layout, Operands, Product};
+use crate::pack::{Fast, Image, Matrix};
 use crate::{Error, Op, Result, Tensor};
 
 /// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
@@ -134,6 +135,54 @@ impl Geometry {
         Self { images, ..self }
     }
 
+    /// How the operands of a product with this `k` lie in memory, where a fast pack can read them.
+    fn fast(&self, which: Which, k: usize) -> [Option<Fast>; 2] {
+        let Conv2dOptions { stride, padding, dilation, groups } = self.options;
+        let windows = stride == [1, 1] && self.taps() <= gemm::MOST_TAPS;
+        let of_input = Image {
+            images: self.images,
+            groups,
+            channels: self.c_in,
+            input: self.input,
+            output: self.output,
+            kernel: self.kernel,
+            padding,
+            dilation,
+            flip: false,
+        };
+        let of_input = if windows { Fast::image(of_input) } else { None };
+        match which {
+            Which::Forward => [Fast::matrix(groups, self.c_out, k, [self.c_out * k, k, 1]), of_input],
+            Which::InputGrad => {
+                // The gradient is a convolution of dy with the kernel turned around, padded by what is left.
+                let left = |d: usize| (dilation[d] * (self.kernel[d] - 1)).checked_sub(padding[d]);
+                let of_output = |padding| {
+                    let (channels, input, output) = (self.c_out, self.output, self.input);
+                    let (images, kernel) = (self.images, self.kernel);
+                    let flip = true;
+                    Fast::image(Image {
+                        images,
+                        groups,
+                        channels,
+                        input,
+                        output,
+                        kernel,
+                        padding,
+                        dilation,
+                        flip,
+                    })
+                };
+                [None, left(0).zip(left(1)).filter(|_| windows).and_then(|(h, w)| of_output([h, w]))]
+            }
+            Which::WeightGrad => {
+                let (lines, plane) = (self.c_out, self.out_pixels());
+                let (s_batch, s_plane) = (lines * plane, groups * lines * plane);
+                let dy = Matrix { batches: groups, lines, k, s_batch, s_line: plane, s_k: 1, plane, s_plane };
+                [of_input, Fast::planes(dy)]
+            }
+        }
+    }
+
     /// The product of images `first..first + self.images`.
     fn product<'a>(
         &self,
@@ -167,12 +216,14 @@ impl Geometry {
                 (m, n, self.images * self.out_pixels(), layout)
             }
         };
+        let fast = self.fast(kind.operands, k);
         let operands = kind.operands.kernels();
         let (batches, matrices) = (groups, [groups; 2]);
         Product {
             gpu,
             operands,
             views: kind.views,
+            fast,
             constants,
             batches,
             matrices,

@@ -1,6 +1,7 @@
 //! Matrix products.
 
 use crate::gemm::{self, Bias, Layout, Product};
+use crate::pack::Fast;
 use crate::shape::numel;
 use crate::{Error, Op, Result, Tensor};
 
@@ -52,9 +53,14 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Te
         ("B_K", b_k),
         ("B_COL", b_col),
     ];
+    let fast = [
+        Fast::matrix(a.batches, m, k, [a_batch, a_row, a_k]),
+        Fast::matrix(b.batches, n, k, [b_batch, b_col, b_k]),
+    ];
     let product = Product {
         gpu: y.gpu(),
         operands: &gemm::MATMUL,
+        fast,
         views: [a.tensor.view(), b.tensor.view()],
         constants: &constants,
         batches: a.batches.max(b.batches),

@@ -1,0 +1,138 @@
+//! The packs that suit an operand's memory: whole vec4 instead of single values, several times faster than the
+//! general packs, which read any operand through its `*_operands.wgsl`.
+
+use wgrad_device::Launch;
+use wgrad_device::shaders::{self, Kernel};
+
+/// How an operand lies in memory, where a fast pack can read it.
+#[derive(Clone, Copy)]
+pub(crate) enum Fast {
+    Matrix(Matrix),
+    Image(Image),
+}
+
+/// `source[batch·s_batch + line·s_line + (k / plane)·s_plane + (k % plane)·s_k]`, lines being rows of A or columns
+/// of B.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix {
+    pub batches: usize,
+    pub lines: usize,
+    pub k: usize,
+    pub s_batch: usize,
+    pub s_line: usize,
+    pub s_k: usize,
+    pub plane: usize,
+    pub s_plane: usize,
+}
+
+/// Windows of an image, all taps of all channels, at stride 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Image {
+    pub images: usize,
+    pub groups: usize,
+    pub channels: usize,
+    pub input: [usize; 2],
+    pub output: [usize; 2],
+    pub kernel: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Taps in reverse order, as the input gradient wants them.
+    pub flip: bool,
+}
+
+/// A pack that was chosen: fill in `STRIP` and `out`.
+pub(crate) struct Chosen {
+    pub kernel: &'static Kernel,
+    pub source: &'static str,
+    pub threads: usize,
+}
+
+fn whole(values: &[usize]) -> bool {
+    values.iter().all(|v| v.is_multiple_of(4))
+}
+
+impl Matrix {
+    /// Whether neighbours along k are neighbours in memory; `None` where the fast pack cannot read it.
+    fn along_k(&self) -> Option<bool> {
+        if self.s_k == 1 && whole(&[self.k, self.plane, self.s_line, self.s_batch, self.s_plane]) {
+            Some(true)
+        } else if self.s_line == 1 && whole(&[self.lines, self.s_k, self.s_batch, self.s_plane]) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
+
+impl Fast {
+    /// The matrix of `lines` × `k` with these strides.
+    pub(crate) fn matrix(
+        batches: usize,
+        lines: usize,
+        k: usize,
+        [s_batch, s_line, s_k]: [usize; 3],
+    ) -> Option<Self> {
+        let plane = k.next_multiple_of(4);
+        let matrix = Matrix { batches, lines, k, s_batch, s_line, s_k, plane, s_plane: 0 };
+        Self::planes(matrix)
+    }
+
+    /// As [`Fast::matrix`], where k is cut into planes.
+    pub(crate) fn planes(matrix: Matrix) -> Option<Self> {
+        matrix.along_k().map(|_| Self::Matrix(matrix))
+    }
+
+    /// Image windows, if rows are whole vec4.
+    pub(crate) fn image(image: Image) -> Option<Self> {
+        whole(&[image.input[1], image.output[1]]).then_some(Self::Image(image))
+    }
+
+    pub(crate) fn chosen(&self) -> Chosen {
+        match self {
+            Self::Matrix(m) => {
+                let threads = m.batches * m.lines.div_ceil(4) * m.k.div_ceil(4);
+                Chosen { kernel: &shaders::PACK_BLOCKS, source: "source", threads }
+            }
+            Self::Image(i) => {
+                let rows = i.output[0] + (i.kernel[0] - 1) * i.dilation[0];
+                let threads = i.groups * i.images * i.channels * rows * (i.output[1] / 4);
+                Chosen { kernel: &shaders::PACK_IMAGE, source: "x", threads }
+            }
+        }
+    }
+
+    /// The pack's sizes; `as_a` says for which operand.
+    pub(crate) fn constants<'a>(&self, launch: Launch<'a>, as_a: bool) -> Launch<'a> {
+        let launch = launch.constant("AS_A", usize::from(as_a));
+        let constants: &[(&str, usize)] = match self {
+            Self::Matrix(m) => &[
+                ("BATCHES", m.batches),
+                ("LINES", m.lines),
+                ("K", m.k),
+                ("ALONG_K", usize::from(m.along_k() == Some(true))),
+                ("S_BATCH", m.s_batch),
+                ("S_LINE", m.s_line),
+                ("S_K", m.s_k),
+                ("PLANE", m.plane),
+                ("S_PLANE", m.s_plane),
+            ],
+            Self::Image(i) => &[
+                ("IMAGES", i.images),
+                ("GROUPS", i.groups),
+                ("CHANNELS", i.channels),
+                ("H", i.input[0]),
+                ("W", i.input[1]),
+                ("OH", i.output[0]),
+                ("OW", i.output[1]),
+                ("KH", i.kernel[0]),
+                ("KW", i.kernel[1]),
+                ("PAD_H", i.padding[0]),
+                ("PAD_W", i.padding[1]),
+                ("DILATION_H", i.dilation[0]),
+                ("DILATION_W", i.dilation[1]),
+                ("FLIP", usize::from(i.flip)),
+            ],
+        };
+        constants.iter().fold(launch, |launch, &(name, value)| launch.constant(name, value))
+    }
+}

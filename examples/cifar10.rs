@@ -5,6 +5,7 @@
 //! Without `--data` it looks at `CIFAR10_DIR` and at the user's cache folder; where there is nothing it trains on
 //! the embedded synthetic set. `--help` lists the flags.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -97,13 +98,29 @@ impl Module for Cnn {
 }
 
 fn main() -> ExitCode {
-    match run(&Flags::parse()) {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) if error.use_stderr() => {
+            // Clap's first paragraph says what is wrong; its whole text would take half a screen.
+            let text = error.to_string();
+            let words: Vec<&str> = text.split("\n\n").take(1).flat_map(str::split_whitespace).collect();
+            eprintln!("cifar10: {} (--help lists the flags)", words.join(" ").trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
+    match run(&flags) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("cifar10: {error}");
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Prints a line; a closed standard output is no reason to stop training.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn run(flags: &Flags) -> Result<ExitCode, Error> {
@@ -122,7 +139,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     }
     let sgd = SgdOptions { lr: flags.lr, momentum: flags.momentum, ..Default::default() };
     let mut optimizer = Sgd::new(&parameters, sgd)?;
-    println!("{} parameters on {}", parameters.count(), gpu.info().name);
+    say(&format!("{} parameters on {}", parameters.count(), gpu.info().name));
 
     let options = Options {
         epochs: flags.epochs.unwrap_or(default_epochs) as usize,
@@ -145,7 +162,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let outcome = fit(task, &options, &Interrupt::on_ctrl_c())?;
     if let Some(path) = &flags.save {
         parameters.state_dict()?.save(path)?;
-        println!("saved {}", path.display());
+        say(&format!("saved {}", path.display()));
     }
     if outcome.interrupted {
         eprintln!("interrupted after step {}", outcome.steps);
@@ -166,13 +183,11 @@ fn load(flags: &Flags) -> Result<(Split, u32), Error> {
     let source = cifar10::locate(flags.data.as_deref(), variable.as_deref(), cache.as_deref())?;
     match source.folder() {
         Some(folder) => {
-            println!("CIFAR-10 from {}", folder.display());
+            say(&format!("CIFAR-10 from {}", folder.display()));
             Ok((cifar10::load(folder)?, 10))
         }
         None => {
-            println!(
-                "CIFAR-10 was not found (--data DIR names it): a short run on the synthetic set instead"
-            );
+            say("CIFAR-10 was not found (--data DIR names it): a short run on the synthetic set instead");
             Ok((synthetic::split(6_000, 1_000, flags.seed), 3))
         }
     }

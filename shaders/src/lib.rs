@@ -200,13 +200,9 @@ kernels! {
     /// See `gemm_tile.wgsl`.
     MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_VEC4_ROW = "matmul_tile_vec4_row" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
-    /// See `gemm_tile.wgsl`.
     MATMUL_TILE_VEC4_COL = "matmul_tile_vec4_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
     /// See `gemm_tile.wgsl`.
     MATMUL_TILE_SCALAR_NONE = "matmul_tile_scalar_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
-    /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_SCALAR_ROW = "matmul_tile_scalar_row" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
     /// See `gemm_tile.wgsl`.
     MATMUL_TILE_SCALAR_COL = "matmul_tile_scalar_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
     /// See `gemm_tile.wgsl`.
@@ -214,37 +210,17 @@ kernels! {
     /// See `gemm_tile.wgsl`.
     CONV2D_FORWARD_TILE_VEC4_ROW = "conv2d_forward_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_VEC4_COL = "conv2d_forward_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
-    /// See `gemm_tile.wgsl`.
     CONV2D_FORWARD_TILE_SCALAR_NONE = "conv2d_forward_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
     CONV2D_FORWARD_TILE_SCALAR_ROW = "conv2d_forward_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_SCALAR_COL = "conv2d_forward_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
-    /// See `gemm_tile.wgsl`.
     CONV2D_INPUT_GRAD_TILE_VEC4_NONE = "conv2d_input_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_VEC4_ROW = "conv2d_input_grad_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_VEC4_COL = "conv2d_input_grad_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
     /// See `gemm_tile.wgsl`.
     CONV2D_INPUT_GRAD_TILE_SCALAR_NONE = "conv2d_input_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_SCALAR_ROW = "conv2d_input_grad_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_SCALAR_COL = "conv2d_input_grad_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
-    /// See `gemm_tile.wgsl`.
     CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE = "conv2d_weight_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_VEC4_ROW = "conv2d_weight_grad_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_VEC4_COL = "conv2d_weight_grad_tile_vec4_col" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
-    /// See `gemm_tile.wgsl`.
     CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_SCALAR_ROW = "conv2d_weight_grad_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
-    /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_SCALAR_COL = "conv2d_weight_grad_tile_scalar_col" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
 }
 
 /// The sum of partial products by store (vec4, scalar) and bias (none, row, column).
@@ -253,38 +229,20 @@ pub static REDUCE_SPLITS: [[&Kernel; 3]; 2] = [
     [&REDUCE_SPLITS_SCALAR_NONE, &REDUCE_SPLITS_SCALAR_ROW, &REDUCE_SPLITS_SCALAR_COL],
 ];
 
-/// The tiled product of `matmul` by store (vec4, scalar) and bias (none, row, column).
-pub static MATMUL_TILE: [[&Kernel; 3]; 2] = [
-    [&MATMUL_TILE_VEC4_NONE, &MATMUL_TILE_VEC4_ROW, &MATMUL_TILE_VEC4_COL],
-    [&MATMUL_TILE_SCALAR_NONE, &MATMUL_TILE_SCALAR_ROW, &MATMUL_TILE_SCALAR_COL],
+/// The tiled product of `matmul` by store (vec4, scalar) and bias (none, column).
+pub static MATMUL_TILE: [[&Kernel; 2]; 2] =
+    [[&MATMUL_TILE_VEC4_NONE, &MATMUL_TILE_VEC4_COL], [&MATMUL_TILE_SCALAR_NONE, &MATMUL_TILE_SCALAR_COL]];
+
+/// The tiled product of `conv2d_forward` by store (vec4, scalar) and bias (none, row).
+pub static CONV2D_FORWARD_TILE: [[&Kernel; 2]; 2] = [
+    [&CONV2D_FORWARD_TILE_VEC4_NONE, &CONV2D_FORWARD_TILE_VEC4_ROW],
+    [&CONV2D_FORWARD_TILE_SCALAR_NONE, &CONV2D_FORWARD_TILE_SCALAR_ROW],
 ];
 
-/// The tiled product of `conv2d_forward` by store (vec4, scalar) and bias (none, row, column).
-pub static CONV2D_FORWARD_TILE: [[&Kernel; 3]; 2] = [
-    [&CONV2D_FORWARD_TILE_VEC4_NONE, &CONV2D_FORWARD_TILE_VEC4_ROW, &CONV2D_FORWARD_TILE_VEC4_COL],
-    [&CONV2D_FORWARD_TILE_SCALAR_NONE, &CONV2D_FORWARD_TILE_SCALAR_ROW, &CONV2D_FORWARD_TILE_SCALAR_COL],
-];
+/// The tiled product of `conv2d_input_grad` by store (vec4, scalar).
+pub static CONV2D_INPUT_GRAD_TILE: [[&Kernel; 1]; 2] =
+    [[&CONV2D_INPUT_GRAD_TILE_VEC4_NONE], [&CONV2D_INPUT_GRAD_TILE_SCALAR_NONE]];
 
-/// The tiled product of `conv2d_input_grad` by store (vec4, scalar) and bias (none, row, column).
-pub static CONV2D_INPUT_GRAD_TILE: [[&Kernel; 3]; 2] = [
-    [&CONV2D_INPUT_GRAD_TILE_VEC4_NONE, &CONV2D_INPUT_GRAD_TILE_VEC4_ROW, &CONV2D_INPUT_GRAD_TILE_VEC4_COL],
-    [
-        &CONV2D_INPUT_GRAD_TILE_SCALAR_NONE,
-        &CONV2D_INPUT_GRAD_TILE_SCALAR_ROW,
-        &CONV2D_INPUT_GRAD_TILE_SCALAR_COL,
-    ],
-];
-
-/// The tiled product of `conv2d_weight_grad` by store (vec4, scalar) and bias (none, row, column).
-pub static CONV2D_WEIGHT_GRAD_TILE: [[&Kernel; 3]; 2] = [
-    [
-        &CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE,
-        &CONV2D_WEIGHT_GRAD_TILE_VEC4_ROW,
-        &CONV2D_WEIGHT_GRAD_TILE_VEC4_COL,
-    ],
-    [
-        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE,
-        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_ROW,
-        &CONV2D_WEIGHT_GRAD_TILE_SCALAR_COL,
-    ],
-];
+/// The tiled product of `conv2d_weight_grad` by store (vec4, scalar).
+pub static CONV2D_WEIGHT_GRAD_TILE: [[&Kernel; 1]; 2] =
+    [[&CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE], [&CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE]];

@@ -30,28 +30,29 @@ const GPU_ENOUGH: usize = 128;
 pub(crate) struct Operands {
     pub names: [&'static str; 2],
     pub pack: [&'static Kernel; 2],
-    pub tile: &'static [[&'static Kernel; 3]; 2],
+    /// By store (vec4, scalar) and whether the product's own kind of bias is added.
+    pub tile: [&'static [&'static Kernel]; 2],
 }
 
 pub(crate) static MATMUL: Operands = Operands {
     names: ["a", "b"],
     pack: [&shaders::MATMUL_PACK_A, &shaders::MATMUL_PACK_B],
-    tile: &shaders::MATMUL_TILE,
+    tile: [&shaders::MATMUL_TILE[0], &shaders::MATMUL_TILE[1]],
 };
 pub(crate) static CONV2D_FORWARD: Operands = Operands {
     names: ["w", "x"],
     pack: [&shaders::CONV2D_FORWARD_PACK_A, &shaders::CONV2D_FORWARD_PACK_B],
-    tile: &shaders::CONV2D_FORWARD_TILE,
+    tile: [&shaders::CONV2D_FORWARD_TILE[0], &shaders::CONV2D_FORWARD_TILE[1]],
 };
 pub(crate) static CONV2D_INPUT_GRAD: Operands = Operands {
     names: ["w", "dy"],
     pack: [&shaders::CONV2D_INPUT_GRAD_PACK_A, &shaders::CONV2D_INPUT_GRAD_PACK_B],
-    tile: &shaders::CONV2D_INPUT_GRAD_TILE,
+    tile: [&shaders::CONV2D_INPUT_GRAD_TILE[0], &shaders::CONV2D_INPUT_GRAD_TILE[1]],
 };
 pub(crate) static CONV2D_WEIGHT_GRAD: Operands = Operands {
     names: ["x", "dy"],
     pack: [&shaders::CONV2D_WEIGHT_GRAD_PACK_A, &shaders::CONV2D_WEIGHT_GRAD_PACK_B],
-    tile: &shaders::CONV2D_WEIGHT_GRAD_TILE,
+    tile: [&shaders::CONV2D_WEIGHT_GRAD_TILE[0], &shaders::CONV2D_WEIGHT_GRAD_TILE[1]],
 };
 
 /// A bias added to the product.
@@ -227,7 +228,8 @@ impl Product<'_> {
         let tiles = self.batches * row_tiles * col_tiles;
         let splits = splits(self.k, tiles, GPU_ENOUGH, TILE_K);
         let target = self.target(&splits, splits.count == 1)?;
-        let kernel = self.operands.tile[target.layout.store(target.n)][target.bias.index()];
+        let kernel =
+            self.operands.tile[target.layout.store(target.n)][usize::from(target.bias.view().is_some())];
         let launch = self
             .with_constants(self.gpu.launch(kernel))
             .constant("TILE_M", TILE)
@@ -334,7 +336,7 @@ mod tests {
                 for multiple in [1, 16] {
                     let s = splits(k, tiles, 32, multiple);
                     assert!(s.count * s.k >= k && (s.count - 1) * s.k < k, "k {k}: {} × {}", s.count, s.k);
-                    assert!(s.k <= 16_384 && s.k % multiple == 0);
+                    assert!(s.k <= 16_384 && s.k.is_multiple_of(multiple));
                 }
             }
         }

@@ -304,6 +304,11 @@ impl Gpu {
 
     pub(crate) fn poll(&self, poll: wgpu::PollType) -> Result<()> {
         let result = self.0.device.poll(poll);
+        if result.is_err() {
+            // A lost device refuses to wait for a submission before it reports its loss; polling without a wait
+            // lets it.
+            let _ = self.0.device.poll(wgpu::PollType::Poll);
+        }
         self.check()?;
         result.map(drop).map_err(|error| Error::Readback { message: error.to_string() })
     }

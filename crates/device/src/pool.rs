@@ -43,8 +43,9 @@ impl Pool {
 
     /// A buffer of at least `bytes`, with whatever content its last user left.
     pub(crate) fn acquire(self: &Arc<Self>, bytes: u64) -> Result<Buffer> {
-        self.check_limits(bytes)?;
-        let size = rounded(bytes);
+        let limit = self.checked_limit(bytes)?;
+        // Rounding must not push a buffer over a limit that the bytes themselves keep.
+        let size = if rounded(bytes) > limit { bytes.next_multiple_of(4) } else { rounded(bytes) };
         let mut state = self.state();
         if let Some((id, raw)) = state.cached.get_mut(&size).and_then(BTreeMap::pop_first) {
             state.stats.cached -= size;
@@ -62,21 +63,21 @@ impl Pool {
         Ok(Buffer::new(raw, id, self))
     }
 
-    fn check_limits(&self, bytes: u64) -> Result<()> {
+    /// The largest buffer that can be bound whole; fails if `bytes` are more.
+    fn checked_limit(&self, bytes: u64) -> Result<u64> {
         let limits = [
             ("max_storage_buffer_binding_size", self.limits.max_storage_buffer_binding_size),
             ("max_buffer_size", self.limits.max_buffer_size),
         ];
         for (limit_name, limit) in limits {
-            if rounded(bytes) > limit && bytes > limit {
+            if bytes > limit {
                 return Err(Error::TooLarge { bytes, limit_name, limit });
             }
         }
-        Ok(())
+        Ok(limits[0].1.min(limits[1].1))
     }
 
     fn create(&self, size: u64) -> Result<wgpu::Buffer> {
-        let size = size.min(self.limits.max_buffer_size & !3);
         let scopes = crate::gpu::Scopes::push(&self.device);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgrad tensor"),
@@ -128,7 +129,7 @@ mod tests {
     fn sizes_are_rounded_up_by_at_most_a_sixteenth() {
         for bytes in [0, 1, 255, 256, 257, 4096, 5000, 65_537, 1 << 20, (1 << 20) + 1, 153_600_000] {
             let size = rounded(bytes);
-            assert!(size >= bytes && size % 256 == 0, "{bytes} -> {size}");
+            assert!(size >= bytes && size.is_multiple_of(256), "{bytes} -> {size}");
             assert!(size <= bytes + (bytes / 8).max(256), "{bytes} -> {size}");
             assert_eq!(rounded(size), size);
         }

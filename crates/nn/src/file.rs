@@ -3,10 +3,30 @@
 #[cfg(not(target_arch = "wasm32"))]
 use std::io::Write as _;
 #[cfg(not(target_arch = "wasm32"))]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::{Error, Result};
+
+/// The file that `path` stands for, symbolic links followed, so that a rename replaces the file and not the link. A
+/// folder or a device such as `/dev/null` is refused: a rename would put a plain file in its place.
+#[cfg(not(target_arch = "wasm32"))]
+fn regular(path: &Path) -> std::io::Result<PathBuf> {
+    match std::fs::canonicalize(path) {
+        Ok(found) if found.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
+        Ok(found) if found.is_file() => Ok(found),
+        Ok(_) => Err(std::io::Error::other("not a regular file")),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it, renames it to `path` and syncs the folder. Whenever the
 /// process is killed, `path` holds either its old content or the new one.
@@ -16,10 +36,8 @@ use crate::{Error, Result};
 #[cfg(not(target_arch = "wasm32"))]
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source: std::io::Error| Error::Write { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let target = regular(path).map_err(failed)?;
+    let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wgrad-").suffix(".part");
     #[cfg(unix)]
@@ -31,7 +49,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
     #[cfg(unix)]
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(())
@@ -43,15 +61,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// [`Error::Write`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn check_writable(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let probe = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder);
-    let source = match probe {
-        Ok(_) if !path.is_dir() => return Ok(()),
-        Ok(_) => std::io::Error::from(std::io::ErrorKind::IsADirectory),
-        Err(source) => source,
-    };
-    Err(Error::Write { path: path.to_owned(), source })
+    let probe = regular(path)
+        .and_then(|target| tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder_of(&target)));
+    probe.map(drop).map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -78,8 +78,11 @@ impl StateDict {
         crate::file::write_atomic(path, &self.to_bytes()?)
     }
 
-    /// Checks that this holds exactly `expected`'s names and shapes.
-    pub(crate) fn check<'a>(
+    /// Checks that this holds exactly `expected`'s names and shapes; `file` stands for it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] with every name that is missing, unexpected or of another shape.
+    pub fn check<'a>(
         &self,
         expected: impl Iterator<Item = (&'a str, &'a [usize])>,
         file: &str,

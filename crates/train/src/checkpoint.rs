@@ -34,6 +34,14 @@ pub(crate) struct Identity {
     pub images: usize,
 }
 
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seed, batch_size, shuffle, images } = self;
+        let order = if *shuffle { "shuffled" } else { "in their own order" };
+        write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}")
+    }
+}
+
 /// The checkpoint file of a folder.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -58,6 +66,14 @@ impl Checkpoint {
         &self.path
     }
 
+    /// What to say of the file when a run stops because of its numbers.
+    pub(crate) fn kept(&self) -> String {
+        if !self.path.exists() {
+            return String::new();
+        }
+        format!("; the checkpoint {} is from before", self.path.display())
+    }
+
     fn error(&self, message: impl Into<String>) -> Error {
         Error::Checkpoint { path: self.path.clone(), message: message.into() }
     }
@@ -76,9 +92,7 @@ impl Checkpoint {
             state.tensors.extend(part.tensors.into_iter().map(|(name, v)| (key(slot.name, &name), v)));
         }
         if state.tensors.values().any(|(_, values)| values.iter().any(|v| !v.is_finite())) {
-            let kept =
-                format!("; a weight is no finite number, so {} was left as it was", self.path.display());
-            return Err(Error::NotFinite { step: position.step, loss: f32::NAN, kept });
+            return Err(Error::WeightNotFinite { step: position.step, kept: self.kept() });
         }
         let entries = [
             ("wgrad.schema", SCHEMA.to_owned()),
@@ -120,7 +134,7 @@ impl Checkpoint {
             images: self.value(&state, "data_images")?,
         };
         if found != *identity {
-            let message = format!("belongs to another run: it has {found:?}, this one {identity:?}");
+            let message = format!("belongs to another run, of {found}; this one is of {identity}");
             return Err(self.error(message));
         }
         let sum = self.value::<String>(&state, "loss_sum")?;
@@ -133,22 +147,17 @@ impl Checkpoint {
         };
         let (steps, draws) = (self.value(&state, "optimizer_steps")?, self.value(&state, "draws")?);
         let file = self.path.display().to_string();
-        let mut slots = Vec::new();
+        check(&state, parameters, optimizer, &file)?;
         for slot in optimizer.slots() {
             let mut part = StateDict::default();
             for entry in parameters.entries() {
                 let values = state.tensors.remove(&key(slot.name, &entry.name));
                 part.tensors.extend(values.map(|values| (entry.name.clone(), values)));
             }
-            slots.push((slot.values, part));
+            parameters.load_into(slot.values, &part, &file)?;
         }
-        // The parameters first: their check also refuses tensors that nothing took, before anything is written.
         parameters.load_state_dict(&state, &file)?;
-        for (values, part) in &slots {
-            parameters.load_into(values, part, &file)?;
-        }
         parameters.set_draws(draws);
-        drop(slots);
         optimizer.set_steps(steps);
         Ok(Some(position))
     }
@@ -159,6 +168,22 @@ impl Checkpoint {
             text.ok_or_else(|| self.error(format!("no wgrad checkpoint: its metadata lack wgrad.{name}")))?;
         text.parse().map_err(|_| self.error(format!("wgrad.{name} is {text:?}, which makes no sense")))
     }
+}
+
+/// Checks that `state` holds the parameters and the optimizer's slots, and nothing else.
+fn check(
+    state: &StateDict,
+    parameters: &Parameters,
+    optimizer: &dyn Optimizer,
+    file: &str,
+) -> wgrad_nn::Result<()> {
+    let entries = || parameters.entries().iter();
+    let slots = optimizer.slots();
+    let names: Vec<String> =
+        slots.iter().flat_map(|slot| entries().map(|entry| key(slot.name, &entry.name))).collect();
+    let shapes = entries().map(|entry| entry.tensor.shape()).cycle();
+    let own = entries().map(|entry| (entry.name.as_str(), entry.tensor.shape()));
+    state.check(own.chain(names.iter().map(String::as_str).zip(shapes)), file)
 }
 
 fn key(slot: &str, parameter: &str) -> String {

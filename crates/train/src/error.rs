@@ -34,13 +34,23 @@ pub enum Error {
         /// Why it cannot be used.
         message: String,
     },
-    /// A loss or weight that is NaN or infinite.
+    /// A loss that is NaN or infinite.
     #[error("step {step}: the loss is {loss}; training stopped, try a smaller learning rate{kept}")]
     NotFinite {
         /// The step, counted from 1.
         step: u64,
         /// Its loss.
         loss: f32,
+        /// What happened to the checkpoint, beginning with a separator.
+        kept: String,
+    },
+    /// A weight or optimizer value that is NaN or infinite, where the losses so far did not show it.
+    #[error(
+        "step {step}: a weight is NaN or infinite after it; training stopped, try a smaller learning rate{kept}"
+    )]
+    WeightNotFinite {
+        /// The last step made, counted from 1.
+        step: u64,
         /// What happened to the checkpoint, beginning with a separator.
         kept: String,
     },

@@ -99,8 +99,9 @@ pub struct Outcome {
 /// Trains until the epochs or steps are done, or somebody interrupts.
 ///
 /// # Errors
-/// [`Error::NotFinite`] at the first loss that is NaN or infinite; the last checkpoint stays. [`Error::Usage`] for
-/// options that make no sense, and what the model, the files and the device report.
+/// [`Error::NotFinite`] at the first loss that is NaN or infinite, [`Error::WeightNotFinite`] for such a weight; the
+/// last checkpoint stays. [`Error::Usage`] for options that make no sense, and what the model, the files and the
+/// device report.
 pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> Result<Outcome> {
     Run::new(task, options)?.run(interrupt)
 }
@@ -173,6 +174,13 @@ impl<'a> Run<'a> {
             outcome.epochs.extend(self.epoch(interrupt)?);
         }
         self.task.parameters.gpu().submit()?;
+        // The last step's loss is the one before its update. With a checkpoint, saving that has looked already.
+        if self.checkpoint.is_none() && self.position.step > 0 {
+            let weights = self.task.parameters.flat().to_vec()?;
+            if weights.iter().any(|weight| !weight.is_finite()) {
+                return Err(Error::WeightNotFinite { step: self.position.step, kept: String::new() });
+            }
+        }
         outcome.interrupted = interrupt.is_set() && self.position.epoch < self.options.epochs;
         outcome.steps = self.position.step;
         Ok(outcome)
@@ -249,12 +257,7 @@ impl<'a> Run<'a> {
             metrics.step(step, loss)?;
         }
         if !loss.is_finite() {
-            let kept = match &self.checkpoint {
-                Some(c) if c.path().exists() => {
-                    format!("; the checkpoint {} is from before", c.path().display())
-                }
-                _ => String::new(),
-            };
+            let kept = self.checkpoint.as_ref().map(Checkpoint::kept).unwrap_or_default();
             return Err(Error::NotFinite { step, loss, kept });
         }
         progress.loss(loss);

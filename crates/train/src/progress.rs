@@ -1,5 +1,7 @@
 //! The progress bar: loss, images a second, time left. Where there is no terminal, only the line of each epoch.
 
+use std::io::Write as _;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub(crate) struct Progress {
@@ -37,7 +39,8 @@ impl Progress {
     pub(crate) fn finish(self, line: &str) {
         self.bar.finish_and_clear();
         if self.shown {
-            println!("{line}");
+            // A closed standard output is no reason to stop training either.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
     }
 

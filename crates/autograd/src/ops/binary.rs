@@ -5,12 +5,15 @@ use wgrad_device::shaders::{self, Kernel};
 use crate::shape::{broadcast, broadcast_strides, merged};
 use crate::{Op, Result, Tensor};
 
+/// The gradients of two operands, where they are wanted.
+type Pair = [Option<Tensor>; 2];
+
 struct Binary {
     name: &'static str,
     same: &'static Kernel,
     broadcast: &'static Kernel,
     /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes.
-    gradient: fn(&Operands, &Tensor, &[bool]) -> Result<[Option<Tensor>; 2]>,
+    gradient: fn(&Operands, &Tensor, &[bool]) -> Result<Pair>,
 }
 
 static ADD: Binary = Binary {
@@ -152,7 +155,7 @@ impl Tensor {
     /// # Errors
     /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
     pub fn equal(&self, other: &Tensor) -> Result<Tensor> {
-        Ok(self.detach().binary(&EQUAL, &other.detach())?)
+        self.detach().binary(&EQUAL, &other.detach())
     }
 
     /// This tensor summed over the axes along which `shape` was broadcast to it.

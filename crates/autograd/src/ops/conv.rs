@@ -123,10 +123,11 @@ impl Geometry {
     /// tensors may be bound.
     fn parts(&self, x: &Tensor, floats: usize) -> Vec<(usize, usize)> {
         let align = (x.gpu().limits().min_storage_buffer_offset_alignment as usize / 4).max(4);
-        let step =
-            (1..=align).find(|s| (s * self.in_image()) % align == 0 && (s * self.out_image()) % align == 0);
+        let step = (1..=align)
+            .find(|s| [self.in_image(), self.out_image()].iter().all(|n| (s * n).is_multiple_of(align)));
         let step = step.unwrap_or(align);
-        let fit = (WORKSPACE / 4) as usize / floats.max(1);
+        let ws: u64 = std::env::var("WS").map_or(WORKSPACE, |v| v.parse::<u64>().unwrap() << 20);
+        let fit = (ws / 4) as usize / floats.max(1);
         let part = (fit / step * step).max(step);
         (0..self.images).step_by(part).map(|first| (first, part.min(self.images - first))).collect()
     }

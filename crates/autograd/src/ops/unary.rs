@@ -177,7 +177,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] unless `low ≤ high`, [`Error::Device`].
     pub fn clamp(&self, low: f32, high: f32) -> Result<Tensor> {
-        if !(low <= high) {
+        if low > high || low.is_nan() || high.is_nan() {
             return Err(Error::shape(
                 "clamp",
                 format!("the lower bound {low} is not at most the upper bound {high}"),

@@ -1,0 +1,44 @@
+# Shared by the scripts of this folder.
+
+# Wayland's loader complains on standard error where this is not set, as in containers.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+
+step() {
+    printf '\n== %s\n' "$*"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# packages COMMAND:PACKAGE...: installs each package whose command is missing.
+packages() {
+    local missing=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
+    done
+    install_packages "${missing[@]}"
+}
+
+install_packages() {
+    [ "$#" -eq 0 ] && return
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "please install by your system's means: $*" >&2
+        exit 1
+    fi
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+# Installs Mesa's Vulkan software adapter where the loader or every driver is missing.
+need_adapter() {
+    if ! ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 ||
+        ! ldconfig -p | grep -q libvulkan.so.1; then
+        install_packages mesa-vulkan-drivers libvulkan1
+    fi
+}
+
+validation_layer() {
+    ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1 ||
+        install_packages vulkan-validationlayers
+}

@@ -1,0 +1,175 @@
+//! Every op, forward and gradients, against its f64 reference, in both families of kernels.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod table;
+
+use std::collections::BTreeSet;
+
+use wgrad_autograd::device::{Family, shaders, wgpu};
+use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
+use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
+
+/// Kernels that ops of other crates launch, and whose tests stand there.
+const LAUNCHED_ELSEWHERE: &[&str] = &["sgd", "adam", "shuffle", "gather_images_vec4", "gather_images_scalar"];
+
+/// Products that the tables of kernels have room for, but which no op asks for: a bias belongs to the rows of a
+/// convolution's forward and to the columns of a linear layer's.
+fn is_unused_combination(name: &str) -> bool {
+    match name.split_once("_tile_") {
+        Some(("matmul", rest)) => rest.ends_with("_row"),
+        Some(("conv2d_forward", rest)) => rest.ends_with("_col"),
+        Some((_, rest)) => rest.ends_with("_row") || rest.ends_with("_col"),
+        None => false,
+    }
+}
+
+/// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
+fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {
+    let lanes = matches!(gpu.subgroup(), Some(4 | 8 | 16));
+    let wide = gpu.device().features().contains(wgpu::Features::SHADER_INT64);
+    let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
+    match name {
+        "gemm_strips_subgroup_u64" => !lanes || !wide,
+        // The device without 64-bit integers is a borrowed one, whose family is its adapter's.
+        "gemm_strips_subgroup" => !lanes || !software,
+        _ => false,
+    }
+}
+
+#[test]
+fn every_op_agrees_with_its_reference() {
+    let gpus = table::gpus();
+    for row in table::rows() {
+        row.check(&gpus);
+    }
+    dropout_and_choices(&gpus);
+    let launched: BTreeSet<_> =
+        gpus.iter().flat_map(|(_, gpu)| gpu.composed()).map(|composed| composed.kernel).collect();
+    let forgotten: Vec<_> = shaders::ALL
+        .iter()
+        .map(|kernel| kernel.name)
+        .filter(|name| !launched.contains(name) && !LAUNCHED_ELSEWHERE.contains(name))
+        .filter(|name| !is_unused_combination(name) && !is_beyond_adapter(name, &gpus[0].1))
+        .collect();
+    assert!(forgotten.is_empty(), "no row of the table launches {forgotten:?}");
+}
+
+/// Ops whose result is no plain function of floats to floats.
+fn dropout_and_choices(gpus: &[(&str, Gpu)]) {
+    for (family, gpu) in gpus {
+        argmax(family, gpu);
+        equal(family, gpu);
+        dropout(family, gpu);
+        ties(family, gpu);
+    }
+}
+
+fn argmax(family: &str, gpu: &Gpu) {
+    let mut sampler = Sampler::new(21);
+    for (shape, axis) in
+        [(&[1][..], 0), (&[257], 0), (&[5, 7], 0), (&[5, 7], 1), (&[4, 3, 5], 1), (&[65, 10], 1)]
+    {
+        // Drawn from three values, so that ties occur: the first wins.
+        let x = sampler.uniform(shape, -1.4, 1.4).map(f64::round);
+        for x in [x, sampler.distinct(shape)] {
+            let y = Tensor::from_slice(gpu, &x.to_f32(), shape).unwrap().argmax(axis).unwrap();
+            let want = reference::argmax(&x, axis, false);
+            assert_eq!(y.shape(), want.shape);
+            let got: Vec<f64> = y.to_vec().unwrap().into_iter().map(f64::from).collect();
+            assert_eq!(got, want.data, "argmax of {shape:?} along {axis} ({family})");
+        }
+    }
+}
+
+fn equal(family: &str, gpu: &Gpu) {
+    let mut sampler = Sampler::new(22);
+    for (a, b) in [(&[1][..], &[1][..]), (&[7, 5], &[7, 5]), (&[7, 5], &[5]), (&[3, 1], &[2, 1, 7])] {
+        let [a, b] = [a, b].map(|shape| sampler.uniform(shape, -1.4, 1.4).map(f64::round));
+        let [x, y] = [&a, &b].map(|a| Tensor::from_slice(gpu, &a.to_f32(), &a.shape).unwrap().tracked());
+        let got = x.equal(&y).unwrap();
+        let difference = reference::sub(&a, &b);
+        assert!(!got.is_tracked());
+        assert_eq!(got.shape(), difference.shape);
+        let want = difference.map(|v| f64::from(v == 0.0));
+        assert_close(&format!("equal ({family})"), &got.to_vec().unwrap(), &want, 0.0, 0.0);
+    }
+}
+
+fn dropout(family: &str, gpu: &Gpu) {
+    let n = 100_003;
+    let x = Sampler::new(23).uniform(&[n], 1.0, 2.0);
+    let input = Tensor::from_slice(gpu, &x.to_f32(), &[n]).unwrap().tracked();
+    let rate = 0.3;
+    let drop = |key, counter| input.dropout(rate, key, counter).unwrap();
+    let y = drop(1, 2);
+    let values = y.to_vec().unwrap();
+    let kept = values.iter().filter(|v| **v != 0.0).count();
+    // Six standard deviations of a binomial count.
+    let (mean, sigma) = (0.7 * n as f64, (n as f64 * 0.3 * 0.7).sqrt());
+    assert!((kept as f64 - mean).abs() < 6.0 * sigma, "{kept} of {n} kept ({family})");
+    let scaled = |x: f64, y: f32| if y == 0.0 { 0.0 } else { x / 0.7 };
+    let want = x.data.iter().zip(&values).map(|(x, y)| scaled(*x, *y)).collect();
+    assert_close(&format!("dropout ({family})"), &values, &Array::new(&[n], want), 1e-6, 0.0);
+
+    let again = drop(1, 2).to_vec().unwrap();
+    assert_eq!(values, again, "one key and counter give one mask");
+    for other in [drop(1, 3), drop(2, 2)] {
+        let other = other.to_vec().unwrap();
+        let both = values.iter().zip(&other).filter(|(a, b)| **a != 0.0 && **b != 0.0).count() as f64;
+        // Independent masks keep 0.49 of the elements both times.
+        let (mean, sigma) = (0.49 * n as f64, (n as f64 * 0.49 * 0.51).sqrt());
+        assert!((both - mean).abs() < 6.0 * sigma, "{both} of {n} kept by two masks ({family})");
+    }
+
+    let dy = Tensor::full(gpu, &[n], 7.0).unwrap();
+    let gradient = y.backward_from(&dy).unwrap().take(&input).unwrap().to_vec().unwrap();
+    let want = values.iter().map(|y| if *y == 0.0 { 0.0 } else { 10.0 }).collect();
+    assert_close(&format!("dropout, gradient ({family})"), &gradient, &Array::new(&[n], want), 1e-6, 0.0);
+
+    assert_eq!(input.dropout(0.0, 1, 2).unwrap().to_vec().unwrap(), x.to_f32(), "a rate of 0 keeps all");
+}
+
+/// Where maxima are equal a central difference means nothing: the first pixel of a window takes the gradient, and
+/// the elements of an axis share it, as in PyTorch.
+fn ties(family: &str, gpu: &Gpu) {
+    let square = Pool2dOptions::square(2);
+    let overlapping = Pool2dOptions { stride: [1, 1], ..square };
+    // Each shape with its number of windows: the first is computed by vec4.
+    for (shape, options, windows) in
+        [([1, 1, 2, 8], square, 4), ([1, 1, 2, 6], square, 3), ([1, 1, 2, 4], overlapping, 3)]
+    {
+        let x = Tensor::full(gpu, &shape, -1.5).unwrap().tracked();
+        let y = x.max_pool2d(options).unwrap();
+        let dy: Vec<f32> = (1..=windows).map(|i| i as f32).collect();
+        let gradients = y.backward_from(&Tensor::from_slice(gpu, &dy, y.shape()).unwrap()).unwrap();
+        let mut want = vec![0.0; x.numel()];
+        for (window, dy) in dy.iter().enumerate() {
+            want[window * options.stride[1]] = *dy;
+        }
+        assert_eq!(gradients.get(&x).unwrap().to_vec().unwrap(), want, "{shape:?} ({family})");
+    }
+    let x = Tensor::from_slice(gpu, &[1.0, 3.0, 3.0, 2.0, 2.0, 2.0], &[2, 3]).unwrap().tracked();
+    let dy = Tensor::from_slice(gpu, &[1.0, 6.0], &[2]).unwrap();
+    let gradients = x.max(&[1]).unwrap().backward_from(&dy).unwrap();
+    assert_eq!(
+        gradients.get(&x).unwrap().to_vec().unwrap(),
+        [0.0, 0.5, 0.5, 2.0, 2.0, 2.0],
+        "max ({family})"
+    );
+}
+
+/// Sums over more elements than fit a grid of one row of workgroups.
+#[test]
+fn grids_fold() {
+    for family in [Family::Cpu, Family::Gpu] {
+        let gpu = Gpu::builder().quiet().family(family).build().unwrap();
+        let n = 65_535 * 64 + 3;
+        let x: Vec<f32> = (0..n).map(|i| (i % 7) as f32).collect();
+        let y = Tensor::from_slice(&gpu, &x, &[n, 1]).unwrap();
+        let y =
+            y.add(&Tensor::from_slice(&gpu, &[0.5, 1.5, 2.5, 3.5], &[4]).unwrap().slice(0, 1, 2).unwrap());
+        let got = y.unwrap().to_vec().unwrap();
+        assert!(got.iter().zip(&x).all(|(y, x)| *y == x + 1.5), "{family:?}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Elementwise ops.
+
+use wgrad_autograd::{Result, Tensor};
+use wgrad_testkit::{Array, reference as r};
+
+use super::{Draw, Row, UNIT, row};
+
+/// One element, vec4 tails of 1 to 3, primes, a workgroup of vec4s ± 1.
+const SHAPES: &[&[&[usize]]] = &[&[&[1]], &[&[]], &[&[2, 3]], &[&[7, 5]], &[&[255]], &[&[257]], &[&[31, 37]]];
+
+const PAIRS: &[&[&[usize]]] = &[
+    // Of one shape.
+    &[&[], &[]],
+    &[&[1], &[1]],
+    &[&[7, 5], &[7, 5]],
+    &[&[257], &[257]],
+    // Broadcast from the right, the left, and both.
+    &[&[3, 5], &[5]],
+    &[&[5], &[3, 5]],
+    &[&[3, 1], &[2, 1, 7]],
+    &[&[2, 3, 1, 5], &[3, 4, 1]],
+    &[&[1, 7], &[5, 1]],
+    &[&[13, 17, 5], &[17, 1]],
+    // With scalars.
+    &[&[], &[11]],
+    &[&[2, 3], &[]],
+    &[&[1], &[5, 3]],
+];
+
+const KINK: Draw = Draw::Away(-2.0, 2.0, &[0.0]);
+
+fn unary(
+    name: &str,
+    draw: Draw,
+    op: impl Fn(&Tensor) -> Result<Tensor> + 'static,
+    reference: impl Fn(&Array) -> Array + 'static,
+) -> Row {
+    row(name, SHAPES, draw, move |x| op(&x[0]), move |x| reference(&x[0]))
+}
+
+pub fn rows() -> Vec<Row> {
+    // ln(1 + eˣ), which the references lack: f64 needs no precaution for |x| ≤ 80.
+    let softplus = |x: &Array| x.map(|v| v.exp().ln_1p());
+    // Where e^2x is beyond f32.
+    let far = Draw::Uniform(-80.0, 80.0);
+    let wide = Draw::Uniform(-5.0, 5.0);
+    let mut rows = vec![
+        unary("neg", UNIT, Tensor::neg, r::neg),
+        unary("exp", wide, Tensor::exp, r::exp),
+        unary("log", Draw::Uniform(0.1, 10.0), Tensor::log, r::log),
+        unary("sqrt", Draw::Uniform(0.1, 10.0), Tensor::sqrt, r::sqrt),
+        unary("square", wide, Tensor::square, r::square),
+        unary("abs", KINK, Tensor::abs, r::abs),
+        unary("relu", KINK, Tensor::relu, r::relu),
+        unary("sigmoid", wide, Tensor::sigmoid, r::sigmoid),
+        unary("tanh", Draw::Uniform(-3.0, 3.0), Tensor::tanh, r::tanh),
+        unary("softplus", wide, Tensor::softplus, softplus),
+        unary("sigmoid, far", far, Tensor::sigmoid, r::sigmoid),
+        unary("tanh, far", far, Tensor::tanh, r::tanh),
+        unary("softplus, far", far, Tensor::softplus, softplus),
+        unary("gelu", Draw::Uniform(-6.0, 6.0), Tensor::gelu, r::gelu),
+        unary(
+            "clamp",
+            Draw::Away(-2.0, 2.0, &[-0.5, 1.25]),
+            |x| x.clamp(-0.5, 1.25),
+            |x| r::clamp(x, -0.5, 1.25),
+        ),
+        unary("affine", UNIT, |x| x.affine(-1.5, 0.25), |x| x.map(|v| 0.25 - 1.5 * v)),
+    ];
+    rows.extend([
+        row("add", PAIRS, UNIT, |x| x[0].add(&x[1]), |x| r::add(&x[0], &x[1])),
+        row("sub", PAIRS, UNIT, |x| x[0].sub(&x[1]), |x| r::sub(&x[0], &x[1])),
+        row("mul", PAIRS, UNIT, |x| x[0].mul(&x[1]), |x| r::mul(&x[0], &x[1])),
+        row("div", PAIRS, Draw::Uniform(0.5, 2.0), |x| x[0].div(&x[1]), |x| r::div(&x[0], &x[1])),
+        row("div, negative", PAIRS, Draw::Uniform(-2.0, -0.5), |x| x[0].div(&x[1]), |x| r::div(&x[0], &x[1])),
+        unary("x + x", UNIT, |x| x.add(x), |x| r::add(x, x)),
+        unary("x - x", UNIT, |x| x.sub(x), |x| r::sub(x, x)),
+        unary("x · x", UNIT, |x| x.mul(x), |x| r::mul(x, x)),
+        unary("x / x", Draw::Uniform(0.5, 2.0), |x| x.div(x), |x| r::div(x, x)),
+    ]);
+    rows
+}

@@ -1,0 +1,49 @@
+//! Losses.
+
+use wgrad_autograd::{Indices, Tensor};
+use wgrad_testkit::{reference as r, sample::Sampler};
+
+use super::{Draw, Row, UNIT, row};
+
+pub fn rows() -> Vec<Row> {
+    let pairs: &[&[&[usize]]] = &[&[&[], &[]], &[&[1], &[1]], &[&[7, 3], &[7, 3]], &[&[257], &[257]]];
+    let mse = |x: &[Tensor]| x[0].mse_loss(&x[1]);
+    let bce = |x: &[Tensor]| x[0].bce_with_logits(&x[1]);
+    let mut rows = vec![
+        row("mse_loss", pairs, UNIT, mse, |x| r::mse(&x[0], &x[1])),
+        row("bce_with_logits", pairs, Draw::Uniform(0.0, 1.0), bce, |x| r::bce_with_logits(&x[0], &x[1])),
+        far_bce(),
+        row("mse_loss of x and x", &[&[&[5]]], UNIT, |x| x[0].mse_loss(&x[0]), |x| r::mse(&x[0], &x[0])),
+    ];
+    for (shape, draw) in [
+        ([1, 1], UNIT),
+        ([5, 10], Draw::Uniform(-3.0, 3.0)),
+        ([65, 3], Draw::Uniform(-30.0, 30.0)),
+        ([7, 257], Draw::Uniform(-3.0, 3.0)),
+    ] {
+        for smoothing in [0.0, 0.1, 1.0] {
+            rows.push(cross_entropy(shape, draw, smoothing));
+        }
+    }
+    rows
+}
+
+/// Logits far from 0, where e^x is out of proportion or lost.
+fn far_bce() -> Row {
+    let target = Sampler::new(11).uniform(&[5, 7], 0.0, 1.0);
+    let uploaded = target.clone();
+    let op = move |x: &[Tensor]| {
+        let target = Tensor::from_slice(x[0].gpu(), &uploaded.to_f32(), &uploaded.shape)?;
+        x[0].bce_with_logits(&target)
+    };
+    let far = Draw::Uniform(-40.0, 40.0);
+    row("bce_with_logits, far", &[&[&[5, 7]]], far, op, move |x| r::bce_with_logits(&x[0], &target))
+}
+
+fn cross_entropy([n, classes]: [usize; 2], draw: Draw, smoothing: f32) -> Row {
+    let labels = Sampler::new(12).labels(n, classes);
+    let uploaded: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
+    let op = move |x: &[Tensor]| x[0].cross_entropy(&Indices::from_slice(x[0].gpu(), &uploaded)?, smoothing);
+    let reference = move |x: &[wgrad_testkit::Array]| r::cross_entropy(&x[0], &labels, f64::from(smoothing));
+    row(format!("cross_entropy, smoothing {smoothing}"), &[&[&[n, classes]]], draw, op, reference)
+}

@@ -1,0 +1,227 @@
+//! Matrix products and convolutions.
+
+use wgrad_autograd::{Conv2dOptions, Result, Tensor};
+use wgrad_testkit::Array;
+use wgrad_testkit::reference::{self as r, Conv2dParams};
+
+use super::{Row, UNIT, row};
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = matmuls();
+    rows.extend(linears());
+    rows.extend(convolutions());
+    rows
+}
+
+fn longest_axis(x: &[Array]) -> usize {
+    x.iter().flat_map(|x| &x.shape).copied().max().unwrap_or(1)
+}
+
+fn matmul(name: &str, cases: &[&[&[usize]]], ta: bool, tb: bool) -> Row {
+    let op = move |x: &[Tensor]| x[0].matmul_transposed(ta, &x[1], tb);
+    row(name, cases, UNIT, op, move |x| r::matmul(&x[0], &x[1], ta, tb)).terms(longest_axis)
+}
+
+fn matmuls() -> Vec<Row> {
+    // Strips are 16 or 32 × 64 and tiles 64 × 64 × 16: one less, as many, one more.
+    let edges: &[&[&[usize]]] = &[
+        &[&[1, 1], &[1, 1]],
+        &[&[7, 13], &[13, 5]],
+        &[&[5, 8], &[8, 12]],
+        &[&[15, 15], &[15, 63]],
+        &[&[16, 16], &[16, 64]],
+        &[&[17, 17], &[17, 65]],
+        &[&[31, 3], &[3, 64]],
+        &[&[33, 5], &[5, 128]],
+        &[&[63, 15], &[15, 65]],
+        &[&[65, 17], &[17, 63]],
+        &[&[129, 31], &[31, 68]],
+    ];
+    // Sums that are split over workgroups, the last one beyond the longest that is left whole.
+    let long: &[&[&[usize]]] =
+        &[&[&[3, 1000], &[1000, 5]], &[&[5, 769], &[769, 8]], &[&[2, 16_411], &[16_411, 3]]];
+    vec![
+        matmul("matmul", edges, false, false),
+        matmul("matmul, long sums", long, false, false),
+        matmul("matmul aᵀ·b", &[&[&[13, 7], &[13, 5]], &[&[17, 33], &[17, 68]]], true, false),
+        matmul("matmul a·bᵀ", &[&[&[7, 13], &[5, 13]], &[&[33, 17], &[68, 17]]], false, true),
+        matmul("matmul aᵀ·bᵀ", &[&[&[13, 7], &[5, 13]], &[&[17, 33], &[68, 17]]], true, true),
+        matmul(
+            "batched",
+            &[
+                &[&[3, 5, 7], &[3, 7, 4]],
+                &[&[2, 3, 4, 5], &[2, 3, 5, 6]],
+                &[&[1, 5, 7], &[1, 7, 3]],
+                // Right, then left operand shared.
+                &[&[3, 5, 7], &[7, 4]],
+                &[&[5, 7], &[3, 7, 4]],
+                &[&[2, 3, 4, 5], &[5, 3]],
+            ],
+            false,
+            false,
+        ),
+        matmul(
+            "batched aᵀ·b",
+            &[&[&[3, 7, 5], &[3, 7, 4]], &[&[3, 7, 5], &[7, 4]], &[&[7, 5], &[3, 7, 4]]],
+            true,
+            false,
+        ),
+        matmul(
+            "batched a·bᵀ",
+            &[&[&[3, 5, 7], &[3, 4, 7]], &[&[3, 5, 7], &[4, 7]], &[&[5, 7], &[3, 4, 7]]],
+            false,
+            true,
+        ),
+        matmul(
+            "batched aᵀ·bᵀ",
+            &[&[&[3, 7, 5], &[3, 4, 7]], &[&[3, 7, 5], &[4, 7]], &[&[7, 5], &[3, 4, 7]]],
+            true,
+            true,
+        ),
+        row(
+            "x · x (matmul)",
+            &[&[&[6, 6]], &[&[2, 5, 5]]],
+            UNIT,
+            |x| x[0].matmul(&x[0]),
+            |x| r::matmul(&x[0], &x[0], false, false),
+        ),
+        row(
+            "xᵀ · x (matmul)",
+            &[&[&[6, 5]]],
+            UNIT,
+            |x| x[0].matmul_transposed(true, &x[0], false),
+            |x| r::matmul(&x[0], &x[0], true, false),
+        ),
+    ]
+}
+
+fn linear_reference(x: &[Array]) -> Array {
+    // The rows of every sample are multiplied by the one weight.
+    let (inputs, outputs) = (x[1].shape[1], x[1].shape[0]);
+    let rows = x[0].len() / inputs;
+    let y = r::matmul(&r::reshape(&x[0], &[rows, inputs]), &x[1], false, true);
+    let mut shape = x[0].shape.clone();
+    shape.pop();
+    shape.push(outputs);
+    let y = r::reshape(&y, &shape);
+    x.get(2).map_or(y.clone(), |bias| r::add(&y, bias))
+}
+
+fn linears() -> Vec<Row> {
+    let op = |x: &[Tensor]| x[0].linear(&x[1], x.get(2));
+    let cases: &[&[&[usize]]] = &[
+        &[&[1, 1], &[1, 1]],
+        &[&[5, 7], &[3, 7]],
+        &[&[7], &[4, 7]],
+        &[&[2, 3, 8], &[12, 8]],
+        &[&[33, 17], &[65, 17]],
+    ];
+    let biased: &[&[&[usize]]] = &[
+        &[&[1, 1], &[1, 1], &[1]],
+        &[&[5, 7], &[3, 7], &[3]],
+        &[&[5, 7], &[4, 7], &[4]],
+        &[&[2, 3, 8], &[12, 8], &[12]],
+        &[&[33, 17], &[65, 17], &[65]],
+        // Split sums, stored by vec4 and by element.
+        &[&[3, 600], &[8, 600], &[8]],
+        &[&[3, 600], &[7, 600], &[7]],
+    ];
+    vec![
+        row("linear", cases, UNIT, op, linear_reference),
+        row("linear with bias", biased, UNIT, op, linear_reference).terms(longest_axis),
+    ]
+}
+
+fn conv(name: &str, cases: &[&[&[usize]]], options: Conv2dOptions) -> Row {
+    let Conv2dOptions { stride, padding, dilation, groups } = options;
+    let params = Conv2dParams { stride, padding, dilation, groups };
+    let op = move |x: &[Tensor]| -> Result<Tensor> { x[0].conv2d(&x[1], x.get(2), options) };
+    row(name, cases, UNIT, op, move |x| r::conv2d(&x[0], &x[1], x.get(2), &params)).terms(|x| {
+        // The forward sums over a filter, the gradient of the weight over all pixels.
+        (x[1].len() / x[1].shape[0]).max(x[0].len() / x[0].shape[1])
+    })
+}
+
+fn convolutions() -> Vec<Row> {
+    let plain = Conv2dOptions::default();
+    let padded = Conv2dOptions { padding: [1, 1], ..plain };
+    vec![
+        conv("conv2d 1×1", &[&[&[1, 1, 1, 1], &[1, 1, 1, 1]], &[&[2, 3, 5, 7], &[4, 3, 1, 1]]], plain),
+        conv("conv2d 1×1 with bias", &[&[&[2, 5, 4, 4], &[3, 5, 1, 1], &[3]]], plain),
+        conv(
+            "conv2d 3×3",
+            &[
+                &[&[1, 1, 3, 3], &[1, 1, 3, 3]],
+                &[&[2, 3, 5, 7], &[4, 3, 3, 3]],
+                &[&[1, 2, 9, 6], &[3, 2, 3, 3]],
+            ],
+            plain,
+        ),
+        conv(
+            "conv2d, padding",
+            &[
+                &[&[2, 3, 5, 7], &[5, 3, 3, 3], &[5]],
+                &[&[2, 2, 4, 4], &[4, 2, 3, 3], &[4]],
+                &[&[3, 2, 8, 8], &[3, 2, 3, 3]],
+                // Tiles ± 1: 17 and 65 channels, 65 taps and more, 5 · 13 pixels.
+                &[&[1, 8, 5, 13], &[17, 8, 3, 3], &[17]],
+                &[&[1, 3, 7, 9], &[65, 3, 3, 3], &[65]],
+                &[&[1, 17, 4, 4], &[16, 17, 3, 3], &[16]],
+            ],
+            padded,
+        ),
+        // Few outputs of many terms: split over workgroups, stored by vec4 and by element.
+        conv(
+            "conv2d, long sums",
+            &[
+                &[&[1, 32, 4, 4], &[8, 32, 3, 3], &[8]],
+                &[&[1, 32, 5, 3], &[8, 32, 3, 3], &[8]],
+                &[&[2, 3, 17, 17], &[2, 3, 3, 3]],
+            ],
+            padded,
+        ),
+        conv(
+            "conv2d, stride",
+            &[&[&[2, 3, 7, 9], &[4, 3, 3, 3], &[4]], &[&[1, 2, 8, 8], &[3, 2, 2, 2]]],
+            Conv2dOptions { stride: [2, 3], padding: [1, 0], ..plain },
+        ),
+        // The stride skips the last rows and columns, and pixels between the windows.
+        conv(
+            "conv2d, stride beyond the kernel",
+            &[&[&[1, 2, 8, 11], &[3, 2, 2, 1]]],
+            Conv2dOptions { stride: [3, 4], ..plain },
+        ),
+        conv(
+            "conv2d, dilation",
+            &[&[&[2, 2, 9, 8], &[3, 2, 3, 2], &[3]]],
+            Conv2dOptions { dilation: [2, 3], padding: [1, 1], ..plain },
+        ),
+        conv(
+            "conv2d, groups",
+            &[&[&[2, 4, 5, 5], &[6, 2, 3, 3], &[6]], &[&[1, 6, 4, 7], &[4, 3, 3, 3]]],
+            Conv2dOptions { groups: 2, padding: [1, 1], ..plain },
+        ),
+        conv(
+            "conv2d, depthwise",
+            &[&[&[2, 5, 6, 4], &[5, 1, 3, 3], &[5]]],
+            Conv2dOptions { groups: 5, padding: [1, 1], ..plain },
+        ),
+        conv(
+            "conv2d, rectangular",
+            &[&[&[2, 3, 4, 11], &[4, 3, 1, 5], &[4]], &[&[1, 2, 11, 3], &[3, 2, 5, 2]]],
+            Conv2dOptions { padding: [0, 2], ..plain },
+        ),
+        conv(
+            "conv2d, all options",
+            &[&[&[2, 4, 9, 11], &[6, 2, 3, 2], &[6]]],
+            Conv2dOptions { stride: [2, 1], padding: [2, 1], dilation: [1, 2], groups: 2 },
+        ),
+        row(
+            "x ∗ x (conv2d)",
+            &[&[&[2, 2, 3, 3]]],
+            UNIT,
+            move |x| x[0].conv2d(&x[0], None, padded),
+            |x| r::conv2d(&x[0], &x[0], None, &Conv2dParams { padding: [1, 1], ..Conv2dParams::default() }),
+        ),
+    ]
+}

@@ -1,0 +1,88 @@
+//! Reductions, softmax and pooling.
+
+use wgrad_autograd::{Pool2dOptions, Result, Tensor};
+use wgrad_testkit::{Array, reference as r};
+
+use super::{Draw, Row, UNIT, row};
+
+type Reduce = fn(&Tensor, &[usize]) -> Result<Tensor>;
+type Reference = fn(&Array, &[usize], bool) -> Array;
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let ops: [(&str, Reduce, Reference, Draw); 3] = [
+        ("sum", Tensor::sum, r::sum, UNIT),
+        ("mean", Tensor::mean, r::mean, UNIT),
+        ("max", Tensor::max, r::max, Draw::Distinct),
+    ];
+    for (name, op, reference, draw) in ops {
+        rows.extend(reductions(name, op, reference, draw));
+    }
+    let shapes: &[&[&[usize]]] =
+        &[&[&[1, 1]], &[&[1]], &[&[3, 7]], &[&[2, 3, 5]], &[&[5, 257]], &[&[65, 33]]];
+    // Logits far apart: without the shift by the maximum they overflow.
+    let far = Draw::Uniform(-60.0, 60.0);
+    for (suffix, draw) in [("", Draw::Uniform(-3.0, 3.0)), (", far apart", far)] {
+        rows.push(row(format!("softmax{suffix}"), shapes, draw, |x| x[0].softmax(), |x| r::softmax(&x[0])));
+        let log_softmax = |x: &[Tensor]| x[0].log_softmax();
+        rows.push(row(format!("log_softmax{suffix}"), shapes, draw, log_softmax, |x| r::log_softmax(&x[0])));
+    }
+    rows.extend(pools());
+    rows
+}
+
+fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<Row> {
+    let over = |axes: &'static [usize], cases: &[&[&[usize]]]| {
+        let op = move |x: &[Tensor]| op(&x[0], axes);
+        row(format!("{name} over {axes:?}"), cases, draw, op, move |x| reference(&x[0], axes, false))
+            .terms(|x| x[0].len())
+    };
+    vec![
+        // All axes; stages of 256 and of more elements.
+        over(
+            &[],
+            &[&[&[]], &[&[1]], &[&[7]], &[&[3, 5]], &[&[2, 3, 4]], &[&[257]], &[&[1021]], &[&[64, 64]]],
+        ),
+        over(&[0], &[&[&[1]], &[&[5, 7]], &[&[4, 3, 5]], &[&[300, 2]], &[&[16_411]]]),
+        over(&[1], &[&[&[5, 7]], &[&[5, 8]], &[&[3, 260]], &[&[4, 3, 5]], &[&[3, 1, 5]], &[&[1030, 3]]]),
+        over(&[2], &[&[&[4, 3, 5]], &[&[2, 3, 64]]]),
+        over(&[1, 2], &[&[&[4, 3, 5]], &[&[2, 3, 4, 5]]]),
+        // Not neighbours, and as batch normalisation and a bias have them.
+        over(&[0, 2], &[&[&[4, 3, 5]], &[&[4, 1, 5]]]),
+        over(&[0, 2, 3], &[&[&[2, 3, 4, 5]], &[&[5, 2, 3, 3]]]),
+        over(&[3, 0], &[&[&[2, 3, 4, 5]]]),
+    ]
+}
+
+fn pool(name: &str, average: bool, cases: &[&[&[usize]]], options: Pool2dOptions) -> Row {
+    let Pool2dOptions { kernel, stride, padding } = options;
+    let op = move |x: &[Tensor]| if average { x[0].avg_pool2d(options) } else { x[0].max_pool2d(options) };
+    let reference = if average { r::avg_pool2d } else { r::max_pool2d };
+    let draw = if average { UNIT } else { Draw::Distinct };
+    row(name, cases, draw, op, move |x| reference(&x[0], kernel, stride, padding))
+}
+
+fn pools() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, average) in [("max_pool2d", false), ("avg_pool2d", true)] {
+        let pool = |what: &str, cases: &[&[&[usize]]], options| {
+            rows.push(pool(&format!("{name}, {what}"), average, cases, options));
+        };
+        let mut pool = pool;
+        pool("2×2", &[&[&[1, 1, 2, 2]], &[&[2, 3, 6, 4]], &[&[1, 2, 7, 5]]], Pool2dOptions::square(2));
+        // Outputs of whole vec4s have a kernel of their own.
+        pool(
+            "2×2 by vec4",
+            &[&[&[1, 1, 2, 8]], &[&[2, 3, 4, 8]], &[&[1, 2, 6, 24]]],
+            Pool2dOptions::square(2),
+        );
+        pool("1×1", &[&[&[2, 3, 3, 5]]], Pool2dOptions::square(1));
+        let overlapping = Pool2dOptions { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+        pool("overlapping and padded", &[&[&[2, 3, 7, 5]], &[&[1, 1, 1, 1]]], overlapping);
+        let rectangular = Pool2dOptions { kernel: [3, 2], stride: [1, 3], padding: [1, 0] };
+        pool("rectangular", &[&[&[2, 2, 5, 11]]], rectangular);
+        let sparse = Pool2dOptions { kernel: [2, 2], stride: [3, 3], padding: [0, 0] };
+        pool("stride beyond the kernel", &[&[&[1, 2, 8, 7]]], sparse);
+    }
+    rows
+}

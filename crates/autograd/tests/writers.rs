@@ -1,0 +1,179 @@
+//! Every module that the ops compose is valid WGSL for baseline WebGPU, and every backend's writer takes it: what
+//! stands in for the adapters that are not at hand.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Module, ShaderStage};
+use wgrad_autograd::device::Composed;
+
+/// Whether a kernel is a variant that a device without optional features never gets.
+fn needs_subgroups(kernel: &str) -> bool {
+    kernel.contains("subgroup")
+}
+
+fn needs_int64(kernel: &str) -> bool {
+    kernel.ends_with("_u64")
+}
+
+/// GLSL ES 3.1 has no 64-bit integers, so its writer has no words for them: the GL backend reports no such feature
+/// and never gets that variant. Shuffles are written, by the names of the extension KHR_shader_subgroup.
+fn has_glsl_es(kernel: &str) -> bool {
+    !needs_int64(kernel)
+}
+
+#[test]
+fn every_module_passes_every_writer() {
+    let gpus = table::gpus();
+    for row in table::rows() {
+        row.launch(&gpus);
+    }
+    // One module of each kernel and header: devices share most.
+    let modules: BTreeMap<String, Composed> = gpus
+        .iter()
+        .flat_map(|(_, gpu)| gpu.composed())
+        .map(|composed| (format!("{} {}", composed.kernel, composed.source), composed))
+        .collect();
+    assert!(modules.len() > 100, "only {} modules were composed", modules.len());
+    let folder = tempfile::tempdir().unwrap();
+    for (i, composed) in modules.values().enumerate() {
+        write_all(composed, &folder.path().join(format!("{:04}_{}.spv", i, composed.kernel)));
+    }
+    spirv_val(folder.path());
+}
+
+fn write_all(composed: &Composed, spirv: &Path) {
+    let kernel = composed.kernel;
+    let module = naga::front::wgsl::parse_str(&composed.source).unwrap();
+    let mut capabilities = Capabilities::default();
+    capabilities.set(Capabilities::SUBGROUP, needs_subgroups(kernel));
+    capabilities.set(Capabilities::SHADER_INT64, needs_int64(kernel));
+    let info =
+        Validator::new(ValidationFlags::all(), capabilities).validate(&module).unwrap_or_else(|error| {
+            panic!("{kernel} needs more than the baseline:\n{}", error.emit_to_string(&composed.source))
+        });
+    write_spirv(composed, &module, &info, spirv);
+    write_msl(composed, &module, &info);
+    write_hlsl(composed, &module, &info);
+    if has_glsl_es(kernel) {
+        write_glsl(composed, &module, &info);
+    } else {
+        assert!(
+            glsl(composed, &module, &info).is_err(),
+            "{kernel} has become GLSL ES: check it like the others"
+        );
+    }
+}
+
+fn write_spirv(composed: &Composed, module: &Module, info: &ModuleInfo, path: &Path) {
+    // wgpu's Vulkan backend writes 1.3 or later where subgroups are in use.
+    let lang_version = if needs_subgroups(composed.kernel) { (1, 3) } else { (1, 0) };
+    let options = spv::Options { lang_version, ..Default::default() };
+    let pipeline =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: composed.entry.to_owned() };
+    let words = spv::write_vec(module, info, &options, Some(&pipeline))
+        .unwrap_or_else(|error| panic!("{} as SPIR-V: {error}", composed.kernel));
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn write_msl(composed: &Composed, module: &Module, info: &ModuleInfo) {
+    let mut resources = BTreeMap::new();
+    for (slot, (_, variable)) in module.global_variables.iter().enumerate() {
+        if let Some(binding) = variable.binding {
+            let target = msl::BindTarget { buffer: Some(slot as u8), mutable: true, ..Default::default() };
+            resources.insert(binding, target);
+        }
+    }
+    // Unsized arrays are checked against a buffer of their lengths.
+    let entry = msl::EntryPointResources { resources, sizes_buffer: Some(30), ..Default::default() };
+    let options = msl::Options {
+        lang_version: (2, 3),
+        per_entry_point_map: [(composed.entry.to_owned(), entry)].into(),
+        fake_missing_bindings: false,
+        ..Default::default()
+    };
+    let pipeline = msl::PipelineOptions {
+        entry_point: Some((ShaderStage::Compute, composed.entry.to_owned())),
+        ..Default::default()
+    };
+    let (text, translated) = msl::write_string(module, info, &options, &pipeline)
+        .unwrap_or_else(|error| panic!("{} as MSL: {error}", composed.kernel));
+    for name in translated.entry_point_names {
+        let name = name.unwrap_or_else(|error| panic!("{} as MSL: {error}", composed.kernel));
+        assert!(text.contains(&format!("kernel void {name}")), "{}: {text}", composed.kernel);
+    }
+}
+
+fn write_hlsl(composed: &Composed, module: &Module, info: &ModuleInfo) {
+    let mut binding_map = hlsl::BindingMap::default();
+    for (register, (_, variable)) in module.global_variables.iter().enumerate() {
+        if let Some(binding) = variable.binding {
+            binding_map.insert(binding, hlsl::BindTarget { register: register as u32, ..Default::default() });
+        }
+    }
+    // Subgroups and 64-bit integers exist from shader model 6.0 on; DX12 without DXC ends at 5.1.
+    let modern = needs_subgroups(composed.kernel) || needs_int64(composed.kernel);
+    let shader_model = if modern { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 };
+    let options =
+        hlsl::Options { shader_model, binding_map, fake_missing_bindings: false, ..Default::default() };
+    let pipeline =
+        hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, composed.entry.to_owned())) };
+    let mut text = String::new();
+    let written = hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .unwrap_or_else(|error| panic!("{} as HLSL: {error}", composed.kernel));
+    for name in written.entry_point_names {
+        name.unwrap_or_else(|error| panic!("{} as HLSL: {error}", composed.kernel));
+    }
+    assert!(text.contains("numthreads"), "{}: {text}", composed.kernel);
+}
+
+fn write_glsl(composed: &Composed, module: &Module, info: &ModuleInfo) {
+    let text = glsl(composed, module, info)
+        .unwrap_or_else(|error| panic!("{} as GLSL ES 3.1: {error}", composed.kernel));
+    assert!(text.starts_with("#version 310 es"), "{text}");
+}
+
+fn glsl(composed: &Composed, module: &Module, info: &ModuleInfo) -> Result<String, glsl::Error> {
+    let mut binding_map = glsl::BindingMap::default();
+    for (slot, (_, variable)) in module.global_variables.iter().enumerate() {
+        if let Some(binding) = variable.binding {
+            binding_map.insert(binding, slot as u8);
+        }
+    }
+    let options = glsl::Options { version: glsl::Version::new_gles(310), binding_map, ..Default::default() };
+    let pipeline = glsl::PipelineOptions {
+        shader_stage: ShaderStage::Compute,
+        entry_point: composed.entry.to_owned(),
+        multiview: None,
+    };
+    let mut text = String::new();
+    let policies = BoundsCheckPolicies::default();
+    glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies)?.write()?;
+    Ok(text)
+}
+
+/// Runs the Khronos validator over every file of the folder.
+fn spirv_val(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let output = Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(&path).output();
+        let output = output.expect("spirv-val did not start: install Debian's package spirv-tools");
+        assert!(
+            output.status.success(),
+            "{}: {}{}",
+            path.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

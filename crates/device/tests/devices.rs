@@ -1,0 +1,190 @@
+//! Devices: several at once, shared, borrowed, lost, and missing.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use wgrad_device::{Error, Gpu, Result, shaders, wgpu};
+
+fn gpu() -> Gpu {
+    Gpu::builder().poison().quiet().build().unwrap()
+}
+
+/// -x, computed on the device and read back.
+fn negated(gpu: &Gpu, x: &[f32]) -> Result<Vec<f32>> {
+    let (x_buffer, y) = (gpu.upload(x)?, gpu.buffer(4 * x.len() as u64)?);
+    let n4 = x.len().div_ceil(4);
+    let launch = gpu.launch(&shaders::NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
+    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).record()?;
+    gpu.read(&y.view(0, 4 * x.len() as u64))
+}
+
+/// `f`'s result, or a panic if it takes longer than a minute.
+fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(f()));
+    receiver.recv_timeout(Duration::from_secs(60)).expect("the call hangs or panicked")
+}
+
+#[test]
+fn two_devices_live_side_by_side() -> Result<()> {
+    let (a, b) = (gpu(), gpu());
+    assert!(a.same_as(&a.clone()) && !a.same_as(&b));
+    assert_eq!(negated(&a, &[1.0, 2.0])?, [-1.0, -2.0]);
+    assert_eq!(b.memory().created, 0, "they share nothing");
+    assert_eq!(negated(&b, &[3.0])?, [-3.0]);
+    drop(a);
+    assert_eq!(negated(&b, &[4.0])?, [-4.0]);
+    Ok(())
+}
+
+#[test]
+fn a_device_may_be_dropped_with_work_pending() {
+    in_time(|| {
+        for submitted in [false, true] {
+            let gpu = gpu();
+            let x = gpu.upload(&vec![1.0f32; 1 << 18]).unwrap();
+            let pending = gpu.read_later::<f32>(&x.whole()).unwrap();
+            if submitted {
+                gpu.submit().unwrap();
+            }
+            // The buffer outlives the handle, and the pending read both.
+            drop(gpu);
+            drop(x);
+            drop(pending);
+        }
+    });
+}
+
+#[test]
+fn eight_threads_share_a_device() {
+    let gpu = gpu();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let gpu = gpu.clone();
+            scope.spawn(move || {
+                for i in 0..50 {
+                    let x: Vec<f32> =
+                        (0..100 + thread).map(|j| (1000 * thread + 10 * i + j) as f32).collect();
+                    let want: Vec<f32> = x.iter().map(|v| -v).collect();
+                    assert_eq!(negated(&gpu, &x).unwrap(), want);
+                }
+            });
+        }
+    });
+    assert_eq!(gpu.memory().live, 0);
+}
+
+#[test]
+fn a_lost_device_is_reported_and_does_not_hang() {
+    let error = in_time(|| {
+        let gpu = gpu();
+        assert_eq!(negated(&gpu, &[1.0]).unwrap(), [-1.0]);
+        let pending = gpu.read_later::<f32>(&gpu.upload(&[1.0f32]).unwrap().view(0, 4)).unwrap();
+        gpu.device().destroy();
+        let first = gpu.synchronize().unwrap_err();
+        // And every call after it.
+        assert!(matches!(gpu.buffer(4), Err(Error::Lost { .. })));
+        assert!(matches!(negated(&gpu, &[1.0]), Err(Error::Lost { .. })));
+        assert!(pending.wait().is_err());
+        first
+    });
+    assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+    assert!(error.to_string().contains("lost"), "{error}");
+}
+
+#[test]
+fn a_device_destroyed_while_idle_is_lost_at_the_next_call() {
+    let error = in_time(|| {
+        let gpu = gpu();
+        assert_eq!(negated(&gpu, &[1.0]).unwrap(), [-1.0]);
+        gpu.device().destroy();
+        negated(&gpu, &[1.0]).unwrap_err()
+    });
+    assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+}
+
+const CHILD: &str = "WGRAD_TEST_CHILD";
+
+/// The search for an adapter reads the environment, so it is tried in a process of its own.
+#[test]
+fn no_adapter_names_the_package_to_install() {
+    if std::env::var_os(CHILD).is_some() {
+        match Gpu::new() {
+            Err(error @ Error::NoAdapter { .. }) => println!("no adapter: {error}"),
+            other => println!("unexpected: {other:?}"),
+        }
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "no_adapter_names_the_package_to_install", "--nocapture"])
+        .env(CHILD, "1")
+        .env("WGPU_ADAPTER_NAME", "an adapter of this name does not exist")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("no adapter: "), "{text}");
+    assert!(text.contains("mesa-vulkan-drivers") && text.contains("WGPU_ADAPTER_NAME"), "{text}");
+}
+
+/// An application's own device, with default limits and no features.
+fn borrowed() -> Gpu {
+    let own = gpu();
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends = own.info().backend.into();
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let adapter = adapters.into_iter().find(|a| a.get_info().name == own.info().name).unwrap();
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    Gpu::from_wgpu(device, queue)
+}
+
+#[test]
+fn a_borrowed_device_with_default_limits_will_do() -> Result<()> {
+    let gpu = borrowed();
+    assert_eq!(gpu.limits().max_storage_buffer_binding_size, 128 << 20);
+    assert_eq!(gpu.subgroup(), None);
+    let x: Vec<f32> = (0..10_001).map(|i| i as f32).collect();
+    let want: Vec<f32> = x.iter().map(|v| -v).collect();
+    assert_eq!(negated(&gpu, &x)?, want);
+    Ok(())
+}
+
+#[test]
+fn nothing_polls_a_borrowed_device() -> Result<()> {
+    let gpu = borrowed();
+    let x = gpu.upload(&[1.0f32; 4])?;
+    let mut pending = gpu.read_later::<f32>(&x.view(0, 16))?;
+    gpu.submit()?;
+    for _ in 0..100 {
+        assert!(
+            pending.try_take()?.is_none(),
+            "the values cannot have arrived: the application has not polled"
+        );
+    }
+    gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    assert_eq!(pending.try_take()?.unwrap(), [1.0; 4]);
+    Ok(())
+}
+
+#[test]
+fn a_borrowed_device_keeps_the_applications_error_handler() {
+    let gpu = borrowed();
+    let (sender, receiver) = mpsc::channel();
+    gpu.device().on_uncaptured_error(std::sync::Arc::new(move |error: wgpu::Error| {
+        let _ = sender.send(error.to_string());
+    }));
+    let invalid = wgpu::BufferDescriptor {
+        label: None,
+        size: u64::MAX,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
+    let _ = gpu.device().create_buffer(&invalid);
+    receiver.try_recv().expect("the application's handler hears of its own errors");
+    assert!(gpu.buffer(u64::MAX / 2).is_err());
+    assert!(receiver.try_recv().is_err(), "and not of those that wgrad returns");
+}

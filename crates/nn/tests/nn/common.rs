@@ -1,0 +1,92 @@
+//! Fixtures and devices.
+
+use std::path::PathBuf;
+
+use safetensors::{Dtype, SafeTensors};
+use wgrad_nn::StateDict;
+use wgrad_nn::autograd::device::Family;
+use wgrad_nn::autograd::{Gpu, Tensor};
+use wgrad_testkit::Array;
+use wgrad_testkit::compare::assert_close;
+
+/// Both families of kernels.
+pub const FAMILIES: [Family; 2] = [Family::Cpu, Family::Gpu];
+
+/// A device whose buffers start as NaN, with the kernels that suit it.
+pub fn gpu() -> Gpu {
+    Gpu::builder().poison().quiet().build().unwrap()
+}
+
+/// As [`gpu`], with this family of kernels.
+pub fn gpu_of(family: Family) -> Gpu {
+    Gpu::builder().poison().quiet().family(family).build().unwrap()
+}
+
+/// Where a fixture lies.
+pub fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+}
+
+/// A fixture's tensors, of any type: state dicts hold floats only.
+pub struct Fixture(Vec<u8>);
+
+impl Fixture {
+    pub fn open(file: &str) -> Self {
+        Self(std::fs::read(path(file)).unwrap())
+    }
+
+    fn raw(&self, name: &str, dtype: Dtype) -> (Vec<usize>, Vec<u8>) {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let view = tensors.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(view.dtype(), dtype, "{name}");
+        (view.shape().to_vec(), view.data().to_vec())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        SafeTensors::deserialize(&self.0).unwrap().tensor(name).is_ok()
+    }
+
+    pub fn values(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+        let (shape, bytes) = self.raw(name, Dtype::F32);
+        (shape, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    pub fn bytes(&self, name: &str) -> (Vec<usize>, Vec<u8>) {
+        self.raw(name, Dtype::U8)
+    }
+
+    pub fn labels(&self, name: &str) -> Vec<u32> {
+        let (_, bytes) = self.raw(name, Dtype::I64);
+        let label = |b: &[u8; 8]| u32::try_from(i64::from_le_bytes(*b)).unwrap();
+        bytes.as_chunks::<8>().0.iter().map(label).collect()
+    }
+
+    pub fn tensor(&self, gpu: &Gpu, name: &str) -> Tensor {
+        let (shape, values) = self.values(name);
+        Tensor::from_slice(gpu, &values, &shape).unwrap()
+    }
+
+    pub fn array(&self, name: &str) -> Array {
+        let (shape, values) = self.values(name);
+        Array::new(&shape, values.into_iter().map(f64::from).collect())
+    }
+
+    /// The tensors of these names as a state dict, under the names that come second.
+    pub fn state_dict<'a>(&self, names: impl IntoIterator<Item = (&'a str, &'a str)>) -> StateDict {
+        let tensors = names.into_iter().map(|(from, to)| (to.to_owned(), self.values(from))).collect();
+        StateDict { tensors, ..Default::default() }
+    }
+
+    /// Panics unless `got` has the shape and values of tensor `name`.
+    #[track_caller]
+    pub fn assert_close(&self, name: &str, got: &Tensor, rtol: f64, atol: f64) {
+        let want = self.array(name);
+        assert_eq!(got.shape(), want.shape, "{name}");
+        assert_close(name, &got.to_vec().unwrap(), &want, rtol, atol);
+    }
+}
+
+/// Bit patterns, for values that must be equal to the last bit, NaN included.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}

@@ -1,0 +1,14 @@
+//! Layers, losses, optimizers, training curves and state dicts against what PyTorch computes (see
+//! `../fixtures/README.md`), and the promises that this crate makes beside that.
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+mod common;
+mod curves;
+mod files;
+mod layers;
+mod losses;
+mod models;
+mod optimizers;
+mod parameters;
+mod reproducible;
+mod state_dicts;

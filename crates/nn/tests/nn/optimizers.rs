@@ -1,0 +1,157 @@
+//! Six steps of every optimizer against PyTorch's, and which launches a step is.
+
+use wgrad_nn::autograd::{Gpu, Gradients, Tensor};
+use wgrad_nn::{Adam, AdamOptions, Builder, Error, Init, Optimizer, Parameters, Sgd, SgdOptions};
+
+use crate::common::{Fixture, bits, gpu};
+
+type Make = fn(&Parameters) -> Box<dyn Optimizer>;
+
+fn sgd(lr: f64, momentum: f64, weight_decay: f64, nesterov: bool) -> SgdOptions {
+    SgdOptions { lr, momentum, weight_decay, nesterov }
+}
+
+const CONFIGS: [(&str, Make); 5] = [
+    ("sgd", |p| Box::new(Sgd::new(p, sgd(0.1, 0.0, 0.0, false)).unwrap())),
+    ("sgd_momentum", |p| Box::new(Sgd::new(p, sgd(0.1, 0.9, 0.0, false)).unwrap())),
+    ("sgd_nesterov", |p| Box::new(Sgd::new(p, sgd(0.1, 0.9, 5e-4, true)).unwrap())),
+    ("adam", |p| {
+        Box::new(Adam::new(p, AdamOptions { lr: 1e-2, weight_decay: 1e-2, ..Default::default() }).unwrap())
+    }),
+    ("adamw", |p| {
+        Box::new(Adam::new(p, AdamOptions { lr: 1e-2, weight_decay: 1e-1, ..AdamOptions::adamw() }).unwrap())
+    }),
+];
+
+fn parameters(gpu: &Gpu, shapes: &[(&str, &[usize])]) -> Parameters {
+    let builder = Builder::new(gpu, 0);
+    for (name, shape) in shapes {
+        builder.param(name, shape, Init::Uniform { bound: 1.0 });
+    }
+    builder.finish().unwrap()
+}
+
+/// The gradients of Σ w·g, which are the given ones to the last bit.
+fn gradients_of(pairs: &[(&Tensor, &Tensor)]) -> Gradients {
+    let term = |(w, g): &(&Tensor, &Tensor)| w.mul(g).unwrap().sum(&[]).unwrap();
+    let loss = pairs.iter().map(term).reduce(|sum, term| sum.add(&term).unwrap()).unwrap();
+    loss.backward().unwrap()
+}
+
+#[test]
+fn six_steps_of_every_optimizer_are_pytorchs() {
+    let fixture = Fixture::open("optimizers.safetensors");
+    let gpu = gpu();
+    for (config, make) in CONFIGS {
+        let parameters = parameters(&gpu, &[("a", &[5, 3]), ("b", &[7])]);
+        let initial = fixture.state_dict([("initial.a", "a"), ("initial.b", "b")]);
+        parameters.load_state_dict(&initial, "initial").unwrap();
+        let (a, b) = (parameters.get("a").unwrap(), parameters.get("b").unwrap());
+        let mut optimizer = make(&parameters);
+        for step in 1..=6 {
+            let gradient = |name: &str| fixture.tensor(&gpu, &format!("grad.{step}.{name}"));
+            let gradients = gradients_of(&[(a, &gradient("a")), (b, &gradient("b"))]);
+            gpu.submit().unwrap();
+            optimizer.step(&parameters, &gradients).unwrap();
+
+            let recorded = gpu.recorded();
+            let launches: Vec<&str> =
+                recorded.iter().map(|command| command.name).filter(|name| *name != "copy").collect();
+            assert_eq!(launches, [if config.starts_with("adam") { "adam" } else { "sgd" }], "{config}");
+            assert_eq!(recorded.len(), 3, "a copy for each gradient, one launch: {recorded:?}");
+
+            for (name, tensor) in [("a", a), ("b", b)] {
+                fixture.assert_close(&format!("{config}.{step}.{name}"), tensor, 1e-6, 5e-7);
+            }
+            assert_eq!(optimizer.steps(), step);
+        }
+        let flat = parameters.flat().to_vec().unwrap();
+        let padding = flat[15..64].iter().chain(&flat[71..]);
+        assert!(padding.clone().count() > 0 && padding.clone().all(|&x| x == 0.0), "{config}: {flat:?}");
+    }
+}
+
+#[test]
+fn parameters_without_a_gradient_are_not_touched() {
+    let gpu = gpu();
+    let configs: [(&str, Make); 2] = [
+        ("sgd", |p| Box::new(Sgd::new(p, sgd(0.1, 0.9, 0.1, false)).unwrap())),
+        ("adamw", |p| Box::new(Adam::new(p, AdamOptions { lr: 0.1, ..AdamOptions::adamw() }).unwrap())),
+    ];
+    for (config, make) in configs {
+        let parameters = parameters(&gpu, &[("a", &[70]), ("frozen", &[5]), ("c", &[3, 50])]);
+        let before = parameters.state_dict().unwrap();
+        let [a, c] = ["a", "c"].map(|name| parameters.get(name).unwrap());
+        let ones = |shape: &[usize]| Tensor::full(&gpu, shape, 1.0).unwrap();
+        let mut optimizer = make(&parameters);
+        for _ in 0..3 {
+            let gradients = gradients_of(&[(a, &ones(&[70])), (c, &ones(&[3, 50]))]);
+            optimizer.step(&parameters, &gradients).unwrap();
+        }
+        let after = parameters.state_dict().unwrap();
+        assert_eq!(bits(&after.tensors["frozen"].1), bits(&before.tensors["frozen"].1), "{config}");
+        for name in ["a", "c"] {
+            let pairs = after.tensors[name].1.iter().zip(&before.tensors[name].1);
+            assert!(pairs.clone().all(|(after, before)| *after < before - 0.1), "{config}: {name}");
+        }
+        for slot in optimizer.slots() {
+            let moments = parameters.split(slot.values).unwrap();
+            assert!(moments.tensors["frozen"].1.iter().all(|&m| m == 0.0), "{config}: {}", slot.name);
+            assert!(moments.tensors["c"].1.iter().all(|&m| m > 0.0), "{config}: {}", slot.name);
+        }
+    }
+}
+
+#[test]
+fn a_step_without_any_gradient_changes_nothing() {
+    let gpu = gpu();
+    for (config, make) in CONFIGS {
+        let parameters = parameters(&gpu, &[("a", &[5, 3])]);
+        let before = parameters.flat().to_vec().unwrap();
+        make(&parameters).step(&parameters, &Gradients::default()).unwrap();
+        assert_eq!(bits(&parameters.flat().to_vec().unwrap()), bits(&before), "{config}");
+    }
+}
+
+#[test]
+fn the_learning_rate_can_be_changed_between_steps() {
+    let gpu = gpu();
+    for (config, make) in CONFIGS {
+        let parameters = parameters(&gpu, &[("a", &[3])]);
+        let a = parameters.get("a").unwrap();
+        let mut optimizer = make(&parameters);
+        optimizer.set_lr(0.0);
+        assert_eq!(optimizer.lr(), 0.0);
+        let before = a.to_vec().unwrap();
+        optimizer.step(&parameters, &gradients_of(&[(a, &Tensor::full(&gpu, &[3], 1.0).unwrap())])).unwrap();
+        assert_eq!(a.to_vec().unwrap(), before, "{config}");
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let gpu = gpu();
+    let parameters = parameters(&gpu, &[("a", &[3])]);
+    for options in [
+        sgd(-0.1, 0.0, 0.0, false),
+        sgd(f64::NAN, 0.0, 0.0, false),
+        sgd(f64::INFINITY, 0.0, 0.0, false),
+        sgd(0.1, -0.9, 0.0, false),
+        sgd(0.1, 0.9, -1.0, false),
+        sgd(0.1, 0.0, 0.0, true),
+    ] {
+        let error = Sgd::new(&parameters, options).err().unwrap();
+        assert!(matches!(error, Error::Options { what: "sgd", .. }), "{options:?}: {error}");
+    }
+    let adam = AdamOptions::default();
+    for options in [
+        AdamOptions { lr: -1.0, ..adam },
+        AdamOptions { betas: [1.0, 0.999], ..adam },
+        AdamOptions { betas: [0.9, -0.1], ..adam },
+        AdamOptions { eps: f64::NAN, ..adam },
+        AdamOptions { weight_decay: -1.0, ..adam },
+    ] {
+        let error = Adam::new(&parameters, options).err().unwrap();
+        assert!(matches!(error, Error::Options { what: "adam", .. }), "{options:?}: {error}");
+    }
+}

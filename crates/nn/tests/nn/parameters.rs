@@ -1,0 +1,163 @@
+//! Names, initialisation and random draws.
+
+use wgrad_nn::autograd::{Conv2dOptions, Tensor};
+use wgrad_nn::{
+    Activation, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode, Module, Parameters,
+    Sequential,
+};
+
+use crate::common::{bits, gpu};
+use crate::models::Cnn;
+
+fn names(parameters: &Parameters) -> Vec<&str> {
+    parameters.entries().iter().map(|entry| entry.name.as_str()).collect()
+}
+
+#[test]
+fn sequential_names_parameters_by_position() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 0);
+    let conv = |b: &Builder| Conv2d::new(b, 1, 2, [3, 3], Conv2dOptions::default());
+    let model = Sequential::new(&builder)
+        .with(conv)
+        .with(|_| Activation::Relu)
+        .with(|_| MaxPool2d::new(2))
+        .with(|_| Flatten)
+        .with(|b| Sequential::new(b).with(|b| Linear::new(b, 8, 5)).with(|b| Linear::without_bias(b, 5, 3)));
+    let parameters = builder.finish().unwrap();
+    let expected = ["0.weight", "0.bias", "4.0.weight", "4.0.bias", "4.1.weight"];
+    assert_eq!(names(&parameters), expected);
+    assert_eq!(parameters.count(), 18 + 2 + 40 + 5 + 15);
+    let y = model.forward(&Tensor::full(&gpu, &[2, 1, 6, 6], 1.0).unwrap(), Mode::Eval).unwrap();
+    assert_eq!(y.shape(), [2, 3]);
+}
+
+#[test]
+fn parameters_lie_in_one_buffer_each_at_a_bindable_place() {
+    let gpu = gpu();
+    let (_, parameters) = Cnn::new(&gpu, 0);
+    let expected = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"];
+    assert_eq!(names(&parameters), expected);
+    assert_eq!(parameters.count(), 157_578);
+    let flat = parameters.flat().view();
+    for entry in parameters.entries() {
+        let view = entry.tensor.view();
+        assert_eq!(view.buffer.id(), flat.buffer.id(), "{}", entry.name);
+        assert_eq!(view.offset, entry.offset as u64 * 4, "{}", entry.name);
+        assert_eq!(view.offset % 256, 0, "{}", entry.name);
+    }
+}
+
+#[test]
+fn two_parameters_of_one_name_are_refused() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 0);
+    Linear::new(&builder.scope("fc"), 2, 2);
+    Linear::new(&builder.scope("head"), 2, 2);
+    Linear::new(&builder.scope("fc"), 3, 2);
+    let error = builder.finish().unwrap_err();
+    let Error::Duplicate { name } = &error else { panic!("{error:?}") };
+    assert!(name.starts_with("fc."), "{error}");
+}
+
+#[test]
+fn a_model_without_parameters_can_be_finished() {
+    let gpu = gpu();
+    let parameters = Builder::new(&gpu, 0).finish().unwrap();
+    assert_eq!((parameters.count(), parameters.entries().len()), (0, 0));
+    assert!(parameters.state_dict().unwrap().tensors.is_empty());
+}
+
+/// Panics unless `values` are as uniform between ±bound as that many independent draws are.
+fn assert_uniform(name: &str, values: &[f32], bound: f64) {
+    let n = values.len() as f64;
+    let values = || values.iter().map(|&x| f64::from(x));
+    let largest = values().map(f64::abs).fold(0.0, f64::max);
+    assert!(largest <= bound * (1.0 + 1e-6), "{name}: {largest} is over {bound}");
+    // All n values miss the outer part with a chance of e^-20.
+    assert!(largest > bound * (1.0 - 20.0 / n), "{name}: {largest} stays far below {bound}");
+    // Five standard deviations of the mean, and of the mean square: b²/3 with variance 4b⁴/45 a value.
+    let mean = values().sum::<f64>() / n;
+    assert!(mean.abs() < 5.0 * bound / (3.0 * n).sqrt(), "{name}: mean {mean}");
+    let variance = values().map(|x| x * x).sum::<f64>() / n / (bound * bound);
+    assert!((variance - 1.0 / 3.0).abs() < 5.0 * (4.0 / 45.0 / n).sqrt(), "{name}: {variance} bound²");
+}
+
+#[test]
+fn the_default_initialisation_is_uniform_within_one_over_root_fan_in() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 1);
+    Linear::new(&builder.scope("fc"), 300, 200);
+    Conv2d::new(&builder.scope("conv"), 32, 128, [3, 5], Conv2dOptions::default());
+    let groups = Conv2dOptions { groups: 4, ..Default::default() };
+    Conv2d::new(&builder.scope("grouped"), 32, 128, [3, 3], groups);
+    let state = builder.finish().unwrap().state_dict().unwrap();
+    // A group's outputs see only the group's inputs.
+    for (layer, fan_in) in [("fc", 300.0), ("conv", 32.0 * 15.0), ("grouped", 8.0 * 9.0)] {
+        for part in ["weight", "bias"] {
+            let name = format!("{layer}.{part}");
+            assert_uniform(&name, &state.tensors[&name].1, 1.0 / f64::sqrt(fan_in));
+        }
+    }
+}
+
+#[test]
+fn weights_are_a_function_of_the_seed() {
+    let weights = |seed| Cnn::new(&gpu(), seed).1.state_dict().unwrap();
+    let of_seven = weights(7);
+    assert_eq!(of_seven, weights(7));
+    // Seeds that agree in their lower half differ too.
+    for other in [8, 7 + (1 << 32)] {
+        let of_other = weights(other);
+        for (name, (_, values)) in &of_seven.tensors {
+            let same = values.iter().zip(&of_other.tensors[name].1).filter(|(a, b)| a == b).count();
+            assert!(same * 10 <= values.len(), "{name}: {same} values are those of another seed");
+        }
+    }
+}
+
+#[test]
+fn constants_fill() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 0);
+    builder.param("scale", &[3], Init::Constant(1.5));
+    builder.param("shift", &[], Init::Constant(-0.0));
+    let state = builder.finish().unwrap().state_dict().unwrap();
+    assert_eq!(state.tensors["scale"], (vec![3], vec![1.5; 3]));
+    assert_eq!(state.tensors["shift"], (vec![], vec![0.0]));
+}
+
+#[test]
+fn dropout_drops_in_training_only() {
+    let gpu = gpu();
+    let n = 20_000;
+    let make = |seed| {
+        let builder = Builder::new(&gpu, seed);
+        (Dropout::new(&builder, 0.25), builder.finish().unwrap())
+    };
+    let (dropout, parameters) = make(3);
+    let x = Tensor::full(&gpu, &[n], 3.0).unwrap().tracked();
+    assert_eq!(dropout.forward(&x, Mode::Eval).unwrap().to_vec().unwrap(), vec![3.0; n]);
+    assert_eq!(parameters.draws(), 0);
+
+    let y = dropout.forward(&x, Mode::Train).unwrap();
+    let first = y.to_vec().unwrap();
+    assert!(first.iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-6), "kept values are x / (1 - rate)");
+    let dropped = first.iter().filter(|&&y| y == 0.0).count() as f64 / n as f64;
+    // Five standard deviations.
+    assert!((dropped - 0.25).abs() < 5.0 * f64::sqrt(0.25 * 0.75 / n as f64), "{dropped}");
+    // The gradient goes where the value went.
+    let dy = y.sum(&[]).unwrap().backward().unwrap().get(&x).unwrap().to_vec().unwrap();
+    assert_eq!(dy.iter().map(|d| d * 3.0).collect::<Vec<_>>(), first);
+
+    let second = dropout.forward(&x, Mode::Train).unwrap().to_vec().unwrap();
+    let both = first.iter().zip(&second).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64;
+    assert!((both / n as f64 - 0.0625).abs() < 0.01, "draws are independent: {both} dropped twice");
+    assert_eq!(parameters.draws(), 2);
+
+    parameters.set_draws(0);
+    let again = dropout.forward(&x, Mode::Train).unwrap().to_vec().unwrap();
+    assert_eq!(bits(&again), bits(&first));
+    let other = make(4).0.forward(&x, Mode::Train).unwrap().to_vec().unwrap();
+    assert_ne!(bits(&other), bits(&first));
+}

@@ -1,0 +1,213 @@
+//! State dicts: PyTorch's files in, ours out, and every way in which a file can be wrong.
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use wgrad_nn::{Error, StateDict};
+
+use crate::common::{Fixture, bits, gpu, path};
+use crate::models::{Cnn, Mlp};
+
+#[test]
+fn pytorchs_state_dict_loads_into_the_cnn() {
+    let state = StateDict::load(&path("state_dict_pytorch.safetensors")).unwrap();
+    assert_eq!(state.metadata["format"], "pt");
+    let (_, parameters) = Cnn::new(&gpu(), 0);
+    parameters.load_state_dict(&state, "pytorch").unwrap();
+    // The curve starts from the same values, so its own copy says what should have arrived.
+    let curve = Fixture::open("cnn_curve.safetensors");
+    for entry in parameters.entries() {
+        let (shape, values) = curve.values(&entry.name);
+        assert_eq!(entry.tensor.shape(), shape, "{}", entry.name);
+        assert_eq!(bits(&entry.tensor.to_vec().unwrap()), bits(&values), "{}", entry.name);
+    }
+}
+
+#[test]
+fn a_saved_state_dict_loads_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let (_, parameters) = Cnn::new(&gpu(), 3);
+    let mut state = parameters.state_dict().unwrap();
+    // Values that a text format or a comparison of floats would lose.
+    let odd = [f32::NAN, -0.0, f32::MIN_POSITIVE / 2.0, f32::INFINITY, f32::MAX];
+    state.tensors.get_mut("conv1.bias").unwrap().1[..5].copy_from_slice(&odd);
+    state.metadata.insert("step".to_owned(), "12".to_owned());
+    state.save(&file).unwrap();
+    let loaded = StateDict::load(&file).unwrap();
+    assert_eq!(loaded.metadata["step"], "12");
+    let (_, other) = Cnn::new(&gpu(), 4);
+    other.load_state_dict(&loaded, "model").unwrap();
+    let back = other.state_dict().unwrap();
+    assert_eq!(back.tensors.len(), 6);
+    for (name, (shape, values)) in &state.tensors {
+        assert_eq!(&back.tensors[name].0, shape, "{name}");
+        assert_eq!(bits(&back.tensors[name].1), bits(values), "{name}");
+    }
+}
+
+#[test]
+fn a_saved_file_has_pytorchs_names_shapes_and_metadata() {
+    let (_, parameters) = Cnn::new(&gpu(), 3);
+    let ours = parameters.state_dict().unwrap().to_bytes().unwrap();
+    let theirs = std::fs::read(path("state_dict_pytorch.safetensors")).unwrap();
+    let shape = |bytes: &[u8]| {
+        let tensors = SafeTensors::deserialize(bytes).unwrap();
+        let describe = |(name, view): (String, TensorView)| (name, view.shape().to_vec(), view.dtype());
+        let mut all: Vec<_> = tensors.tensors().into_iter().map(describe).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(shape(&ours), shape(&theirs));
+    let (_, header) = SafeTensors::read_metadata(&ours).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["format"], "pt");
+    // A file is a function of the values alone.
+    assert_eq!(parameters.state_dict().unwrap().to_bytes().unwrap(), ours);
+}
+
+#[test]
+fn other_float_types_become_f32() {
+    let state = StateDict::load(&path("state_dict_mixed.safetensors")).unwrap();
+    let check = |name: &str, shape: &[usize], values: &[f32]| {
+        let (found, got) = &state.tensors[name];
+        assert_eq!(found, shape, "{name}");
+        assert_eq!(bits(got), bits(values), "{name}: {got:?}");
+    };
+    check("a.weight", &[3, 2], &[1.0, -2.5, 0.099_975_586, 65504.0, f32::exp2(-24.0), -0.0]);
+    check("b.weight", &[4], &[1.0, -3.140_625, f32::exp2(100.0), 0.100_097_656]);
+    check("c.weight", &[2, 2], &[(1.0f64 / 3.0) as f32, -1e-3, 16_777_216.0, 2.5]);
+    assert_eq!(state.tensors.len(), 3);
+}
+
+#[test]
+fn types_that_are_no_floats_are_refused() {
+    let error = StateDict::load(&path("losses.safetensors")).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::Format { .. }), "{error:?}");
+    assert!(message.contains("losses.safetensors") && message.contains("cross_entropy"), "{message}");
+    assert!(message.contains("I64"), "{message}");
+}
+
+/// Panics unless reading `bytes` is an error that names the file, on at most two lines.
+fn assert_refused(bytes: &[u8], what: &str) {
+    let error = match StateDict::from_bytes(bytes, "model.safetensors") {
+        Ok(_) => panic!("{what} was taken"),
+        Err(error) => error,
+    };
+    let message = error.to_string();
+    assert!(matches!(error, Error::Format { .. }), "{what}: {error:?}");
+    assert!(message.starts_with("model.safetensors: "), "{what}: {message}");
+    assert!(message.lines().count() <= 2, "{what}: {message}");
+}
+
+#[test]
+fn a_file_truncated_anywhere_is_refused() {
+    let bytes = std::fs::read(path("state_dict_mixed.safetensors")).unwrap();
+    for length in 0..bytes.len() {
+        assert_refused(&bytes[..length], &format!("{length} of {} bytes", bytes.len()));
+    }
+    assert!(StateDict::from_bytes(&bytes, "whole").is_ok());
+    let large = std::fs::read(path("state_dict_pytorch.safetensors")).unwrap();
+    for length in [8, 100, large.len() / 2, large.len() - 1] {
+        assert_refused(&large[..length], &format!("{length} bytes of the large file"));
+    }
+}
+
+#[test]
+fn garbage_is_refused() {
+    let noise: Vec<u8> = (0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    assert_refused(&noise, "noise");
+    assert_refused(&[0; 64], "zeros");
+    assert_refused(&[0xff; 64], "a header of 2⁶⁴ bytes");
+    assert_refused(b"PK\x03\x04 a zip, as torch.save writes it", "a pickle");
+    let file = |header: &str, data: usize| {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    };
+    let tensor = |shape: &str, offsets: &str| {
+        format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#)
+    };
+    assert!(StateDict::from_bytes(&file(&tensor("[2]", "[0,8]"), 8), "whole").is_ok());
+    assert_refused(&file(&tensor("[3]", "[0,8]"), 8), "a shape larger than its bytes");
+    assert_refused(&file(&tensor("[2]", "[0,16]"), 8), "offsets beyond the file");
+    assert_refused(&file(&tensor("[2]", "[8,0]"), 8), "offsets that run backwards");
+    assert_refused(&file(&tensor("[4294967296,4294967296,4]", "[0,8]"), 8), "a shape that overflows");
+    assert_refused(&file(&tensor("[2]", "[0,8]"), 9), "bytes that belong to nothing");
+    assert_refused(&file("{not json", 0), "a header that is no JSON");
+}
+
+#[test]
+fn damaged_headers_never_panic() {
+    let bytes = std::fs::read(path("state_dict_mixed.safetensors")).unwrap();
+    for at in 0..bytes.len() {
+        for flip in [1, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= flip;
+            // Some flips make another valid file; what counts is that every one comes back.
+            let _ = StateDict::from_bytes(&damaged, "damaged");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = StateDict::load(&path("no_such_file.safetensors")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error:?}");
+    assert!(error.to_string().contains("no_such_file.safetensors"), "{error}");
+}
+
+#[test]
+fn everything_that_does_not_fit_is_named_in_one_error() {
+    let (_, parameters) = Cnn::new(&gpu(), 0);
+    let before = parameters.state_dict().unwrap();
+    let mut state = before.clone();
+    state.tensors.remove("conv1.bias");
+    state.tensors.remove("fc.bias");
+    state.tensors.insert("bn1.weight".to_owned(), (vec![64], vec![1.0; 64]));
+    state.tensors.insert("conv2.weight".to_owned(), (vec![128, 64, 1, 1], vec![1.0; 8192]));
+    state.tensors.insert("fc.weight".to_owned(), (vec![8192, 10], vec![1.0; 81920]));
+    let error = parameters.load_state_dict(&state, "other.safetensors").unwrap_err();
+    let message = error.to_string();
+    let Error::Mismatch { missing, unexpected, mismatched, .. } = error else { panic!("{error:?}") };
+    assert_eq!(missing, ["conv1.bias", "fc.bias"]);
+    assert_eq!(unexpected, ["bn1.weight"]);
+    assert_eq!(
+        mismatched,
+        [
+            "conv2.weight (file [128, 64, 1, 1], model [128, 64, 3, 3])",
+            "fc.weight (file [8192, 10], model [10, 8192])"
+        ]
+    );
+    for part in ["other.safetensors", "conv1.bias", "fc.bias", "bn1.weight", "[8192, 10]", "[128, 64, 1, 1]"]
+    {
+        assert!(message.contains(part), "no {part} in: {message}");
+    }
+    assert!(message.lines().count() <= 2, "{message}");
+    assert_eq!(parameters.state_dict().unwrap(), before, "a refused file changes nothing");
+}
+
+#[test]
+fn a_wholly_different_model_gives_a_short_message() {
+    let gpu = gpu();
+    let (_, cnn) = Cnn::new(&gpu, 0);
+    let (_, mlp) = Mlp::new(&gpu, 0);
+    let message = cnn.load_state_dict(&mlp.state_dict().unwrap(), "mlp").unwrap_err().to_string();
+    assert!(
+        message.contains("missing: conv1.weight") && message.contains("unexpected: fc1.bias"),
+        "{message}"
+    );
+    let mut many = cnn.state_dict().unwrap();
+    many.tensors.extend((0..1000).map(|i| (format!("extra{i:04}"), (vec![1], vec![0.0]))));
+    let message = cnn.load_state_dict(&many, "many").unwrap_err().to_string();
+    assert!(message.contains("extra0000") && message.contains("and 992 more"), "{message}");
+    assert!(message.len() < 400, "{message}");
+}
+
+#[test]
+fn values_that_do_not_match_their_shape_are_not_written() {
+    let mut state = StateDict::default();
+    state.tensors.insert("w".to_owned(), (vec![3], vec![1.0; 2]));
+    let error = state.to_bytes().unwrap_err();
+    assert!(matches!(error, Error::Format { .. }), "{error:?}");
+}

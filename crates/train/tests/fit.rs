@@ -1,0 +1,271 @@
+//! The training loop on a model of a few hundred parameters: refusals, interruption, checkpoints, exact resumption.
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wgrad_autograd::{Gpu, Tensor};
+use wgrad_data::{DeviceImages, Images};
+use wgrad_nn::{
+    Adam, AdamOptions, Builder, Dropout, Flatten, Linear, Mode, Module, Optimizer, Parameters, Sequential,
+    Sgd, SgdOptions, StateDict,
+};
+use wgrad_train::{Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, fit};
+
+fn gpu() -> Gpu {
+    Gpu::builder().poison().quiet().build().unwrap()
+}
+
+/// `n` images `[1, 2, 2]` of two classes, dark and bright.
+fn images(gpu: &Gpu, n: usize) -> DeviceImages {
+    let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
+    let pixels = (0..4 * n).map(|i| (i * 37 % 100) as u8 + 150 * ((i / 4) % 2) as u8).collect();
+    let classes = vec!["dark".to_owned(), "bright".to_owned()];
+    DeviceImages::new(gpu, &Images::new([1, 2, 2], classes, pixels, labels).unwrap()).unwrap()
+}
+
+/// A model with dropout, its parameters and Adam, which keeps two values for each parameter.
+struct Setup {
+    gpu: Gpu,
+    model: Sequential,
+    parameters: Parameters,
+    adam: Adam,
+}
+
+impl Setup {
+    fn new(seed: u64) -> Self {
+        let gpu = gpu();
+        let builder = Builder::new(&gpu, seed);
+        let model = Sequential::new(&builder)
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 4, 16))
+            .with(|b| Dropout::new(b, 0.5))
+            .with(|b| Linear::new(b, 16, 2));
+        let parameters = builder.finish().unwrap();
+        let adam = Adam::new(&parameters, AdamOptions { lr: 0.01, ..Default::default() }).unwrap();
+        Self { gpu, model, parameters, adam }
+    }
+
+    fn fit(&mut self, options: &Options, interrupt: &Interrupt) -> Result<Outcome> {
+        let (train, test) = (images(&self.gpu, 22), images(&self.gpu, 7));
+        let Self { model, parameters, adam, .. } = self;
+        fit(Task { model, parameters, optimizer: adam, train: &train, test: &test }, options, interrupt)
+    }
+
+    fn state(&self) -> StateDict {
+        self.parameters.state_dict().unwrap()
+    }
+}
+
+/// Two epochs of 22 images in batches of 5: four of 5 and one of 2.
+fn options() -> Options {
+    Options { epochs: 2, batch_size: 5, progress: false, ..Default::default() }
+}
+
+fn in_folder(folder: &Path) -> Options {
+    Options { checkpoint: Some(folder.join("run")), metrics: Some(folder.join("m.jsonl")), ..options() }
+}
+
+#[test]
+fn learns_and_reports() {
+    let mut setup = Setup::new(1);
+    let outcome = setup.fit(&Options { epochs: 30, ..options() }, &Interrupt::default()).unwrap();
+    assert_eq!((outcome.steps, outcome.epochs.len(), outcome.interrupted), (150, 30, false));
+    let (first, last) = (&outcome.epochs[0], &outcome.epochs[29]);
+    assert_eq!((first.epoch, last.epoch), (1, 30));
+    assert!(last.train_loss < 0.5 * first.train_loss, "{first:?} {last:?}");
+    assert_eq!(last.test_accuracy, 1.0);
+    let test = images(&setup.gpu, 7);
+    assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
+}
+
+#[test]
+fn options_that_make_no_sense_are_usage_errors() {
+    let mut setup = Setup::new(1);
+    let before = setup.state();
+    for options in [Options { batch_size: 0, ..options() }, Options { resume: true, ..options() }] {
+        let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+    assert_eq!(setup.state(), before);
+    let bad = Sgd::new(&setup.parameters, SgdOptions { lr: f64::NAN, ..Default::default() }).err().unwrap();
+    assert_eq!(Error::from(bad).exit_code(), 2);
+}
+
+#[test]
+fn a_tensor_beyond_the_limits_names_the_limit_and_a_batch_that_fits() {
+    // WebGPU's default limits: 128 MiB for a binding, which 600 rows of 60,000 floats exceed.
+    let gpu = Gpu::builder().baseline().poison().quiet().build().unwrap();
+    let builder = Builder::new(&gpu, 0);
+    let model = Sequential::new(&builder).with(|_| Flatten).with(|b| Linear::new(b, 4, 60_000));
+    let parameters = builder.finish().unwrap();
+    let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
+    let set = images(&gpu, 600);
+    let task = Task { model: &model, parameters: &parameters, optimizer: &mut sgd, train: &set, test: &set };
+    let error = fit(task, &Options { batch_size: 600, ..options() }, &Interrupt::default()).unwrap_err();
+    assert_eq!(error.exit_code(), 4, "{error}");
+    let text = error.to_string();
+    for part in ["layer 1", "max_storage_buffer_binding_size", "134217728", "at most 559 fits"] {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+}
+
+#[test]
+fn shapes_that_do_not_match_name_op_shapes_and_layer() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 0);
+    let model = Sequential::new(&builder).with(|_| Flatten).with(|b| Linear::new(b, 5, 2));
+    let parameters = builder.finish().unwrap();
+    let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
+    let set = images(&gpu, 6);
+    let task = Task { model: &model, parameters: &parameters, optimizer: &mut sgd, train: &set, test: &set };
+    let error = fit(task, &options(), &Interrupt::default()).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let text = error.to_string();
+    for part in ["layer 1", "linear", "[5, 4]", "5"] {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+    assert!(text.lines().count() <= 2, "{text}");
+}
+
+/// Asks for an interruption in the forward pass of the given step.
+struct Interrupting<'a> {
+    model: &'a Sequential,
+    interrupt: &'a Interrupt,
+    step: usize,
+    forwards: AtomicUsize,
+}
+
+impl Module for Interrupting<'_> {
+    fn forward(&self, x: &Tensor, mode: Mode) -> wgrad_nn::Result<Tensor> {
+        if self.forwards.fetch_add(1, Ordering::Relaxed) + 1 == self.step {
+            self.interrupt.set();
+        }
+        self.model.forward(x, mode)
+    }
+}
+
+#[test]
+fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
+    let whole_folder = tempfile::tempdir().unwrap();
+    let mut whole = Setup::new(3);
+    whole.fit(&in_folder(whole_folder.path()), &Interrupt::default()).unwrap();
+    let metrics = |folder: &Path| {
+        let text = std::fs::read_to_string(folder.join("m.jsonl")).unwrap();
+        let line = |line: &str| line.split(",\"seconds\":").next().unwrap().to_owned();
+        text.lines().map(line).collect::<Vec<String>>()
+    };
+    assert_eq!(metrics(whole_folder.path()).len(), 12);
+
+    for step in 1..=9 {
+        let folder = tempfile::tempdir().unwrap();
+        let options = in_folder(folder.path());
+        let (mut first, interrupt) = (Setup::new(3), Interrupt::default());
+        let (train, test) = (images(&first.gpu, 22), images(&first.gpu, 7));
+        // The test after the fifth step takes two forward passes, of 5 and 2 images.
+        let forward = if step > 5 { step + 2 } else { step };
+        let (model, forwards) = (&first.model, AtomicUsize::new(0));
+        let model = Interrupting { model, interrupt: &interrupt, step: forward, forwards };
+        let task = Task {
+            model: &model,
+            parameters: &first.parameters,
+            optimizer: &mut first.adam,
+            train: &train,
+            test: &test,
+        };
+        let outcome = fit(task, &options, &interrupt).unwrap();
+        assert!(outcome.interrupted);
+        assert_eq!(outcome.steps, step as u64, "the step under way is finished, and no other is begun");
+
+        // Zeros for weights: all that the run needs is in the checkpoint.
+        let mut second = Setup::new(3);
+        let zeros = vec![0.0f32; second.parameters.flat().numel()];
+        second.gpu.write(&second.parameters.flat().view(), &zeros).unwrap();
+        let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
+        assert_eq!(outcome.steps, 10);
+        assert_eq!(second.state(), whole.state(), "interrupted at step {step}");
+        assert_eq!(second.adam.steps(), 10);
+        assert_eq!(metrics(folder.path()), metrics(whole_folder.path()), "interrupted at step {step}");
+    }
+}
+
+#[test]
+fn an_interruption_before_the_first_step_changes_nothing() {
+    let (mut setup, interrupt) = (Setup::new(1), Interrupt::default());
+    let before = setup.state();
+    interrupt.set();
+    let outcome = setup.fit(&options(), &interrupt).unwrap();
+    assert_eq!((outcome.steps, outcome.interrupted), (0, true));
+    assert_eq!(setup.state(), before);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_folder(folder.path());
+    Setup::new(1).fit(&options, &Interrupt::default()).unwrap();
+    let checkpoint = Checkpoint::in_folder(&folder.path().join("run")).unwrap();
+    let mut state = StateDict::load(checkpoint.path()).unwrap();
+    let slots: Vec<String> =
+        state.tensors.keys().filter(|name| name.starts_with("optim.")).cloned().collect();
+    assert_eq!(slots.len(), 8, "two slots for each of four parameters: {slots:?}");
+    state.tensors.remove(slots.last().unwrap());
+    state.save(checkpoint.path()).unwrap();
+
+    let mut setup = Setup::new(2);
+    let (before, bytes) = (setup.state(), std::fs::read(checkpoint.path()).unwrap());
+    let slots_of = |setup: &Setup| -> Vec<Vec<f32>> {
+        setup.adam.slots().iter().map(|slot| slot.values.to_vec().unwrap()).collect()
+    };
+    let slots_before = slots_of(&setup);
+    let error = setup.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.to_string().contains(slots.last().unwrap()), "{error}");
+    assert_eq!(setup.state(), before);
+    assert_eq!(slots_of(&setup), slots_before);
+    assert_eq!(std::fs::read(checkpoint.path()).unwrap(), bytes);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_and_leaves_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_folder(folder.path());
+    let mut setup = Setup::new(1);
+    setup.fit(&options, &Interrupt::default()).unwrap();
+    let file = folder.path().join("run/checkpoint.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+
+    let infinite = vec![f32::INFINITY; setup.parameters.flat().numel()];
+    setup.gpu.write(&setup.parameters.flat().view(), &infinite).unwrap();
+    let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
+    assert!(matches!(error, Error::NotFinite { step: 1, .. }), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("checkpoint.safetensors is from before"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_found_though_no_loss_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_folder(folder.path());
+    let mut setup = Setup::new(1);
+    setup.fit(&options, &Interrupt::default()).unwrap();
+    let file = folder.path().join("run/checkpoint.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+
+    // Infinite as f32. The one step that is made has the loss of the weights before it.
+    setup.adam.set_lr(1e39);
+    let resumed = Options { epochs: 3, resume: true, max_steps: Some(11), ..options };
+    let error = setup.fit(&resumed, &Interrupt::default()).unwrap_err();
+    assert!(matches!(error, Error::WeightNotFinite { step: 11, .. }), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("checkpoint.safetensors is from before"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+
+    let mut setup = Setup::new(1);
+    setup.adam.set_lr(1e39);
+    let alone = Options { max_steps: Some(1), ..self::options() };
+    let error = setup.fit(&alone, &Interrupt::default()).unwrap_err();
+    assert!(matches!(error, Error::WeightNotFinite { step: 1, .. }), "{error}");
+}

@@ -1,23 +1,12 @@
 //! Kernels: matmul and the three products of a convolution, in direct FLOPs (two for each multiply-add).
 //!
-//!     cargo bench --bench kernels
+//!     cargo bench -p wgrad-benches --bench kernels
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wgrad::{Conv2dOptions, Gpu, Tensor};
-
-/// Values that no kernel could shortcut.
-fn random(gpu: &Gpu, shape: &[usize]) -> Tensor {
-    let mut state = 1u32;
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        })
-        .collect();
-    Tensor::from_slice(gpu, &values, shape).expect("the device holds the benchmark's tensors")
-}
+use wgrad::{Conv2dOptions, Gpu};
+use wgrad_benches::random;
 
 /// Runs `op` to the end once an iteration.
 fn bench(c: &mut Criterion, gpu: &Gpu, name: &str, flops: u64, op: impl Fn() -> wgrad::autograd::Result<()>) {

@@ -1,6 +1,6 @@
 //! Training steps: the CNN of the cifar10 example with SGD, and an MLP with Adam, batch 64 of random images.
 //!
-//!     cargo bench --bench step
+//!     cargo bench -p wgrad-benches --bench step
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use wgrad::data::{DeviceImages, Normalize, synthetic};

@@ -24,7 +24,7 @@ impl Default for Conv2dOptions {
 }
 
 /// Packed operands may take this many bytes; larger batches are computed in parts.
-const WORKSPACE: u64 = 64 << 20;
+const WORKSPACE: u64 = 32 << 20;
 
 #[derive(Clone, Copy)]
 struct Geometry {
@@ -126,8 +126,7 @@ impl Geometry {
         let step = (1..=align)
             .find(|s| [self.in_image(), self.out_image()].iter().all(|n| (s * n).is_multiple_of(align)));
         let step = step.unwrap_or(align);
-        let ws: u64 = std::env::var("WS").map_or(WORKSPACE, |v| v.parse::<u64>().unwrap() << 20);
-        let fit = (ws / 4) as usize / floats.max(1);
+        let fit = (WORKSPACE / 4) as usize / floats.max(1);
         let part = (fit / step * step).max(step);
         (0..self.images).step_by(part).map(|first| (first, part.min(self.images - first))).collect()
     }

@@ -38,3 +38,8 @@ pub use wgrad_autograd::{Conv2dOptions, Gpu, Gradients, Indices, Pool2dOptions, 
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;
 pub use wgrad_train as train;
+
+/// The README's program must run as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,17 +13,6 @@ use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 /// Kernels that ops of other crates launch, and whose tests stand there.
 const LAUNCHED_ELSEWHERE: &[&str] = &["sgd", "adam", "shuffle", "gather_images_vec4", "gather_images_scalar"];
 
-/// Products that the tables of kernels have room for, but which no op asks for: a bias belongs to the rows of a
-/// convolution's forward and to the columns of a linear layer's.
-fn is_unused_combination(name: &str) -> bool {
-    match name.split_once("_tile_") {
-        Some(("matmul", rest)) => rest.ends_with("_row"),
-        Some(("conv2d_forward", rest)) => rest.ends_with("_col"),
-        Some((_, rest)) => rest.ends_with("_row") || rest.ends_with("_col"),
-        None => false,
-    }
-}
-
 /// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
 fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {
     let lanes = matches!(gpu.subgroup(), Some(4 | 8 | 16));
@@ -50,7 +39,7 @@ fn every_op_agrees_with_its_reference() {
         .iter()
         .map(|kernel| kernel.name)
         .filter(|name| !launched.contains(name) && !LAUNCHED_ELSEWHERE.contains(name))
-        .filter(|name| !is_unused_combination(name) && !is_beyond_adapter(name, &gpus[0].1))
+        .filter(|name| !is_beyond_adapter(name, &gpus[0].1))
         .collect();
     assert!(forgotten.is_empty(), "no row of the table launches {forgotten:?}");
 }

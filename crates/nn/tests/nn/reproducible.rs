@@ -62,7 +62,7 @@ fn two_runs_of_one_seed_give_the_same_bits() {
 fn a_repeated_step_takes_no_more_memory_and_makes_no_bind_groups() {
     let gpu = gpu();
     let mut at_step_3 = None;
-    train(&gpu, 7, 50, |step, _| {
+    train(&gpu, 7, 500, |step, _| {
         let memory = gpu.memory();
         let now = (memory.live, memory.cached, memory.created, gpu.bind_groups_created());
         if step == 3 {

@@ -1,0 +1,50 @@
+//! Convolutions whose packed operands outgrow the workspace are computed in parts: the result must not show it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use wgrad_autograd::device::Family;
+use wgrad_autograd::{Conv2dOptions, Gpu, Tensor, concat};
+use wgrad_testkit::compare::assert_close;
+use wgrad_testkit::{Array, sample::Sampler};
+
+const IMAGES: usize = 70;
+/// Small enough for the workspace.
+const FEW: usize = 14;
+
+#[test]
+fn a_batch_in_parts_is_its_parts() {
+    for family in [Family::Cpu, Family::Gpu] {
+        let gpu = Gpu::builder().family(family).poison().quiet().build().unwrap();
+        let mut sampler = Sampler::new(5);
+        // 16 · 9 · 32² packed floats an image: 41 MB for all of them.
+        let x = sampler.uniform(&[IMAGES, 16, 32, 32], -1.0, 1.0);
+        let w = sampler.uniform(&[16, 16, 3, 3], -1.0, 1.0);
+        let dy = sampler.uniform(&[IMAGES, 16, 32, 32], -1.0, 1.0);
+        let upload = |a: &Array| Tensor::from_slice(&gpu, &a.to_f32(), &a.shape).unwrap();
+        let (x, w, dy) = (upload(&x), upload(&w).tracked(), upload(&dy));
+        let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
+        let run = |x: Tensor, dy: &Tensor| {
+            let x = x.tracked();
+            let y = x.conv2d(&w, None, options).unwrap();
+            let gradients = y.backward_from(dy).unwrap();
+            (y.detach(), gradients.get(&x).unwrap().clone(), gradients.get(&w).unwrap().clone())
+        };
+        let (y, dx, dw) = run(x.clone(), &dy);
+        let mut few = Vec::new();
+        for first in (0..IMAGES).step_by(FEW) {
+            let part = |t: &Tensor| t.slice(0, first, first + FEW).unwrap();
+            few.push(run(part(&x), &part(&dy)));
+        }
+        let joined = |pick: fn(&(Tensor, Tensor, Tensor)) -> &Tensor| {
+            let parts: Vec<&Tensor> = few.iter().map(pick).collect();
+            let whole = concat(&parts, 0).unwrap();
+            Array::from_f32(whole.shape(), &whole.to_vec().unwrap())
+        };
+        assert_close("y", &y.to_vec().unwrap(), &joined(|f| &f.0), 1e-6, 1e-6);
+        assert_close("dx", &dx.to_vec().unwrap(), &joined(|f| &f.1), 1e-6, 1e-6);
+        // 71,680 terms a weight, added up in another order.
+        let sum = few.iter().map(|f| f.2.clone()).reduce(|a, b| a.add(&b).unwrap()).unwrap();
+        let sum = Array::from_f32(sum.shape(), &sum.to_vec().unwrap());
+        assert_close("dw", &dw.to_vec().unwrap(), &sum, 1e-4, 4e-3);
+    }
+}

@@ -33,7 +33,7 @@ install_packages() {
 # Installs Mesa's Vulkan software adapter where the loader or every driver is missing.
 need_adapter() {
     if ! ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 ||
-        ! ldconfig -p | grep -q libvulkan.so.1; then
+        ! PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep libvulkan.so.1 >/dev/null; then
         install_packages mesa-vulkan-drivers libvulkan1
     fi
 }

@@ -35,12 +35,17 @@ fn cross_entropy_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
     let base = r * p.cols;
     let label = labels[r];
     if label >= p.cols {
-        loss[r] = bitcast<f32>(0x7fc00000u + label);
+        loss[r] = bitcast<f32>(0x7fc00000u | (label & 0x3fffffu));
         return;
     }
     let row = row_sums(base);
     let lse = row.max + log(row.sum);
-    loss[r] = lse - (1.0 - p.smoothing) * x[base + label] - p.smoothing / f32(p.cols) * row.total;
+    var value = lse - (1.0 - p.smoothing) * x[base + label];
+    if p.smoothing > 0.0 {
+        // Left out where it is nothing, or a logit of -inf would make 0 · inf of it.
+        value -= p.smoothing / f32(p.cols) * row.total;
+    }
+    loss[r] = value;
 }
 
 @compute @workgroup_size(WORKGROUP)

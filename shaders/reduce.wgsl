@@ -1,6 +1,6 @@
 // One stage of a reduction over the middle axis: x [outer, n, inner] → y [outer, chunks, inner].
 //   y[o][c][i] = scale · ⊕ x[o][k][i] over the k of chunk c, in rising order
-// combine (⊕) and IDENTITY stand in reduce/<op>.wgsl. Long axes take several stages, so that the work is
+// combine (⊕) stands in reduce/<op>.wgsl. Long axes take several stages, so that the work is
 // parallel, the order fixed and no loop long. One invocation an element of y.
 struct Params { n: u32, inner: u32, chunk: u32, chunks: u32, total: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -18,8 +18,8 @@ fn reduce(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let o = t / (p.inner * p.chunks);
     let first = c * p.chunk;
     let last = min(first + p.chunk, p.n);
-    var acc = IDENTITY;
-    for (var k = first; k < last; k++) {
+    var acc = vec4<f32>(x[(o * p.n + first) * p.inner + i]);
+    for (var k = first + 1u; k < last; k++) {
         acc = combine(acc, vec4<f32>(x[(o * p.n + k) * p.inner + i]));
     }
     y[t] = acc.x * p.scale;

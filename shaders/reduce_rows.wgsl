@@ -15,8 +15,8 @@ fn reduce_rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let first = (t % p.chunks) * p.chunk4;
     let last = min(first + p.chunk4, p.n4);
     let row = (t / p.chunks) * p.n4;
-    var acc = IDENTITY;
-    for (var k = first; k < last; k++) {
+    var acc = x[row + first];
+    for (var k = first + 1u; k < last; k++) {
         acc = combine(acc, x[row + k]);
     }
     let pairs = combine(acc, acc.yxwz);

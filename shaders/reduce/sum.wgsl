@@ -1,2 +1,1 @@
-const IDENTITY = vec4<f32>(0.0);
 fn combine(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return a + b; }

@@ -6,7 +6,7 @@
 //! Both split long sums over k into partial products, added in a fixed order (`reduce_splits.wgsl`).
 
 use wgrad_device::shaders::{self, Kernel};
-use wgrad_device::{Buffer, Family, Gpu, Launch, View, wgpu};
+use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 
 use crate::Result;
 use crate::pack::Fast;
@@ -15,8 +15,8 @@ use crate::pack::Fast;
 /// the rounding of a plain f32 sum.
 const LONGEST_SUM: usize = 16_384;
 
-/// Taps of the largest kernel that the fast image pack is used for.
-pub(crate) const MOST_TAPS: usize = 1024;
+/// Loop iterations of a fast pack at most: 16 × 16 taps and a window of 16 vec4, with room.
+const PACK_TRIPS: usize = 1024;
 
 /// Edges of the `gpu` family's tiles.
 const TILE: usize = 64;
@@ -210,7 +210,7 @@ impl Product<'_> {
                 let chosen = fast.chosen();
                 let launch = fast.constants(self.gpu.launch(chosen.kernel), operand == 0);
                 // Loops over taps and window have constant bounds, but not all of them are unrolled.
-                let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(MOST_TAPS);
+                let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(PACK_TRIPS);
                 launch.threads(chosen.threads)
             }
             None => {
@@ -305,8 +305,8 @@ impl Strips {
         let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
             return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
         };
-        let wide = gpu.device().features().contains(wgpu::Features::SHADER_INT64);
-        let kernel = if wide { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
+        let kernel =
+            if gpu.has_int64() { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
         Self { kernel, lanes, rows: (4 * lanes).min(32), cols: 8 * lanes }
     }
 }

@@ -82,9 +82,10 @@ impl Fast {
         matrix.along_k().map(|_| Self::Matrix(matrix))
     }
 
-    /// Image windows, if rows are whole vec4.
+    /// Image windows, if rows are whole vec4 and the kernel is small: the pack holds a row of its window in registers.
     pub(crate) fn image(image: Image) -> Option<Self> {
-        whole(&[image.input[1], image.output[1]]).then_some(Self::Image(image))
+        let small = image.kernel.iter().all(|&k| k <= 16) && image.dilation[1] * (image.kernel[1] - 1) <= 32;
+        (small && whole(&[image.input[1], image.output[1]])).then_some(Self::Image(image))
     }
 
     pub(crate) fn chosen(&self) -> Chosen {

@@ -91,7 +91,9 @@ impl Tensor {
         let bytes = checked_bytes(gpu, shape)?;
         let align = u64::from(gpu.limits().min_storage_buffer_offset_alignment);
         // Kernels touch whole vec4s, so the last one must lie in the buffer too.
-        if !offset.is_multiple_of(align) || offset + bytes.next_multiple_of(16) > buffer.size() {
+        if !offset.is_multiple_of(align)
+            || offset.checked_add(bytes.next_multiple_of(16)).is_none_or(|end| end > buffer.size())
+        {
             let message = format!(
                 "a tensor {shape:?} at byte {offset} of a buffer of {} bytes; offsets are multiples of {align}",
                 buffer.size()
@@ -125,7 +127,8 @@ impl Tensor {
         let t = &self.0;
         let (gpu, buffer, shape) = (t.gpu.clone(), t.buffer.clone(), t.shape.clone());
         Self(Arc::new(Inner {
-            id: t.id,
+            // The walk back goes by these numbers: they must rise in the order in which ops were recorded.
+            id: t.gpu.unique(),
             gpu,
             buffer,
             offset: t.offset,

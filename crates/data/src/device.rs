@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use wgrad_autograd::device::{Buffer, shaders};
-use wgrad_autograd::{Gpu, Indices, Result, Tensor};
+use wgrad_autograd::{Error, Gpu, Indices, Result, Tensor};
 
 use crate::Images;
 
@@ -48,6 +48,10 @@ impl DeviceImages {
         // An index over no images would be refused with the same words.
         let order = Indices::empty(gpu, &[images.len()])?.view().buffer;
         let size = images.image_size();
+        if size == 0 || images.len().checked_mul(size) != Some(images.pixels.len()) {
+            let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
+            return Err(Error::shape("images", message));
+        }
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size) as usize;
         let most = (limit / size.next_multiple_of(4)).max(1);
         let mut parts = Vec::new();
@@ -58,7 +62,7 @@ impl DeviceImages {
         let labels = gpu.upload(&images.labels)?;
         let (gpu, shape, labels_on_host) = (gpu.clone(), images.shape(), images.labels.clone());
         let set = Self { gpu, parts, labels, order, labels_on_host, shape };
-        set.reorder(0, 0, false)?;
+        set.unshuffle()?;
         Ok(set)
     }
 
@@ -90,6 +94,14 @@ impl DeviceImages {
         self.reorder(seed, epoch, true)
     }
 
+    /// The images' own order again.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub fn unshuffle(&self) -> Result<()> {
+        self.reorder(0, 0, false)
+    }
+
     fn reorder(&self, seed: u64, epoch: usize, shuffled: bool) -> Result<()> {
         let n = self.len();
         // The least even number of bits that counts to n, and at least two.
@@ -107,12 +119,12 @@ impl DeviceImages {
     /// Shape: `[rows, channels, height, width]` and `[rows]`.
     ///
     /// # Errors
-    /// If the device cannot hold them, or `rows` is 0.
-    ///
-    /// # Panics
-    /// If the range leaves the data set.
+    /// If the device cannot hold them, `rows` is 0, or the range leaves the data set.
     pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
-        assert!(start + rows <= self.len(), "batch {start}..{} of {} images", start + rows, self.len());
+        if start.checked_add(rows).is_none_or(|end| end > self.len()) {
+            let message = format!("{rows} images from place {start} of {}", self.len());
+            return Err(Error::shape("batch", message));
+        }
         let [c, h, w] = self.shape;
         let size = c * h * w;
         let whole = size.is_multiple_of(4);

@@ -31,6 +31,10 @@ impl Buffer {
         Self(Arc::new(Inner { raw, id, pool: Arc::downgrade(pool) }))
     }
 
+    pub(crate) fn is_from(&self, pool: &Arc<Pool>) -> bool {
+        std::ptr::eq(self.0.pool.as_ptr(), Arc::as_ptr(pool))
+    }
+
     /// The wgpu buffer. Its size is at least what was asked for.
     pub fn raw(&self) -> &wgpu::Buffer {
         &self.0.raw

@@ -100,7 +100,7 @@ impl Gpu {
     /// Works on an application's own device, which may have `Limits::default()` and no optional feature.
     ///
     /// The device's error handlers stay as they are, and nothing polls it or waits for it, except where
-    /// the caller asks for a blocking read.
+    /// the caller asks for that: [`Gpu::read`], [`crate::Pending::wait`], [`Gpu::synchronize`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Self::assemble(device, queue, true, &Builder::default())
     }
@@ -164,6 +164,20 @@ impl Gpu {
             Some(reason) => Err(Error::Lost { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Fails for a buffer of another `Gpu`, whose numbers would be mistaken for this one's.
+    pub(crate) fn check_owner(&self, view: &View, command: &'static str) -> Result<()> {
+        if view.buffer.is_from(&self.0.pool) {
+            return Ok(());
+        }
+        let message = "a buffer or tensor of another Gpu: use tensors of one Gpu in one op".to_owned();
+        Err(Error::Launch { kernel: command, message })
+    }
+
+    /// Whether shaders may use 64-bit integers.
+    pub fn has_int64(&self) -> bool {
+        self.0.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
     /// The wgpu device.
@@ -248,6 +262,7 @@ impl Gpu {
     pub fn write<T: bytemuck::NoUninit>(&self, view: &View, data: &[T]) -> Result<()> {
         self.check()?;
         let bytes: &[u8] = bytemuck::cast_slice(data);
+        self.check_owner(view, "write")?;
         assert!(bytes.len() as u64 <= view.size, "{} bytes written to a view of {}", bytes.len(), view.size);
         self.state().recording.write(self, view, bytes)
     }
@@ -261,6 +276,8 @@ impl Gpu {
     /// If the sizes differ.
     pub fn copy(&self, src: &View, dst: &View) -> Result<()> {
         self.check()?;
+        self.check_owner(src, "copy")?;
+        self.check_owner(dst, "copy")?;
         assert_eq!(src.size, dst.size, "copy between views of different sizes");
         self.state().recording.push(self, Command::copy(src, dst))
     }
@@ -271,6 +288,7 @@ impl Gpu {
     /// [`Error::Lost`].
     pub fn clear(&self, view: &View) -> Result<()> {
         self.check()?;
+        self.check_owner(view, "clear")?;
         self.state().recording.push(self, Command::clear(view))
     }
 
@@ -286,10 +304,11 @@ impl Gpu {
     /// [`Error::Lost`], [`Error::OutOfMemory`] or [`Error::Validation`].
     pub fn submit(&self) -> Result<()> {
         self.check()?;
-        let mut state = self.state();
-        state.recording.submit(self)?;
-        drop(state);
-        self.check()
+        let oldest = self.state().recording.submit(self)?;
+        match oldest {
+            Some(_) => self.poll(wgpu::PollType::Wait { submission_index: oldest, timeout: None }),
+            None => self.check(),
+        }
     }
 
     /// Submits and waits until the device is idle.

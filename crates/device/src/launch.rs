@@ -78,7 +78,7 @@ impl<'a> Launch<'a> {
 
     /// Sets the parameter `name` of the uniform struct to an integer.
     pub fn set(mut self, name: &'static str, value: usize) -> Self {
-        // Sizes beyond u32 are refused where tensors are made, so the cast keeps the value.
+        // Sizes beyond u32 are refused where tensors are made; of keys and counters the low bits count.
         self.params.push((name, Value::U32(value as u32)));
         self
     }
@@ -125,6 +125,9 @@ impl<'a> Launch<'a> {
     /// If a binding or parameter of the kernel is missing or unknown: a slip in the op, not in its input.
     pub fn record(self) -> Result<()> {
         self.gpu.check()?;
+        for (_, view) in &self.bindings {
+            self.gpu.check_owner(view, self.kernel.name)?;
+        }
         let mut state = self.gpu.state();
         let pipeline = state.pipelines.get(self.gpu, self.kernel, &self.header)?;
         self.check_trips(&pipeline)?;

@@ -45,7 +45,7 @@ impl Pool {
     pub(crate) fn acquire(self: &Arc<Self>, bytes: u64) -> Result<Buffer> {
         let limit = self.checked_limit(bytes)?;
         // Rounding must not push a buffer over a limit that the bytes themselves keep.
-        let size = if rounded(bytes) > limit { bytes.next_multiple_of(4) } else { rounded(bytes) };
+        let size = if rounded(bytes) > limit { bytes.next_multiple_of(16) } else { rounded(bytes) };
         let mut state = self.state();
         if let Some((id, raw)) = state.cached.get_mut(&size).and_then(BTreeMap::pop_first) {
             state.stats.cached -= size;
@@ -70,7 +70,8 @@ impl Pool {
             ("max_buffer_size", self.limits.max_buffer_size),
         ];
         for (limit_name, limit) in limits {
-            if bytes > limit {
+            // Kernels touch whole vec4s, so the last one counts too.
+            if bytes.next_multiple_of(16) > limit {
                 return Err(Error::TooLarge { bytes, limit_name, limit });
             }
         }

@@ -60,12 +60,13 @@ pub(crate) struct Request {
 impl Request {
     /// Asks for the staging buffer's content once `index` is done.
     pub(crate) fn map(self, index: wgpu::SubmissionIndex) {
-        let _ = self.submission.set(index);
         let sender = self.sender;
         self.staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // Nobody listens if the pending read was dropped, which is not an error.
             let _ = sender.send(result);
         });
+        // Only now: who sees the submission polls for it, and must find the callback in place.
+        let _ = self.submission.set(index);
     }
 }
 
@@ -79,6 +80,7 @@ pub struct Pending<T> {
     _receiver: OneshotReceiver<Mapped>,
     submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
     count: usize,
+    taken: bool,
     values: PhantomData<fn() -> T>,
 }
 
@@ -92,6 +94,7 @@ impl Gpu {
     /// If the view's size is no multiple of `T`'s, or of four bytes.
     pub fn read_later<T: bytemuck::AnyBitPattern>(&self, view: &View) -> Result<Pending<T>> {
         self.check()?;
+        self.check_owner(view, "read")?;
         assert!(
             view.size.is_multiple_of(4) && view.size.is_multiple_of(size_of::<T>() as u64),
             "read of {} bytes",
@@ -111,6 +114,7 @@ impl Gpu {
             _receiver: receiver,
             submission,
             count,
+            taken: false,
             values: PhantomData,
         })
     }
@@ -126,7 +130,7 @@ impl Gpu {
     }
 
     /// Submits, waits and reads `view`. Does not exist in browsers, where nothing may block. On a borrowed
-    /// device this is the one call that waits.
+    /// device only this, [`Pending::wait`] and [`Gpu::synchronize`] wait.
     ///
     /// # Errors
     /// As [`Gpu::submit`], and [`Error::Readback`].
@@ -170,10 +174,15 @@ impl<T: bytemuck::AnyBitPattern> Pending<T> {
     }
 
     fn poll_values(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<T>>> {
+        if self.taken {
+            let message = "its values were taken before".to_owned();
+            return Poll::Ready(Err(Error::Readback { message }));
+        }
         if !self.gpu.0.borrowed {
             self.gpu.poll(wgpu::PollType::Poll)?;
         }
         let Poll::Ready(mapped) = self.receive.as_mut().poll(cx) else { return Poll::Pending };
+        self.taken = true;
         let failed = |message: String| Error::Readback { message };
         let mapped = mapped.ok_or_else(|| failed("the submission that held it failed".to_owned()))?;
         mapped.map_err(|error| failed(error.to_string()))?;

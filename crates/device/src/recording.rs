@@ -16,6 +16,9 @@ const LARGEST_STAGED_WRITE: usize = 1 << 20;
 /// A recording this long is submitted by itself, so that a loop that never submits stays bounded.
 const LONGEST_RECORDING: usize = 8192;
 
+/// Bytes of small writes in one recording.
+const MOST_STAGED: usize = 16 << 20;
+
 /// Bind groups kept. A training step repeats a few hundred; one that never repeats must not grow the cache.
 const MOST_BIND_GROUPS: usize = 8192;
 
@@ -94,6 +97,7 @@ pub(crate) struct Recording {
 impl Recording {
     pub(crate) fn push(&mut self, gpu: &Gpu, command: Command) -> Result<()> {
         if self.commands.len() >= LONGEST_RECORDING {
+            // Waiting for the device is left to the next explicit submission: the lock is held here.
             self.submit(gpu)?;
         }
         self.commands.push(command);
@@ -104,6 +108,7 @@ impl Recording {
         let size = bytes.len().next_multiple_of(4);
         if bytes.len() > LARGEST_STAGED_WRITE {
             self.submit(gpu)?;
+            let scopes = Scopes::push(gpu.device());
             let whole = bytes.len() & !3;
             gpu.queue().write_buffer(view.buffer.raw(), view.offset, &bytes[..whole]);
             if whole < bytes.len() {
@@ -111,12 +116,18 @@ impl Recording {
                 last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
                 gpu.queue().write_buffer(view.buffer.raw(), view.offset + whole as u64, &last);
             }
-            return Ok(());
+            return scopes.pop();
+        }
+        // Submitted before the bytes are staged: they belong to the recording that their command is in.
+        let full = self.commands.len() >= LONGEST_RECORDING;
+        if full || self.staged.len() + size > MOST_STAGED {
+            self.submit(gpu)?;
         }
         let staged_at = self.staged.len() as u64;
         self.staged.extend_from_slice(bytes);
         self.staged.resize(staged_at as usize + size, 0);
-        self.push(gpu, Command::Write { dst: place(view), staged_at, size: size as u64 })
+        self.commands.push(Command::Write { dst: place(view), staged_at, size: size as u64 });
+        Ok(())
     }
 
     pub(crate) fn read(&mut self, gpu: &Gpu, view: &View, request: Request) -> Result<()> {
@@ -144,10 +155,11 @@ impl Recording {
         self.bind_groups.clear();
     }
 
-    /// Encodes everything recorded into one command buffer and submits it.
-    pub(crate) fn submit(&mut self, gpu: &Gpu) -> Result<()> {
+    /// Encodes everything recorded into one command buffer and submits it. Returns the submission to wait for, if
+    /// too many of an owned device are unfinished: the caller waits once it has let go of the lock.
+    pub(crate) fn submit(&mut self, gpu: &Gpu) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.commands.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let commands = std::mem::take(&mut self.commands);
         let reads = std::mem::take(&mut self.reads);
@@ -160,7 +172,7 @@ impl Recording {
         for request in reads {
             request.map(index.clone());
         }
-        self.bound_in_flight(gpu, index)
+        Ok(self.in_flight_too_long(gpu, index))
     }
 
     fn upload_staged(&mut self, gpu: &Gpu) {
@@ -251,22 +263,16 @@ impl Recording {
         &self.bind_groups[key.as_slice()]
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn bound_in_flight(&mut self, gpu: &Gpu, index: wgpu::SubmissionIndex) -> Result<()> {
-        if gpu.0.borrowed {
-            return Ok(());
+    fn in_flight_too_long(
+        &mut self,
+        gpu: &Gpu,
+        index: wgpu::SubmissionIndex,
+    ) -> Option<wgpu::SubmissionIndex> {
+        if gpu.0.borrowed || cfg!(target_arch = "wasm32") {
+            return None;
         }
         self.in_flight.push_back(index);
-        if self.in_flight.len() > MOST_IN_FLIGHT {
-            let oldest = self.in_flight.pop_front();
-            return gpu.poll(wgpu::PollType::Wait { submission_index: oldest, timeout: None });
-        }
-        Ok(())
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn bound_in_flight(&mut self, _: &Gpu, _: wgpu::SubmissionIndex) -> Result<()> {
-        Ok(())
+        if self.in_flight.len() > MOST_IN_FLIGHT { self.in_flight.pop_front() } else { None }
     }
 }
 

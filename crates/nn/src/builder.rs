@@ -26,6 +26,7 @@ struct State {
     rng: Pcg64Mcg,
     values: Vec<f32>,
     declared: Vec<(Param, usize)>,
+    too_large: bool,
 }
 
 /// A parameter as its layer holds it: a name now, a tensor once the builder has finished.
@@ -68,7 +69,12 @@ impl Param {
 impl Builder {
     /// Parameters on `gpu`, initialised and later dropped out from `seed`.
     pub fn new(gpu: &Gpu, seed: u64) -> Self {
-        let state = State { rng: Pcg64Mcg::seed_from_u64(seed), values: Vec::new(), declared: Vec::new() };
+        let state = State {
+            rng: Pcg64Mcg::seed_from_u64(seed),
+            values: Vec::new(),
+            declared: Vec::new(),
+            too_large: false,
+        };
         let shared = Shared { gpu: gpu.clone(), random: Random::new(seed), state: Mutex::new(state) };
         Self { prefix: String::new(), shared: Arc::new(shared) }
     }
@@ -101,11 +107,19 @@ impl Builder {
         let declared = Declared { name: self.path(name), shape: shape.to_vec(), tensor: OnceLock::new() };
         let param = Param(Arc::new(declared));
         let mut state = self.state();
-        let State { rng, values, declared } = &mut *state;
+        let State { rng, values, declared, too_large } = &mut *state;
         let at = values.len();
+        let limits = self.shared.gpu.limits();
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let end =
+            shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).and_then(|n| n.checked_add(at));
+        let Some(end) = end.filter(|&end| end as u64 <= limit / 4 - 64) else {
+            // Said by `finish`, so that layers need not return errors.
+            *too_large = true;
+            return param;
+        };
         // Each parameter starts at a multiple of the alignment of storage bindings in default limits, so that
         // it can be bound by itself on every device.
-        let end = at + shape.iter().product::<usize>();
         values.resize(end.next_multiple_of(64), 0.0);
         init.fill(&mut values[at..end], rng);
         declared.push((param.clone(), at));
@@ -115,10 +129,14 @@ impl Builder {
     /// Puts all parameters into one buffer on the device.
     ///
     /// # Errors
-    /// [`Error::Duplicate`], or [`Error::Op`] if the device cannot hold them.
+    /// [`Error::Duplicate`], [`Error::ModelTooLarge`], or [`Error::Op`] if the device cannot hold them.
     pub fn finish(self) -> Result<Parameters> {
         let gpu = &self.shared.gpu;
         let mut state = self.state();
+        if state.too_large {
+            let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
+            return Err(Error::ModelTooLarge { limit });
+        }
         let mut names: Vec<&str> = state.declared.iter().map(|(param, _)| param.name()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -34,6 +34,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A model whose parameters don't fit one buffer.
+    #[error(
+        "the model's parameters take more than this adapter's buffers of {limit} bytes: use smaller layers"
+    )]
+    ModelTooLarge {
+        /// The smaller of max_storage_buffer_binding_size and max_buffer_size.
+        limit: u64,
+    },
     /// A file that is no safetensors file, or a damaged one.
     #[error("{file}: no usable safetensors file: {message}")]
     Format {

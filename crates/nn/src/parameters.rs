@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wgrad_autograd::{Gpu, Gradients, Tensor};
 
-use crate::{Result, StateDict};
+use crate::{Error, Result, StateDict};
 
 /// One parameter.
 #[derive(Debug)]
@@ -92,6 +92,12 @@ impl Parameters {
     /// elements that have one as `(first, length)`, in multiples of 64: one run where every parameter has a
     /// gradient. As in PyTorch, what has no gradient is not touched by an optimizer.
     pub(crate) fn gather(&self, gradients: &Gradients, into: &Tensor) -> Result<Vec<(usize, usize)>> {
+        if into.shape() != self.flat.shape() {
+            return Err(Error::Options {
+                what: "optimizer",
+                message: "it was made for other parameters than it is to change".to_owned(),
+            });
+        }
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for entry in &self.entries {
             let Some(gradient) = gradients.get(&entry.tensor) else { continue };

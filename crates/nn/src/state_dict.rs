@@ -93,7 +93,9 @@ impl StateDict {
             known.push(name);
             match self.tensors.get(name) {
                 None => missing.push(name.to_owned()),
-                Some((found, _)) if found != shape => {
+                Some((found, values))
+                    if found != shape || values.len() != shape.iter().product::<usize>() =>
+                {
                     mismatched.push(format!("{name} (file {found:?}, model {shape:?})"));
                 }
                 Some(_) => {}

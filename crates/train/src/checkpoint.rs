@@ -145,6 +145,11 @@ impl Checkpoint {
             images: self.value(&state, "images")?,
             loss_sum: f64::from_bits(sum),
         };
+        if position.images >= identity.images {
+            return Err(
+                self.error(format!("wgrad.images is {}, more than the data set has", position.images))
+            );
+        }
         let (steps, draws) = (self.value(&state, "optimizer_steps")?, self.value(&state, "draws")?);
         let file = self.path.display().to_string();
         check(&state, parameters, optimizer, &file)?;

@@ -80,6 +80,7 @@ impl Error {
             Self::Model(
                 Model::Format { .. } | Model::Mismatch { .. } | Model::Read { .. } | Model::Write { .. },
             ) => 3,
+            Self::Model(Model::ModelTooLarge { .. }) => 4,
             Self::Model(Model::Op(op) | Model::Layer { source: op, .. }) => match op {
                 Op::Device(_) | Op::TooLarge { .. } => 4,
                 _ => 1,

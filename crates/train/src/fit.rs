@@ -121,15 +121,15 @@ pub fn accuracy(
     let mut waiting = Vec::new();
     while start < images.len() {
         let rows = batch.clamp(1, images.len() - start);
-        let (x, _) = images.batch(start, rows, normalize)?;
+        let (x, labels) = images.batch(start, rows, normalize)?;
         let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
-        waiting.push((start, x.gpu().read_later::<u32>(&named.view())?));
-        x.gpu().submit()?;
+        let gpu = x.gpu();
+        waiting.push((gpu.read_later::<u32>(&named.view())?, gpu.read_later::<u32>(&labels.view())?));
+        gpu.submit()?;
         start += rows;
     }
-    for (start, named) in waiting {
-        let named = named.wait()?;
-        right += named.iter().zip(&images.labels()[start..]).filter(|(a, b)| **a == u32::from(**b)).count();
+    for (named, labels) in waiting {
+        right += named.wait()?.iter().zip(&labels.wait()?).filter(|(a, b)| a == b).count();
     }
     Ok(right as f64 / images.len() as f64)
 }
@@ -195,6 +195,8 @@ impl<'a> Run<'a> {
         let total = self.task.train.len();
         if self.options.shuffle {
             self.task.train.shuffle(self.options.seed, self.position.epoch)?;
+        } else {
+            self.task.train.unshuffle()?;
         }
         let label = format!("epoch {}/{}", self.position.epoch + 1, self.options.epochs);
         let progress = Progress::new(self.options.progress, label, total, self.position.images);

@@ -11,7 +11,7 @@ impl Interrupt {
     /// The exit code of a program that was interrupted.
     pub const EXIT_CODE: u8 = 130;
 
-    /// A flag that Ctrl-C and a termination signal set. A second Ctrl-C ends the process at once.
+    /// A flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
     ///
     /// Where the handler cannot be installed (an application has its own), the flag can still be set by
     /// [`Interrupt::set`].

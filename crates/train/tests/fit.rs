@@ -77,6 +77,9 @@ fn learns_and_reports() {
     assert_eq!(last.test_accuracy, 1.0);
     let test = images(&setup.gpu, 7);
     assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
+    // The order of the images is none of its business.
+    test.shuffle(1, 0).unwrap();
+    assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
 }
 
 #[test]

@@ -49,8 +49,17 @@ impl Geometry {
             ));
         };
         let Conv2dOptions { stride, padding, dilation, groups } = options;
-        if stride.contains(&0) || dilation.contains(&0) || groups == 0 {
-            return error(format!("{options:?}: stride, dilation and groups are at least 1"));
+        // Beyond 65,535 the sizes of a padded image would leave 32 bits.
+        let sizes = [stride, padding, dilation, [kh, kw]].concat();
+        if stride.contains(&0) || dilation.contains(&0) || groups == 0 || sizes.iter().any(|&n| n > 65_535) {
+            return error(format!(
+                "{options:?}: stride, dilation and groups are at least 1, and none, nor the kernel {kh} × {kw}, over 65,535"
+            ));
+        }
+        if (kh - 1) * dilation[0] > 65_535 || (kw - 1) * dilation[1] > 65_535 || groups > oc {
+            return error(format!(
+                "{options:?}: a kernel {kh} × {kw} reaches over 65,535 pixels, or more groups than outputs"
+            ));
         }
         if c != c_in * groups || oc % groups != 0 {
             return error(format!(
@@ -138,7 +147,7 @@ impl Geometry {
     /// How the operands of a product with this `k` lie in memory, where a fast pack can read them.
     fn fast(&self, which: Which, k: usize) -> [Option<Fast>; 2] {
         let Conv2dOptions { stride, padding, dilation, groups } = self.options;
-        let windows = stride == [1, 1] && self.taps() <= gemm::MOST_TAPS;
+        let windows = stride == [1, 1];
         let of_input = Image {
             images: self.images,
             groups,

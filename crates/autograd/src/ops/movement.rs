@@ -2,7 +2,7 @@
 
 use wgrad_device::shaders;
 
-use crate::shape::{broadcast, broadcast_strides, merged, numel, strides};
+use crate::shape::{broadcast, broadcast_strides, merged, strides};
 use crate::{Error, Op, Result, Tensor};
 
 /// A part of a tensor or another order of its elements: where element `(i, j, …)` of `dims` lies in it.
@@ -19,7 +19,7 @@ impl Strided {
         let (dims, strides) = merged(&self.dims, &[&self.strides]);
         let launch =
             x.gpu().launch(&shaders::STRIDED_GATHER).constant("RANK", dims.len()).constants("DIMS", &dims);
-        let launch = launch.constants("STRIDES", &strides[0]).constant("OFFSET", self.offset);
+        let launch = launch.constants("STRIDES", &strides[0]).set("offset", self.offset);
         let launch = launch.bind("x", x.view()).bind("y", y.view()).set("n", y.numel());
         launch.trips(dims.len()).threads(y.numel()).record()?;
         Ok(y)
@@ -30,7 +30,7 @@ impl Strided {
         let (dims, strides) = merged(&self.dims, &[&self.strides]);
         let launch =
             x.gpu().launch(&shaders::STRIDED_SCATTER).constant("RANK", dims.len()).constants("DIMS", &dims);
-        let launch = launch.constants("STRIDES", &strides[0]).constant("OFFSET", self.offset);
+        let launch = launch.constants("STRIDES", &strides[0]).set("offset", self.offset);
         let launch = launch.bind("x", x.view()).bind("y", y.view()).set("n", x.numel());
         Ok(launch.trips(dims.len()).threads(x.numel()).record()?)
     }
@@ -133,9 +133,9 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] if the numbers of elements differ.
     pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
-        if numel(shape) != self.numel() {
-            let message =
-                format!("{:?} has {} elements and {shape:?} {}", self.shape(), self.numel(), numel(shape));
+        let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+        if count != Some(self.numel()) {
+            let message = format!("{:?} has {} elements, not those of {shape:?}", self.shape(), self.numel());
             return Err(Error::shape("reshape", message));
         }
         Ok(self.with_shape(shape).recorded(&[self], || Reshape { shape: self.shape().to_vec() }))

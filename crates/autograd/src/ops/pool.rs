@@ -38,10 +38,15 @@ impl Geometry {
             ));
         };
         let Pool2dOptions { kernel, stride, padding } = options;
-        let bad = |d: usize| kernel[d] == 0 || stride[d] == 0 || padding[d] > kernel[d] / 2;
+        let bad = |d: usize| {
+            kernel[d] == 0
+                || stride[d] == 0
+                || padding[d] > kernel[d] / 2
+                || kernel[d].max(stride[d]) > 65_535
+        };
         if bad(0) || bad(1) {
             let message =
-                format!("{options:?}: kernel and stride are at least 1, padding at most half the kernel");
+                format!("{options:?}: kernel and stride are 1 to 65,535, padding at most half the kernel");
             return Err(Error::shape(op, message));
         }
         let size =
@@ -69,7 +74,8 @@ impl Geometry {
     }
 
     fn trips(&self) -> usize {
-        self.options.kernel.iter().product()
+        let [h, w] = self.options.kernel;
+        h * (w + 1)
     }
 }
 
@@ -129,7 +135,8 @@ impl Op for AvgPool {
 }
 
 impl Tensor {
-    /// Maximum over windows; the first of equal maxima gets the gradient.
+    /// Maximum over windows; the first of equal maxima gets the gradient. WGSL leaves open whether a NaN wins, where
+    /// PyTorch passes it on.
     ///
     /// Shape: `[n, c, h, w]` to `[n, c, oh, ow]`, `oh = (h + 2·padding - kernel) / stride + 1`, rounded down.
     ///

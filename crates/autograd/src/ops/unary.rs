@@ -132,7 +132,8 @@ impl Tensor {
         self.unary(&ABS, 0.0, 0.0)
     }
 
-    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept.
+    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept. WGSL leaves the result for NaN open, where PyTorch passes
+    /// it on.
     ///
     /// # Errors
     /// [`Error::Device`].

@@ -34,7 +34,8 @@ impl AdamOptions {
     }
 }
 
-/// Adam and AdamW. Counterparts: `torch.optim.Adam`, `torch.optim.AdamW`.
+/// Adam and AdamW. Counterparts: `torch.optim.Adam`, `torch.optim.AdamW`. The bias correction counts the optimizer's
+/// steps, where PyTorch counts those of each parameter: they differ for one whose gradient is missing at first.
 pub struct Adam {
     options: AdamOptions,
     gradient: Tensor,
@@ -47,13 +48,15 @@ impl Adam {
     /// For these parameters.
     ///
     /// # Errors
-    /// [`crate::Error::Options`] for a learning rate, decay or eps below 0 or not finite, or betas outside `0..1`;
+    /// [`crate::Error::Options`] for a learning rate, decay or eps below 0 or not finite, an eps of 0, or betas outside `0..1`;
     /// [`crate::Error::Op`].
     pub fn new(parameters: &Parameters, options: AdamOptions) -> Result<Self> {
         let AdamOptions { lr, betas, eps, weight_decay, .. } = options;
         let usable = |x: f64| x.is_finite() && x >= 0.0;
-        check("adam", usable(lr) && usable(eps) && usable(weight_decay), || {
-            format!("lr {lr}, eps {eps}, weight_decay {weight_decay}: all are finite and at least 0")
+        check("adam", usable(lr) && usable(eps) && eps > 0.0 && usable(weight_decay), || {
+            format!(
+                "lr {lr}, eps {eps}, weight_decay {weight_decay}: all are finite and at least 0, eps above 0"
+            )
         })?;
         let fits = betas.iter().all(|beta| (0.0..1.0).contains(beta));
         check("adam", fits, || format!("betas {betas:?} are not in 0..1"))?;

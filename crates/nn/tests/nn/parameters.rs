@@ -2,8 +2,8 @@
 
 use wgrad_nn::autograd::{Conv2dOptions, Tensor};
 use wgrad_nn::{
-    Activation, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode, Module, Parameters,
-    Sequential,
+    Activation, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode, Module, Optimizer,
+    Parameters, Sequential, Sgd, SgdOptions,
 };
 
 use crate::common::{bits, gpu};
@@ -160,4 +160,31 @@ fn dropout_drops_in_training_only() {
     assert_eq!(bits(&again), bits(&first));
     let other = make(4).0.forward(&x, Mode::Train).unwrap().to_vec().unwrap();
     assert_ne!(bits(&other), bits(&first));
+}
+
+#[test]
+fn a_model_beyond_the_limits_is_refused_before_its_memory_is_taken() {
+    let gpu = gpu();
+    for [inputs, outputs] in [[1_000_000, 1_000_000], [1 << 40, 1 << 40]] {
+        let builder = Builder::new(&gpu, 0);
+        let _layer = Linear::new(&builder.scope("fc"), inputs, outputs);
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, Error::ModelTooLarge { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_optimizer_of_other_parameters_is_refused() {
+    let gpu = gpu();
+    let made = |outputs| {
+        let builder = Builder::new(&gpu, 0);
+        let layer = Linear::new(&builder.scope("fc"), 3, outputs);
+        (layer, builder.finish().unwrap())
+    };
+    let ((_, small), (layer, large)) = (made(2), made(200));
+    let mut sgd = Sgd::new(&small, SgdOptions::default()).unwrap();
+    let x = Tensor::full(&gpu, &[1, 3], 1.0).unwrap();
+    let loss = layer.forward(&x, Mode::Train).unwrap().mean(&[]).unwrap();
+    let error = sgd.step(&large, &loss.backward().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("other parameters"), "{error}");
 }

@@ -35,9 +35,9 @@ fn order(set: &DeviceImages, batch: usize) -> Vec<usize> {
         for (image, label) in pixels.chunks_exact(size).zip(labels) {
             let byte = |b: usize| image[b].round() as usize;
             let number = byte(0) | byte(1) << 8 | byte(2) << 16;
-            for b in 0..size {
+            for (b, got) in image.iter().enumerate() {
                 let want = if b < 3 { number >> (8 * b) } else { number + b } & 255;
-                assert!((image[b] - want as f32).abs() < 1e-3, "image {number}, byte {b}: {}", image[b]);
+                assert!((got - want as f32).abs() < 1e-3, "image {number}, byte {b}: {got}");
             }
             assert_eq!(label as usize, number % 7);
             numbers.push(number);

@@ -45,8 +45,9 @@ impl Geometry {
                 || kernel[d].max(stride[d]) > 65_535
         };
         if bad(0) || bad(1) {
-            let message =
-                format!("{options:?}: kernel and stride are 1 to 65,535, padding at most half the kernel");
+            let message = format!(
+                "{options:?}: kernel and stride are at least 1 and at most 65,535, padding at most half the kernel"
+            );
             return Err(Error::shape(op, message));
         }
         let size =

@@ -12,14 +12,18 @@ struct Binary {
     name: &'static str,
     same: &'static Kernel,
     broadcast: &'static Kernel,
-    /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes.
-    gradient: fn(&Operands, &Tensor, &[bool]) -> Result<Pair>,
+    /// Whether the gradient looks at the operands: otherwise they are not kept.
+    saves: bool,
+    /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes. The slice
+    /// holds the operands where `saves` says so, and nothing otherwise.
+    gradient: fn(&[Tensor], &Tensor, &[bool]) -> Result<Pair>,
 }
 
 static ADD: Binary = Binary {
     name: "add",
     same: &shaders::ADD,
     broadcast: &shaders::ADD_BROADCAST,
+    saves: false,
     gradient: |_, dy, _| Ok([Some(dy.clone()), Some(dy.clone())]),
 };
 
@@ -27,6 +31,7 @@ static SUB: Binary = Binary {
     name: "sub",
     same: &shaders::SUB,
     broadcast: &shaders::SUB_BROADCAST,
+    saves: false,
     gradient: |_, dy, needed| Ok([Some(dy.clone()), needed[1].then(|| dy.neg()).transpose()?]),
 };
 
@@ -34,9 +39,10 @@ static MUL: Binary = Binary {
     name: "mul",
     same: &shaders::MUL,
     broadcast: &shaders::MUL_BROADCAST,
+    saves: true,
     gradient: |saved, dy, needed| {
-        let da = needed[0].then(|| dy.mul(&saved.b)).transpose()?;
-        let db = needed[1].then(|| dy.mul(&saved.a)).transpose()?;
+        let da = needed[0].then(|| dy.mul(&saved[1])).transpose()?;
+        let db = needed[1].then(|| dy.mul(&saved[0])).transpose()?;
         Ok([da, db])
     },
 };
@@ -45,10 +51,11 @@ static DIV: Binary = Binary {
     name: "div",
     same: &shaders::DIV,
     broadcast: &shaders::DIV_BROADCAST,
+    saves: true,
     // d(a/b)/db = -(a/b)/b.
     gradient: |saved, dy, needed| {
-        let da = dy.div(&saved.b)?;
-        let db = needed[1].then(|| da.mul(&saved.a)?.div(&saved.b)?.neg()).transpose()?;
+        let da = dy.div(&saved[1])?;
+        let db = needed[1].then(|| da.mul(&saved[0])?.div(&saved[1])?.neg()).transpose()?;
         Ok([needed[0].then_some(da), db])
     },
 };
@@ -57,17 +64,13 @@ static EQUAL: Binary = Binary {
     name: "equal",
     same: &shaders::EQUAL,
     broadcast: &shaders::EQUAL_BROADCAST,
+    saves: false,
     gradient: |_, _, _| Ok([None, None]),
 };
 
-struct Operands {
-    a: Tensor,
-    b: Tensor,
-}
-
 struct BinaryOp {
     op: &'static Binary,
-    saved: Option<Operands>,
+    saved: Vec<Tensor>,
     shapes: [Vec<usize>; 2],
 }
 
@@ -77,16 +80,7 @@ impl Op for BinaryOp {
     }
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        // Sums and differences save nothing; their gradients don't look at the operands.
-        let nothing;
-        let saved = match &self.saved {
-            Some(saved) => saved,
-            None => {
-                nothing = Operands { a: dy.clone(), b: dy.clone() };
-                &nothing
-            }
-        };
-        let gradients = (self.op.gradient)(saved, dy, needed)?;
+        let gradients = (self.op.gradient)(&self.saved, dy, needed)?;
         let summed =
             gradients.into_iter().zip(&self.shapes).zip(needed).map(|((gradient, shape), needed)| {
                 gradient.filter(|_| *needed).map(|gradient| gradient.sum_to(shape)).transpose()
@@ -112,8 +106,7 @@ impl Tensor {
             let launch = launch.bind("a", self.view()).bind("b", other.view()).bind("y", y.view());
             launch.set("n", y.numel()).trips(dims.len()).threads(y.numel()).record()?;
         }
-        let keeps = !matches!(op.name, "add" | "sub");
-        let saved = || keeps.then(|| Operands { a: self.detach(), b: other.detach() });
+        let saved = || if op.saves { vec![self.detach(), other.detach()] } else { Vec::new() };
         let shapes = || [self.shape().to_vec(), other.shape().to_vec()];
         Ok(y.recorded(&[self, other], || BinaryOp { op, saved: saved(), shapes: shapes() }))
     }

@@ -5,15 +5,15 @@
 // 8 columns of every row. On these adapters a load, and any touch of an accumulator, cost as much as several
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
 // Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
-// Outputs that cannot be stored in whole vec4, and biases of columns, go through a partial buffer and reduce_splits.
-// Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
+// Outputs that cannot be stored by eight columns, and biases of columns, go through a partial buffer and reduce_splits.
+// Needs load_*.wgsl and wide_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
 struct Params {
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
-    m: u32, n: u32,               // n a multiple of 4
+    m: u32, n: u32,               // n a multiple of 8
     k: u32, k_per_split: u32,     // multiples of 4; the last split may be shorter
     a_batch: u32, b_batch: u32,   // strips from one batch to the next in a and b, 0 where all batches share them
     row_bias: u32,                // 1 to add bias[batch * m + row], as a convolution's output channels have
-    // out's layout, multiples of 4: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane
+    // out's layout, multiples of 8: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, plane: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -48,16 +48,14 @@ fn biases(batch: u32, row: u32) -> vec4<f32> {
         bias[first + min(row + 2u, last)], bias[first + min(row + 3u, last)]);
 }
 
-// Stores rows 4q .. 4q + 3. row: the first of them; at: its distance from the strip's first row in out; places: where
-// the lane's two vec4 of the first row stand; stored: whether they exist; added: a bias for each row.
-fn store(acc: ptr<function, Tile>, q: u32, row: u32, at: u32, places: vec2<u32>, stored: vec2<bool>, added: vec4<f32>) {
+// Stores rows 4q .. 4q + 3. row: the first of them; at: its distance from the strip's first row in out; place: where
+// the lane's eight columns of the first row stand; stored: whether they exist; added: a bias for each row.
+fn store(acc: ptr<function, Tile>, q: u32, row: u32, at: u32, place: u32, stored: bool, added: vec4<f32>) {
     for (var e = 0u; e < 4u; e++) {
-        if (row + e < p.m) {
-            for (var j = 0u; j < 2u; j++) {
-                if (stored[j]) {
-                    out[(at + e * p.c_row + places[j]) / 4u] = acc[q * 4u + e][j] + added[e];
-                }
-            }
+        if (stored && row + e < p.m) {
+            let i = (at + e * p.c_row + place) / 4u;
+            out[i] = acc[q * 4u + e][0] + added[e];
+            out[i + 1u] = acc[q * 4u + e][1] + added[e];
         }
     }
 }
@@ -105,17 +103,17 @@ fn main(
     let row = row_strip * ROWS;
     let base = split * p.c_split + batch * p.c_batch + row * p.c_row;
     let own = own_biases(batch, row, lane);
-    let cols = col_strip * COLS + lane * 8u + vec2<u32>(0u, 4u);
-    let places = base + cols / p.plane * p.c_image + cols % p.plane;
-    let stored = cols < vec2<u32>(p.n);
-    store(&acc, 0u, row + 0u, 0u * p.c_row, places, stored, biases_of(own, batch, row, 0u));
-    store(&acc, 1u, row + 4u, 4u * p.c_row, places, stored, biases_of(own, batch, row, 1u));
-    store(&acc, 2u, row + 8u, 8u * p.c_row, places, stored, biases_of(own, batch, row, 2u));
-    store(&acc, 3u, row + 12u, 12u * p.c_row, places, stored, biases_of(own, batch, row, 3u));
+    let col = col_strip * COLS + lane * 8u;
+    let stored = col < p.n;
+    let place = base + col / p.plane * p.c_image + col % p.plane;
+    store(&acc, 0u, row + 0u, 0u * p.c_row, place, stored, biases_of(own, batch, row, 0u));
+    store(&acc, 1u, row + 4u, 4u * p.c_row, place, stored, biases_of(own, batch, row, 1u));
+    store(&acc, 2u, row + 8u, 8u * p.c_row, place, stored, biases_of(own, batch, row, 2u));
+    store(&acc, 3u, row + 12u, 12u * p.c_row, place, stored, biases_of(own, batch, row, 3u));
     if (ROWS > 16u) {
-        store(&acc, 4u, row + 16u, 16u * p.c_row, places, stored, biases_of(own, batch, row, 4u));
-        store(&acc, 5u, row + 20u, 20u * p.c_row, places, stored, biases_of(own, batch, row, 5u));
-        store(&acc, 6u, row + 24u, 24u * p.c_row, places, stored, biases_of(own, batch, row, 6u));
-        store(&acc, 7u, row + 28u, 28u * p.c_row, places, stored, biases_of(own, batch, row, 7u));
+        store(&acc, 4u, row + 16u, 16u * p.c_row, place, stored, biases_of(own, batch, row, 4u));
+        store(&acc, 5u, row + 20u, 20u * p.c_row, place, stored, biases_of(own, batch, row, 5u));
+        store(&acc, 6u, row + 24u, 24u * p.c_row, place, stored, biases_of(own, batch, row, 6u));
+        store(&acc, 7u, row + 28u, 28u * p.c_row, place, stored, biases_of(own, batch, row, 7u));
     }
 }

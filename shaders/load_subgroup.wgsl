@@ -1,12 +1,14 @@
 // How gemm_strips loads its packed strips, with subgroups: lane l loads rows 4l .. 4l + 3 at four k once, and shuffles
-// hand them to all lanes. The workgroup is one subgroup.
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+// hand them to all lanes. The workgroup is one subgroup. Needs wide_*.wgsl.
+@group(0) @binding(1) var<storage, read> a: array<Wide>;
+@group(0) @binding(2) var<storage, read> b: array<Wide>;
 
 // The rows of this lane, each with four k. at: where the strip's four k begin, in vec4.
 fn own_rows(at: u32, lane: u32) -> array<vec4<f32>, 4> {
-    let i = at + lane % (ROWS / 4u) * 4u;
-    return array<vec4<f32>, 4>(a[i], a[i + 1u], a[i + 2u], a[i + 3u]);
+    let i = at / 2u + lane % (ROWS / 4u) * 2u;
+    let first = floats(a[i]);
+    let second = floats(a[i + 1u]);
+    return array<vec4<f32>, 4>(first[0], first[1], second[0], second[1]);
 }
 
 // Rows 4q .. 4q + 3 of the strip.
@@ -20,7 +22,7 @@ fn from_lane(v: vec4<f32>, q: u32) -> vec4<f32> {
 
 // Eight columns at one k. at: in vec4.
 fn own_cols(at: u32) -> array<vec4<f32>, 2> {
-    return array<vec4<f32>, 2>(b[at], b[at + 1u]);
+    return floats(b[at / 2u]);
 }
 
 // The biases of this lane's rows. row: the strip's first.

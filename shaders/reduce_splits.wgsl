@@ -1,9 +1,9 @@
 // Sums the partial products that gemm_strips or gemm_tile made with splits > 1, and lays out the result.
 //   out[batch][row][col] = bias + sum over split of partial[split][batch][row][col], splits in order
-// partial: [splits, batches, m, n4] with n4 = n rounded up to a multiple of 4. One invocation makes four columns.
+// partial: [splits, batches, m, padded], rows padded to a multiple of 4. One invocation makes four columns.
 // Needs store_*.wgsl and bias_*.wgsl.
 struct Params {
-    batches: u32, splits: u32, m: u32, n: u32, n4: u32,
+    batches: u32, splits: u32, m: u32, n: u32, padded: u32,
     // out's layout: batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
 }
@@ -17,7 +17,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (group.y * groups.x + group.x) * 64u + local;
-    let quads = p.n4 / 4u;
+    let quads = p.padded / 4u;
     let count = p.batches * p.m * quads;
     if (i >= count) {
         return;

@@ -179,12 +179,24 @@ kernels! {
     PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl";
     /// Packs image windows by vec4.
     PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
-    /// Product of packed strips, rows shared by 64-bit shuffles.
-    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup_u64.wgsl";
+    /// Product of packed strips, rows shared by shuffles, loads and stores of 64-bit integers.
+    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_u64.wgsl";
     /// Product of packed strips, rows shared by shuffles.
-    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl";
+    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_f32.wgsl";
     /// Product of packed strips, rows loaded by each lane.
-    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl";
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl" "wide_f32.wgsl";
+    /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
+    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "wide_f32.wgsl" "index.wgsl";
+    /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
+    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "wide_u64.wgsl" "index.wgsl";
+    /// Winograd's output transform, see `winograd_output.wgsl`.
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl";
+    /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
+    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl";
+    /// Winograd's filter transform, see `winograd_weight.wgsl`.
+    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl";
+    /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
+    WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "winograd_weight_grad.wgsl" "winograd.wgsl" "index.wgsl";
     /// See `reduce_splits.wgsl`.
     REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `reduce_splits.wgsl`.
@@ -246,3 +258,6 @@ pub static CONV2D_INPUT_GRAD_TILE: [[&Kernel; 1]; 2] =
 /// The tiled product of `conv2d_weight_grad` by store (vec4, scalar).
 pub static CONV2D_WEIGHT_GRAD_TILE: [[&Kernel; 1]; 2] =
     [[&CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE], [&CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE]];
+
+/// Winograd's input transform, without and with 64-bit integers.
+pub static WINOGRAD_INPUT: [&Kernel; 2] = [&WINOGRAD_INPUT_F32, &WINOGRAD_INPUT_U64];

@@ -10,13 +10,17 @@ use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 
 use crate::Result;
 use crate::pack::Fast;
+use crate::strips::{StripProduct, Strips};
 
 /// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for
 /// the rounding of a plain f32 sum.
-const LONGEST_SUM: usize = 16_384;
+pub(crate) const LONGEST_SUM: usize = 16_384;
 
 /// Loop iterations of a fast pack at most: 16 × 16 taps and a window of 16 vec4, with room.
 const PACK_TRIPS: usize = 1024;
+
+/// Rows of partial products are padded to whole stores of either family.
+const PARTIAL_COLUMNS: usize = 8;
 
 /// Edges of the `gpu` family's tiles.
 const TILE: usize = 64;
@@ -104,16 +108,15 @@ impl Layout {
         Self { c_batch: m * n, c_row: n, c_image: 0, plane: n, c_col: 1 }
     }
 
-    /// Whether C can be stored by vec4.
-    fn by_vec4(&self, n: usize) -> bool {
-        let whole =
-            [n, self.plane, self.c_row, self.c_batch, self.c_image].iter().all(|v| v.is_multiple_of(4));
-        whole && self.c_col == 1
+    /// Whether C can be stored by this many columns at once.
+    fn by(&self, columns: usize, n: usize) -> bool {
+        let sizes = [n, self.plane, self.c_row, self.c_batch, self.c_image];
+        self.c_col == 1 && sizes.iter().all(|size| size.is_multiple_of(columns))
     }
 
     /// The index of the store in the kernels' tables: vec4, scalar.
     fn store(&self, n: usize) -> usize {
-        usize::from(!self.by_vec4(n))
+        usize::from(!self.by(4, n))
     }
 
     fn set<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
@@ -162,7 +165,7 @@ impl Product<'_> {
     }
 
     fn record_strips(self) -> Result<()> {
-        let strips = Strips::of(self.gpu);
+        let strips = Strips::of(self.gpu, self.m);
         // Operands are packed with zeros to a multiple of four along k, which is what one pass of the kernel adds.
         let k4 = self.k.next_multiple_of(4);
         let (row_strips, col_strips) = (self.m.div_ceil(strips.rows), self.n.div_ceil(strips.cols));
@@ -171,32 +174,30 @@ impl Product<'_> {
         let tiles = self.batches * row_strips * col_strips;
         let splits = splits(k4, tiles, CPU_ENOUGH, 4);
         // What the strip kernel cannot store or add itself goes through a partial product of its own.
-        let direct = splits.count == 1 && self.layout.by_vec4(self.n) && !matches!(self.bias, Bias::Col(_));
+        let direct = splits.count == 1 && self.layout.by(8, self.n) && !matches!(self.bias, Bias::Col(_));
         let target = self.target(&splits, direct)?;
-        let launch = self
-            .gpu
-            .launch(strips.kernel)
-            .constant("LANES", strips.lanes)
-            .constant("ROWS", strips.rows)
-            .constant("COLS", strips.cols)
-            .bind("a", a.whole())
-            .bind("b", b.whole())
-            .bind("out", target.view.clone())
-            // A bias that is not added must still be bound: anything that is only read will do.
-            .bind("bias", target.bias.view().cloned().unwrap_or_else(|| a.whole()))
-            .set("row_bias", usize::from(matches!(target.bias, Bias::Row(_))))
-            .set("batches", self.batches)
-            .set("row_strips", row_strips)
-            .set("col_strips", col_strips)
-            .set("k", k4)
-            .set("a_batch", if self.matrices[0] == 1 { 0 } else { row_strips })
-            .set("b_batch", if self.matrices[1] == 1 { 0 } else { col_strips })
-            .set("c_batch", target.layout.c_batch)
-            .set("c_row", target.layout.c_row)
-            .set("c_image", target.layout.c_image)
-            .set("plane", target.layout.plane);
-        let launch = self.common(launch, &splits, &target);
-        launch.trips(splits.k).groups(tiles * splits.count).record()?;
+        let batches = [0, 1].map(|i| if self.matrices[i] == 1 { 0 } else { [row_strips, col_strips][i] });
+        let bias = match target.bias {
+            Bias::Row(view) => Some(view.clone()),
+            _ => None,
+        };
+        strips.multiply(
+            self.gpu,
+            StripProduct {
+                a: &a,
+                b: &b,
+                strips_per_batch: batches,
+                batches: self.batches,
+                m: self.m,
+                n: target.n,
+                k: k4,
+                splits: &splits,
+                layout: target.layout,
+                c_split: target.c_split(self.batches),
+                bias,
+                out: target.view.clone(),
+            },
+        )?;
         self.reduce(target.partial.as_ref(), &splits)
     }
 
@@ -252,21 +253,20 @@ impl Product<'_> {
             let (view, layout, bias) = (self.out.clone(), self.layout, &self.bias);
             return Ok(Target { partial: None, view, layout, bias, n: self.n });
         }
-        let n = self.n.next_multiple_of(4);
+        let n = self.n.next_multiple_of(PARTIAL_COLUMNS);
         let buffer = self.gpu.buffer((splits.count * self.batches * self.m * n) as u64 * 4)?;
         let (view, layout) = (buffer.whole(), Layout::rows(self.m, n));
         Ok(Target { partial: Some(buffer), view, layout, bias: &Bias::None, n })
     }
 
     fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
-        let c_split = if target.partial.is_some() { self.batches * target.layout.c_batch } else { 0 };
         let launch = launch.set("splits", splits.count).set("k_per_split", splits.k);
-        launch.set("m", self.m).set("n", target.n).set("c_split", c_split)
+        launch.set("m", self.m).set("n", target.n).set("c_split", target.c_split(self.batches))
     }
 
     fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
         let Some(partial) = partial else { return Ok(()) };
-        let n4 = self.n.next_multiple_of(4);
+        let padded = self.n.next_multiple_of(PARTIAL_COLUMNS);
         let kernel = shaders::REDUCE_SPLITS[self.layout.store(self.n)][self.bias.index()];
         let launch = self
             .gpu
@@ -277,9 +277,9 @@ impl Product<'_> {
             .set("splits", splits.count)
             .set("m", self.m)
             .set("n", self.n)
-            .set("n4", n4);
+            .set("padded", padded);
         let launch = self.layout.set(self.bias.bind(launch));
-        Ok(launch.trips(splits.count).threads(self.batches * self.m * n4 / 4).record()?)
+        Ok(launch.trips(splits.count).threads(self.batches * self.m * padded / 4).record()?)
     }
 }
 
@@ -292,28 +292,17 @@ struct Target<'a> {
     n: usize,
 }
 
-/// The strip kernel's variant for a device: the more lanes share what they load, the more rows pay.
-struct Strips {
-    kernel: &'static Kernel,
-    lanes: usize,
-    rows: usize,
-    cols: usize,
-}
-
-impl Strips {
-    fn of(gpu: &Gpu) -> Self {
-        let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
-            return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
-        };
-        let kernel =
-            if gpu.has_int64() { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
-        Self { kernel, lanes, rows: (4 * lanes).min(32), cols: 8 * lanes }
+impl Target<'_> {
+    /// Floats from one split's partial product to the next.
+    fn c_split(&self, batches: usize) -> usize {
+        if self.partial.is_some() { batches * self.layout.c_batch } else { 0 }
     }
 }
 
-struct Splits {
-    count: usize,
-    k: usize,
+/// A sum over k in `count` parts of at most `k` terms.
+pub(crate) struct Splits {
+    pub count: usize,
+    pub k: usize,
 }
 
 /// How a sum over `k` is split: never longer than [`LONGEST_SUM`], and short enough that `tiles` workgroups

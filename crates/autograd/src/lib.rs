@@ -21,7 +21,9 @@ mod graph;
 mod ops;
 mod pack;
 mod shape;
+mod strips;
 mod tensor;
+mod winograd;
 
 pub use error::{Error, Result};
 pub use graph::{Gradients, Op, no_grad};

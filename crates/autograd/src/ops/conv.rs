@@ -1,7 +1,10 @@
 //! 2-D convolution (cross-correlation, as everywhere in the field) as three products: `gemm.rs`.
 
+use wgrad_device::{Family, Gpu};
+
 use crate::gemm::{self, Bias, Layout, Operands, Product};
 use crate::pack::{Fast, Image, Matrix};
+use crate::winograd::{Pass, Winograd};
 use crate::{Error, Op, Result, Tensor};
 
 /// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
@@ -130,14 +133,30 @@ impl Geometry {
 
     /// Ranges of images whose packed operand of `floats` an image stays in the workspace. Parts begin where both
     /// tensors may be bound.
-    fn parts(&self, x: &Tensor, floats: usize) -> Vec<(usize, usize)> {
-        let align = (x.gpu().limits().min_storage_buffer_offset_alignment as usize / 4).max(4);
-        let step = (1..=align)
-            .find(|s| [self.in_image(), self.out_image()].iter().all(|n| (s * n).is_multiple_of(align)));
-        let step = step.unwrap_or(align);
+    fn parts(&self, gpu: &Gpu, floats: usize) -> Vec<(usize, usize)> {
+        let step = self.step(gpu);
         let fit = (WORKSPACE / 4) as usize / floats.max(1);
         let part = (fit / step * step).max(step);
         (0..self.images).step_by(part).map(|first| (first, part.min(self.images - first))).collect()
+    }
+
+    /// Both tensors may be bound from every multiple of this many images on.
+    fn step(&self, gpu: &Gpu) -> usize {
+        let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / 4).max(4);
+        let aligned = |step: usize| {
+            [self.in_image(), self.out_image()].iter().all(|n| (step * n).is_multiple_of(align))
+        };
+        (1..align).find(|&step| aligned(step)).unwrap_or(align)
+    }
+
+    /// Winograd's transforms, where they can be used and pay.
+    fn winograd(&self, gpu: &Gpu) -> Option<Winograd> {
+        let Conv2dOptions { stride, padding, dilation, groups } = self.options;
+        let plain = self.kernel == [3, 3] && stride == [1, 1] && padding == [1, 1] && dilation == [1, 1];
+        let [h, w] = self.input;
+        let sizes =
+            Winograd { images: self.images, step: self.step(gpu), c_in: self.c_in, c_out: self.c_out, h, w };
+        (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.pays()).then_some(sizes)
     }
 
     fn with_images(self, images: usize) -> Self {
@@ -192,13 +211,25 @@ impl Geometry {
         }
     }
 
+    fn forward(&self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, y: &Tensor) -> Result<()> {
+        let gpu = x.gpu();
+        if let Some(winograd) = self.winograd(gpu) {
+            return winograd.forward(&Pass { x, w, bias: bias.map(Tensor::view4), y });
+        }
+        for (first, count) in
+            self.parts(gpu, self.options.groups * self.c_in * self.taps() * self.out_pixels())
+        {
+            let part = self.with_images(count);
+            let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.view4()));
+            let views = [w.view(), images(x, first, count)];
+            let kind = Kind { operands: Which::Forward, views, bias, out: images(y, first, count) };
+            part.product(&part.constants(), gpu, kind).record()?;
+        }
+        Ok(())
+    }
+
     /// The product of images `first..first + self.images`.
-    fn product<'a>(
-        &self,
-        constants: &'a [(&'static str, usize)],
-        gpu: &'a wgrad_device::Gpu,
-        kind: Kind,
-    ) -> Product<'a> {
+    fn product<'a>(&self, constants: &'a [(&'static str, usize)], gpu: &'a Gpu, kind: Kind) -> Product<'a> {
         let groups = self.options.groups;
         let (m, n, k, layout) = match kind.operands {
             Which::Forward => {
@@ -271,7 +302,7 @@ struct Kind {
 }
 
 /// Images `first..first + count` of an `[n, c, h, w]` tensor.
-fn images(x: &Tensor, first: usize, count: usize) -> wgrad_device::View {
+pub(crate) fn images(x: &Tensor, first: usize, count: usize) -> wgrad_device::View {
     let whole = x.view();
     let image = whole.size / x.shape()[0] as u64;
     whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
@@ -287,7 +318,11 @@ impl Conv2d {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
-        for (first, count) in g.parts(dy, g.options.groups * g.c_out * g.taps() * g.in_pixels()) {
+        if let Some(winograd) = g.winograd(dy.gpu()) {
+            winograd.input_grad(&Pass { x: dy, w: &self.w, bias: None, y: &dx })?;
+            return Ok(dx);
+        }
+        for (first, count) in g.parts(dy.gpu(), g.options.groups * g.c_out * g.taps() * g.in_pixels()) {
             let part = g.with_images(count);
             let views = [self.w.view(), images(dy, first, count)];
             let kind =
@@ -299,9 +334,14 @@ impl Conv2d {
 
     fn weight_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
+        if let Some(winograd) = g.winograd(dy.gpu()).filter(Winograd::sums) {
+            let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
+            winograd.weight_grad(&self.x, dy, dw.view())?;
+            return Ok(dw);
+        }
         let floats = g.options.groups * g.out_pixels() * (g.c_in * g.taps()).next_multiple_of(64);
         let mut sum: Option<Tensor> = None;
-        for (first, count) in g.parts(dy, floats) {
+        for (first, count) in g.parts(dy.gpu(), floats) {
             let part = g.with_images(count);
             let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
             let views = [images(&self.x, first, count), images(dy, first, count)];
@@ -347,13 +387,7 @@ impl Tensor {
             return Err(Error::shape("conv2d", message));
         }
         let y = Tensor::empty(self.gpu(), &g.output_shape())?;
-        for (first, count) in g.parts(self, options.groups * g.c_in * g.taps() * g.out_pixels()) {
-            let part = g.with_images(count);
-            let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.view4()));
-            let views = [w.view(), images(self, first, count)];
-            let kind = Kind { operands: Which::Forward, views, bias, out: images(&y, first, count) };
-            part.product(&part.constants(), self.gpu(), kind).record()?;
-        }
+        g.forward(self, w, bias, &y)?;
         let mut inputs = vec![self, w];
         inputs.extend(bias);
         Ok(y.recorded(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g }))

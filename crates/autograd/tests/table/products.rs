@@ -170,6 +170,19 @@ fn convolutions() -> Vec<Row> {
             ],
             padded,
         ),
+        // Winograd's transforms: images of several tiles, of one, and that end within a tile; runs of two and of four
+        // tiles, shorter than a row and as long; channels and tiles that fill no strip.
+        conv(
+            "conv2d, Winograd",
+            &[
+                &[&[2, 8, 5, 8], &[8, 8, 3, 3], &[8]],
+                &[&[1, 9, 7, 24], &[17, 9, 3, 3], &[17]],
+                &[&[3, 12, 4, 4], &[10, 12, 3, 3]],
+                &[&[1, 8, 6, 32], &[33, 8, 3, 3], &[33]],
+                &[&[2, 19, 9, 16], &[11, 19, 3, 3], &[11]],
+            ],
+            padded,
+        ),
         // Few outputs of many terms: split over workgroups, stored by vec4 and by element.
         conv(
             "conv2d, long sums",

@@ -1,0 +1,85 @@
+//! The `cpu` family's product of packed strips (`gemm_strips.wgsl`): which variant a device runs, and its launch.
+
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Buffer, Gpu, View};
+
+use crate::Result;
+use crate::gemm::{Layout, Splits};
+
+/// The strip kernel's variant for a device: the more lanes share what they load, the more rows pay.
+pub(crate) struct Strips {
+    kernel: &'static Kernel,
+    lanes: usize,
+    /// Rows of a strip of A.
+    pub rows: usize,
+    /// Columns of a strip of B.
+    pub cols: usize,
+}
+
+/// A batched product of operands that were packed into strips.
+pub(crate) struct StripProduct<'a> {
+    pub a: &'a Buffer,
+    pub b: &'a Buffer,
+    /// Strips from one batch to the next in A and B; 0 where all batches share them.
+    pub strips_per_batch: [usize; 2],
+    pub batches: usize,
+    pub m: usize,
+    /// A multiple of 4.
+    pub n: usize,
+    /// A multiple of 4.
+    pub k: usize,
+    pub splits: &'a Splits,
+    /// Whole vec4 only.
+    pub layout: Layout,
+    /// Floats from one split's product to the next.
+    pub c_split: usize,
+    /// One value a row, `[batches · m]`.
+    pub bias: Option<View>,
+    pub out: View,
+}
+
+impl Strips {
+    /// The variant for a product of `m` rows.
+    pub(crate) fn of(gpu: &Gpu, m: usize) -> Self {
+        let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
+            return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
+        };
+        let kernel =
+            if gpu.has_int64() { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
+        let rows = if m <= 16 { 16 } else { (4 * lanes).min(32) };
+        Self { kernel, lanes, rows, cols: 8 * lanes }
+    }
+
+    /// Records the product.
+    pub(crate) fn multiply(&self, gpu: &Gpu, product: StripProduct<'_>) -> Result<()> {
+        let (row_strips, col_strips) = (product.m.div_ceil(self.rows), product.n.div_ceil(self.cols));
+        let launch = gpu
+            .launch(self.kernel)
+            .constant("LANES", self.lanes)
+            .constant("ROWS", self.rows)
+            .constant("COLS", self.cols)
+            .bind("a", product.a.whole())
+            .bind("b", product.b.whole())
+            .bind("out", product.out)
+            .set("row_bias", usize::from(product.bias.is_some()))
+            // A bias that is not added must still be bound: anything that is only read will do.
+            .bind("bias", product.bias.unwrap_or_else(|| product.a.whole()))
+            .set("batches", product.batches)
+            .set("splits", product.splits.count)
+            .set("k_per_split", product.splits.k)
+            .set("row_strips", row_strips)
+            .set("col_strips", col_strips)
+            .set("m", product.m)
+            .set("n", product.n)
+            .set("k", product.k)
+            .set("a_batch", product.strips_per_batch[0])
+            .set("b_batch", product.strips_per_batch[1])
+            .set("c_split", product.c_split)
+            .set("c_batch", product.layout.c_batch)
+            .set("c_row", product.layout.c_row)
+            .set("c_image", product.layout.c_image)
+            .set("plane", product.layout.plane);
+        let tiles = product.batches * row_strips * col_strips * product.splits.count;
+        Ok(launch.trips(product.splits.k).groups(tiles).record()?)
+    }
+}

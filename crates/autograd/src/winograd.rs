@@ -1,0 +1,229 @@
+//! Winograd's F(4 × 4, 3 × 3) for the `cpu` family: 3 × 3 convolutions at stride 1 with a quarter of the
+//! multiply-adds (Lavin and Gray, 2015). A 4 × 4 tile of the output is `Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, so that a layer is
+//! 36 matrix products between cheap transforms, which write and read the strips that the products want.
+//! `winograd.wgsl` has the transforms and says where the points come from.
+//!
+//! Roads not taken: F(2 × 2) needs 1.8 times the multiply-adds and is no more accurate at these points; F(6 × 6)
+//! saves another fifth, but loses two more digits.
+
+use wgrad_device::shaders;
+use wgrad_device::{Buffer, Gpu, Launch, View};
+
+use crate::gemm::{LONGEST_SUM, Layout, Splits};
+use crate::ops::conv::images;
+use crate::strips::{StripProduct, Strips};
+use crate::{Result, Tensor};
+
+/// Elements of a transformed tile, each a product of its own.
+const ELEMENTS: usize = 36;
+
+/// Fewer channels than this on one side, and the transforms cost more than the products save.
+const FEWEST_CHANNELS: usize = 8;
+
+/// Bytes that the transformed operands of a part of the images may take: what stays in the processors' caches.
+const FORWARD_WORKSPACE: usize = 2 << 20;
+/// The same of the weight gradient, which leaves a partial sum of every part.
+const WEIGHT_GRAD_WORKSPACE: usize = 8 << 20;
+
+/// Sizes of a 3 × 3 convolution with padding 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Winograd {
+    pub images: usize,
+    /// Both tensors may be bound from every multiple of this many images on.
+    pub step: usize,
+    pub c_in: usize,
+    pub c_out: usize,
+    pub h: usize,
+    pub w: usize,
+}
+
+/// The tensors of a pass: x and y are read and written part by part.
+pub(crate) struct Pass<'a> {
+    pub x: &'a Tensor,
+    pub w: &'a Tensor,
+    pub bias: Option<View>,
+    pub y: &'a Tensor,
+}
+
+impl Winograd {
+    /// Whether the transforms can do this convolution, and pay.
+    pub(crate) fn pays(&self) -> bool {
+        // Eight pixels of a row are loaded at once, or two rows of an image that is one tile.
+        let wide = self.w.is_multiple_of(8) || [self.h, self.w] == [4, 4];
+        wide && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
+    }
+
+    /// Whether the weight gradient's sums over tiles are short enough.
+    pub(crate) fn sums(&self) -> bool {
+        self.part(WEIGHT_GRAD_WORKSPACE) * self.tiles_of_image() <= LONGEST_SUM
+    }
+
+    fn tiles_of_image(&self) -> usize {
+        self.h.div_ceil(4) * (self.w / 4)
+    }
+
+    /// Images of a part whose transformed operands fit into `workspace` bytes.
+    fn part(&self, workspace: usize) -> usize {
+        let bytes = 4 * ELEMENTS * self.tiles_of_image() * (self.c_in + self.c_out);
+        (workspace / bytes / self.step * self.step).max(self.step)
+    }
+
+    /// First image and number of images of each part.
+    fn parts(&self, workspace: usize) -> impl Iterator<Item = (usize, Self)> {
+        let part = self.part(workspace);
+        let of = |images| Self { images, ..*self };
+        (0..self.images).step_by(part).map(move |first| (first, of(part.min(self.images - first))))
+    }
+
+    /// Records y = conv2d(x, w) + bias.
+    pub(crate) fn forward(&self, pass: &Pass<'_>) -> Result<()> {
+        self.convolve([self.c_in, self.c_out], false, pass)
+    }
+
+    /// Records dx = conv2d(dy, w turned around and its channels exchanged): dy is the pass's x, dx its y.
+    pub(crate) fn input_grad(&self, pass: &Pass<'_>) -> Result<()> {
+        self.convolve([self.c_out, self.c_in], true, pass)
+    }
+
+    fn convolve(&self, [from, to]: [usize; 2], turned: bool, pass: &Pass<'_>) -> Result<()> {
+        let gpu = pass.x.gpu();
+        let strips = Strips::of(gpu, to);
+        let k = from.next_multiple_of(4);
+        let row_strips = to.div_ceil(strips.rows);
+        let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
+        gpu.launch(&shaders::WINOGRAD_WEIGHT)
+            .bind("w", pass.w.view())
+            .bind("out", u.whole())
+            .set("rows", to)
+            .set("depth", from)
+            .set("turned", usize::from(turned))
+            .set("strip", strips.rows)
+            .trips(2 * ELEMENTS)
+            .threads(to * k / 4)
+            .record()?;
+        for (first, part) in self.parts(FORWARD_WORKSPACE) {
+            let n = part.tiles().next_multiple_of(8);
+            let col_strips = n.div_ceil(strips.cols);
+            let v = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
+            part.transform_input(images(pass.x, first, part.images), gpu, from, false, strips.cols, &v)?;
+            let m = floats(gpu, ELEMENTS * to * n)?;
+            strips.multiply(
+                gpu,
+                StripProduct {
+                    a: &u,
+                    b: &v,
+                    strips_per_batch: [row_strips, col_strips],
+                    batches: ELEMENTS,
+                    m: to,
+                    n,
+                    k,
+                    splits: &Splits { count: 1, k },
+                    layout: Layout::rows(to, n),
+                    c_split: 0,
+                    bias: None,
+                    out: m.whole(),
+                },
+            )?;
+            let launch = gpu
+                .launch(&shaders::WINOGRAD_OUTPUT)
+                .bind("m", m.whole())
+                .bind("bias", pass.bias.clone().unwrap_or_else(|| m.whole()))
+                .bind("y", images(pass.y, first, part.images));
+            let option = usize::from(pass.bias.is_some());
+            part.sizes(launch, to, option, 0).trips(16).threads(to * n / 4).record()?;
+        }
+        Ok(())
+    }
+
+    /// Records dw = the gradient of the weight.
+    pub(crate) fn weight_grad(&self, x: &Tensor, dy: &Tensor, dw: View) -> Result<()> {
+        let gpu = x.gpu();
+        let strips = Strips::of(gpu, self.c_in);
+        let n = self.c_out.next_multiple_of(8);
+        let (row_strips, col_strips) = (self.c_in.div_ceil(strips.rows), n.div_ceil(strips.cols));
+        let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();
+        let sum = ELEMENTS * self.c_in * n;
+        let s = floats(gpu, parts.len() * sum)?;
+        for (index, &(first, part)) in parts.iter().enumerate() {
+            let k = part.tiles().next_multiple_of(4);
+            let v = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
+            part.transform_input(images(x, first, part.images), gpu, self.c_in, true, strips.rows, &v)?;
+
+            let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
+            let launch = gpu
+                .launch(&shaders::WINOGRAD_OUTPUT_GRAD)
+                .bind("dy", images(dy, first, part.images))
+                .bind("out", d.whole());
+            let threads = k * self.c_out.div_ceil(4);
+            part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).record()?;
+
+            strips.multiply(
+                gpu,
+                StripProduct {
+                    a: &v,
+                    b: &d,
+                    strips_per_batch: [row_strips, col_strips],
+                    batches: ELEMENTS,
+                    m: self.c_in,
+                    n,
+                    k,
+                    splits: &Splits { count: 1, k },
+                    layout: Layout::rows(self.c_in, n),
+                    c_split: 0,
+                    bias: None,
+                    out: s.view((index * sum) as u64 * 4, sum as u64 * 4),
+                },
+            )?;
+        }
+        let launch = gpu
+            .launch(&shaders::WINOGRAD_WEIGHT_GRAD)
+            .bind("s", s.whole())
+            .bind("dw", dw)
+            .set("parts", parts.len())
+            .set("c_in", self.c_in)
+            .set("c_out", self.c_out);
+        Ok(launch.trips(ELEMENTS * (parts.len() + 1)).threads(self.c_in * n / 4).record()?)
+    }
+
+    /// Transforms x into the operand B, or A of the weight gradient.
+    fn transform_input(
+        &self,
+        x: View,
+        gpu: &Gpu,
+        channels: usize,
+        as_a: bool,
+        strip: usize,
+        out: &Buffer,
+    ) -> Result<()> {
+        let across = self.w / 4;
+        let run = if across.is_multiple_of(4) { 4 } else { across.min(2) };
+        let launch = gpu
+            .launch(shaders::WINOGRAD_INPUT[usize::from(gpu.has_int64())])
+            .constant("RUN", run)
+            .constant("EDGES", usize::from(across > run))
+            .bind("x", x)
+            .bind("out", out.whole());
+        let lines = if as_a { channels } else { channels.next_multiple_of(4) };
+        let launch = self.sizes(launch, channels, usize::from(as_a), strip);
+        Ok(launch.threads(lines * self.tiles().div_ceil(4)).record()?)
+    }
+
+    fn sizes<'a>(&self, launch: Launch<'a>, channels: usize, option: usize, strip: usize) -> Launch<'a> {
+        launch
+            .set("images", self.images)
+            .set("channels", channels)
+            .set("h", self.h)
+            .set("across", self.w / 4)
+            .set("in_image", self.tiles_of_image())
+            .set("option", option)
+            .set("strip", strip)
+    }
+
+    fn tiles(&self) -> usize {
+        self.images * self.tiles_of_image()
+    }
+}
+
+fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
+    Ok(gpu.buffer(n as u64 * 4)?)
+}

@@ -1,0 +1,118 @@
+// Winograd's input transform, packed for gemm_strips: V = Bᵀ d B of every 6 × 6 window of a padded image.
+//   d[r][c] = x[image][channel][4 · tile row + r - 1][4 · tile column + c - 1], 0 outside of the image
+//   option 0: out[e][tile strip][channel][tile % strip], the operand B of the forward pass and of the input gradient
+//   option 1: out[e][channel strip][tile / 4][channel % strip][tile % 4], the operand A of the weight gradient
+// e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
+// last, up to the next multiple of four (option 0), and tiles likewise are zero.
+// Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
+// than that, EDGES is 1. The header gives both: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
+// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl and wide_*.wgsl.
+@group(0) @binding(1) var<storage, read> x: array<Wide>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+// Row r of the windows of two tiles that lie side by side: their eight pixels, and where they begin or end a run, the
+// pixel beyond.
+struct Pair {
+    pixels: array<vec4<f32>, 2>,
+    left: f32,
+    right: f32,
+}
+
+fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
+    let found = place(tile, channel);
+    // The row above the image wraps around to a large number, so one comparison finds both sides.
+    if (found.y + r - 1u >= p.h) {
+        return Pair(array<vec4<f32>, 2>(), 0.0, 0.0);
+    }
+    let at = (found.at + r * p.across - p.across) / 2u;
+    var left = 0.0;
+    var right = 0.0;
+    if (EDGES == 1u) {
+        let column = tile % p.across;
+        if (begins && column > 0u) {
+            left = floats(x[at - 1u])[1].w;
+        }
+        if (ends && column + 2u < p.across) {
+            right = floats(x[at + 1u])[0].x;
+        }
+    }
+    return Pair(floats(x[at]), left, right);
+}
+
+// A row of an image of 4 × 4 pixels, half of what is loaded at once.
+fn image_row(image: u32, channel: u32, r: u32) -> vec4<f32> {
+    if (image >= p.images || channel >= p.channels) {
+        return vec4<f32>();
+    }
+    let rows = floats(x[(image * p.channels + channel) * 2u + r / 2u]);
+    return select(rows[0], rows[1], r % 2u == 1u);
+}
+
+// Row r of the windows of a quad, transformed along the row.
+fn row(tile: u32, channel: u32, r: u32) -> Six {
+    var t: Four; // the four pixels of each tile
+    var left: vec4<f32>;
+    var right: vec4<f32>;
+    if (RUN == 1u) {
+        if (r > 0u && r < 5u) {
+            t = Four(
+                image_row(tile, channel, r - 1u), image_row(tile + 1u, channel, r - 1u),
+                image_row(tile + 2u, channel, r - 1u), image_row(tile + 3u, channel, r - 1u));
+        }
+    } else {
+        let a = load(tile, channel, r, true, RUN == 2u);
+        let b = load(tile + 2u, channel, r, RUN == 2u, true);
+        t = Four(a.pixels[0], a.pixels[1], b.pixels[0], b.pixels[1]);
+        left = vec4<f32>(a.left, t[0].w, b.left, t[2].w);
+        right = vec4<f32>(t[1].x, a.right, t[3].x, b.right);
+        if (RUN == 4u) {
+            left.z = t[1].w;
+            right.y = t[2].x;
+        }
+    }
+    return transform_input(Six(
+        left,
+        vec4<f32>(t[0].x, t[1].x, t[2].x, t[3].x), vec4<f32>(t[0].y, t[1].y, t[2].y, t[3].y),
+        vec4<f32>(t[0].z, t[1].z, t[2].z, t[3].z), vec4<f32>(t[0].w, t[1].w, t[2].w, t[3].w),
+        right));
+}
+
+// Transforms column c of the rows and stores it. at: where element 0 is stored; step: from element to element.
+fn column(rows: array<Six, 6>, c: u32, at: u32, step: u32) {
+    let v = transform_input(Six(rows[0][c], rows[1][c], rows[2][c], rows[3][c], rows[4][c], rows[5][c]));
+    out[at + c * step] = v[0];
+    out[at + (6u + c) * step] = v[1];
+    out[at + (12u + c) * step] = v[2];
+    out[at + (18u + c) * step] = v[3];
+    out[at + (24u + c) * step] = v[4];
+    out[at + (30u + c) * step] = v[5];
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    let quads = (p.images * p.in_image + 3u) / 4u;
+    let depth = (p.channels + 3u) / 4u * 4u;
+    let channel = i / quads;
+    if (channel >= select(depth, p.channels, p.option == 1u)) {
+        return;
+    }
+    let quad = i - channel * quads;
+    var at = (quad / (p.strip / 4u) * depth + channel) * (p.strip / 4u) + quad % (p.strip / 4u);
+    var step = (quads * 4u + p.strip - 1u) / p.strip * depth * (p.strip / 4u);
+    if (p.option == 1u) {
+        at = (channel / p.strip * quads + quad) * p.strip + channel % p.strip;
+        step = (p.channels + p.strip - 1u) / p.strip * quads * p.strip;
+    }
+    // Written out, because the driver unrolls loops only up to some 800 instructions.
+    let tile = quad * 4u;
+    let rows = array<Six, 6>(
+        row(tile, channel, 0u), row(tile, channel, 1u), row(tile, channel, 2u),
+        row(tile, channel, 3u), row(tile, channel, 4u), row(tile, channel, 5u));
+    column(rows, 0u, at, step);
+    column(rows, 1u, at, step);
+    column(rows, 2u, at, step);
+    column(rows, 3u, at, step);
+    column(rows, 4u, at, step);
+    column(rows, 5u, at, step);
+}

@@ -1,0 +1,26 @@
+// Shared: where tiles of 4 × 4 pixels lie in an image [images, channels, h, w]. Tiles are numbered (image, tile row,
+// tile column); a quad is four of them, which the four components of a vec4 are.
+struct Params {
+    images: u32, channels: u32, h: u32,
+    across: u32, // columns of tiles, w / 4
+    in_image: u32, // tiles
+    option: u32, // what the kernel says
+    strip: u32, // lines of a strip
+}
+@group(0) @binding(0) var<uniform> p: Params;
+
+struct Place {
+    y: u32, // the tile's first row
+    at: u32, // where that row's pixels stand, in units of four
+}
+
+// The pixels of a tile in a channel. Past the last image or channel, y lies beyond the row below the image.
+fn place(tile: u32, channel: u32) -> Place {
+    let image = tile / p.in_image;
+    if (image >= p.images || channel >= p.channels) {
+        return Place(p.h + 1u, 0u);
+    }
+    let rest = tile - image * p.in_image;
+    let row = rest / p.across;
+    return Place(row * 4u, ((image * p.channels + channel) * p.h + row * 4u) * p.across + rest - row * p.across);
+}

@@ -1,0 +1,52 @@
+// Winograd's filter transform, packed for gemm_strips: U = G g Gᵀ of every 3 × 3 filter.
+//   turned 0: g[r][c] = w[row][k][r][c], for the forward pass: rows are output channels, k input channels
+//   turned 1: g[r][c] = w[k][row][2 - r][2 - c], for the input gradient: rows are input channels, k output channels
+//   out[e][row strip][k / 4][row % strip][k % 4], the operand A, e = 0 … 35
+// w: [C_out, C_in, 3, 3]. One invocation transforms four k of a row, the four components of each vec4; k from
+// `depth` to the next multiple of four are zero.
+struct Params { rows: u32, depth: u32, turned: u32, strip: u32 } // depth: the number of k; strip: rows of one
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+// Tap (r, c) of the filters from row and k to k + 3.
+fn taps(row: u32, k: u32, r: u32, c: u32) -> vec4<f32> {
+    var first = (row * p.depth + k) * 9u + r * 3u + c;
+    var step = 9u;
+    if (p.turned == 1u) {
+        first = (k * p.rows + row) * 9u + (2u - r) * 3u + 2u - c;
+        step = p.rows * 9u;
+    }
+    // A filter past the last is read as the last one, and then dropped.
+    let last = p.depth - 1u - k;
+    let there = vec4<u32>(0u, 1u, 2u, 3u) <= vec4<u32>(last);
+    let at = first + min(vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last)) * step;
+    return select(vec4<f32>(), vec4<f32>(w[at.x], w[at.y], w[at.z], w[at.w]), there);
+}
+
+// Column c of the filters, transformed along the column.
+fn column(row: u32, k: u32, c: u32) -> Six {
+    return transform_weight(array<vec4<f32>, 3>(taps(row, k, 0u, c), taps(row, k, 1u, c), taps(row, k, 2u, c)));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    let quads = (p.depth + 3u) / 4u;
+    let row = i / quads;
+    if (row >= p.rows) {
+        return;
+    }
+    let quad = i - row * quads;
+    let left = column(row, quad * 4u, 0u);
+    let middle = column(row, quad * 4u, 1u);
+    let right = column(row, quad * 4u, 2u);
+    let at = (row / p.strip * quads + quad) * p.strip + row % p.strip;
+    let step = (p.rows + p.strip - 1u) / p.strip * quads * p.strip;
+    for (var r = 0u; r < 6u; r++) {
+        let u = transform_weight(array<vec4<f32>, 3>(left[r], middle[r], right[r]));
+        for (var c = 0u; c < 6u; c++) {
+            out[at + (r * 6u + c) * step] = u[c];
+        }
+    }
+}

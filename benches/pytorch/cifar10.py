@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The PyTorch twin of the example `cifar10`: same model, data, defaults, flags and metrics file.
+"""The PyTorch twin of the example `cifar10`: same models, data, recipes, flags and metrics file.
 
     python3 cifar10.py --data DIR [--max-steps 30 --no-shuffle --init start.safetensors --metrics pytorch.jsonl]
+    python3 cifar10.py --data DIR --model resnet9 [--width 16]
 
 Needs torch, numpy and safetensors. DIR (or the variable CIFAR10_DIR) holds the .bin files of
 CIFAR-10's binary version, or a folder cifar-10-batches-bin with them. An epoch that --max-steps
@@ -9,6 +10,7 @@ cuts short is not evaluated and gets no line in the metrics.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -38,6 +40,79 @@ class Cnn(nn.Module):
         return self.fc(x.flatten(1))
 
 
+class ConvNorm(nn.Module):
+    """A 3 x 3 convolution, batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+
+class Resnet9(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        w = width
+        self.block1 = ConvNorm(3, w)
+        self.block2 = ConvNorm(w, 2 * w)
+        self.residual1 = nn.Sequential(ConvNorm(2 * w, 2 * w), ConvNorm(2 * w, 2 * w))
+        self.block3 = ConvNorm(2 * w, 4 * w)
+        self.block4 = ConvNorm(4 * w, 8 * w)
+        self.residual2 = nn.Sequential(ConvNorm(8 * w, 8 * w), ConvNorm(8 * w, 8 * w))
+        self.fc = nn.Linear(8 * w, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(self.block2(self.block1(x)), 2)
+        x = x + self.residual1(x)
+        x = F.max_pool2d(self.block3(x), 2)
+        x = F.max_pool2d(self.block4(x), 2)
+        x = x + self.residual2(x)
+        return self.fc(x.amax((2, 3)))
+
+
+@dataclasses.dataclass
+class Recipe:
+    """How a model is trained, where no flag says otherwise."""
+
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 0.01
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    schedule: str = "constant"
+    augment: bool = False
+
+
+RECIPES = {
+    "cnn": Recipe(),
+    "resnet9": Recipe(
+        batch_size=256,
+        lr=0.8,
+        nesterov=True,
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        schedule="one-cycle",
+        augment=True,
+    ),
+}
+
+
+def crop_and_flip(pixels: torch.Tensor, padding: int = 4) -> torch.Tensor:
+    """Each image shifted by up to `padding` pixels, its edges reflected, and every other one mirrored."""
+    n, channels, height, width = pixels.shape
+    padded = F.pad(pixels.float(), (padding,) * 4, mode="reflect")
+    rows = torch.randint(2 * padding + 1, (n, 1)) + torch.arange(height)
+    cols = torch.randint(2 * padding + 1, (n, 1)) + torch.arange(width)
+    cols = torch.where(torch.rand(n, 1) < 0.5, cols.flip(1), cols)
+    image, channel = torch.arange(n).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
+    return padded[image, channel, rows.view(n, 1, -1, 1), cols.view(n, 1, 1, -1)]
+
+
 def read_cifar10(folder: pathlib.Path, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Images as U8 [n, 3, 32, 32] and labels as I64 [n], in the files' order."""
     if (folder / "cifar-10-batches-bin").is_dir():
@@ -62,9 +137,11 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    model.eval()
     right = 0
     for x, label in zip(images.split(256), labels.split(256)):
         right += (model(normalise(x)).argmax(1) == label).sum().item()
+    model.train()
     return right / len(labels)
 
 
@@ -78,10 +155,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     data = os.environ.get("CIFAR10_DIR")
     parser.add_argument("--data", type=pathlib.Path, default=data, required=data is None)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=0.01)
-    parser.add_argument("--momentum", type=float, default=0.9)
+    parser.add_argument("--model", choices=RECIPES, default="cnn")
+    parser.add_argument("--width", type=int, default=16, help="channels of resnet9's first convolution")
+    flag = {"true": True, "false": False}
+    for field in dataclasses.fields(Recipe):
+        name = "--" + field.name.replace("_", "-")
+        if field.type is bool:
+            parser.add_argument(name, choices=flag, default=None)
+        else:
+            parser.add_argument(name, type=field.type, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--no-shuffle", action="store_true")
@@ -89,7 +171,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--save", metavar="FILE.safetensors")
     parser.add_argument("--metrics", metavar="FILE.jsonl")
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name, default in dataclasses.asdict(RECIPES[args.model]).items():
+        given = getattr(args, name)
+        setattr(args, name, default if given is None else flag.get(given, given))
+    return args
+
+
+def schedule_of(args: argparse.Namespace, optimizer: torch.optim.Optimizer, images: int):
+    if args.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    steps = args.epochs * -(-images // args.batch_size)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=steps, pct_start=0.25, anneal_strategy="linear", cycle_momentum=False
+    )
 
 
 def main() -> None:
@@ -98,10 +193,17 @@ def main() -> None:
     torch.manual_seed(args.seed)
     images, labels = read_cifar10(args.data, [f"data_batch_{i}.bin" for i in range(1, 6)])
     test = read_cifar10(args.data, ["test_batch.bin"])
-    model = Cnn()
+    model = Cnn() if args.model == "cnn" else Resnet9(args.width)
     if args.init:
         model.load_state_dict(load_file(args.init))
-    optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=args.lr,
+        momentum=args.momentum,
+        nesterov=args.nesterov,
+        weight_decay=args.weight_decay,
+    )
+    schedule = schedule_of(args, optimizer, len(images))
     metrics = open(args.metrics or os.devnull, "w")
     step_ms = []
     for epoch in range(1, args.epochs + 1):
@@ -113,9 +215,12 @@ def main() -> None:
                 break
             step_start = time.perf_counter()
             optimizer.zero_grad()
-            loss = F.cross_entropy(model(normalise(images[batch])), labels[batch])
+            pixels = crop_and_flip(images[batch]) if args.augment else images[batch]
+            logits = model(normalise(pixels))
+            loss = F.cross_entropy(logits, labels[batch], label_smoothing=args.label_smoothing)
             loss.backward()
             optimizer.step()
+            schedule.step()
             loss = loss.item()
             step_ms.append(1e3 * (time.perf_counter() - step_start))
             if len(step_ms) == 1:

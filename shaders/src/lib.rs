@@ -147,6 +147,30 @@ kernels! {
     AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_BACKWARD = "avg_pool2d_backward" "avg_pool2d_backward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_VEC4_WORKGROUP = "batch_norm_forward_vec4_workgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_VEC4_SUBGROUP = "batch_norm_forward_vec4_subgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_VEC4_SINGLE = "batch_norm_forward_vec4_single" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_SCALAR_WORKGROUP = "batch_norm_forward_scalar_workgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_SCALAR_SUBGROUP = "batch_norm_forward_scalar_subgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_FORWARD_SCALAR_SINGLE = "batch_norm_forward_scalar_single" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_single.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_VEC4_WORKGROUP = "batch_norm_backward_vec4_workgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_VEC4_SUBGROUP = "batch_norm_backward_vec4_subgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_VEC4_SINGLE = "batch_norm_backward_vec4_single" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_SCALAR_WORKGROUP = "batch_norm_backward_scalar_workgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm.wgsl`.
+    BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_single.wgsl";
     /// Dropout, forward and backward.
     DROPOUT = "dropout" "dropout": "dropout.wgsl" "random.wgsl" "index.wgsl";
     /// An epoch's order.
@@ -261,3 +285,27 @@ pub static CONV2D_WEIGHT_GRAD_TILE: [[&Kernel; 1]; 2] =
 
 /// Winograd's input transform, without and with 64-bit integers.
 pub static WINOGRAD_INPUT: [&Kernel; 2] = [&WINOGRAD_INPUT_F32, &WINOGRAD_INPUT_U64];
+
+/// The forward pass of batch norm by element (vec4, scalar) and by who works on a channel (workgroup, subgroup, single).
+pub static BATCH_NORM_FORWARD: [[&Kernel; 3]; 2] = [
+    [&BATCH_NORM_FORWARD_VEC4_WORKGROUP, &BATCH_NORM_FORWARD_VEC4_SUBGROUP, &BATCH_NORM_FORWARD_VEC4_SINGLE],
+    [
+        &BATCH_NORM_FORWARD_SCALAR_WORKGROUP,
+        &BATCH_NORM_FORWARD_SCALAR_SUBGROUP,
+        &BATCH_NORM_FORWARD_SCALAR_SINGLE,
+    ],
+];
+
+/// The backward pass of batch norm by element (vec4, scalar) and by who works on a channel (workgroup, subgroup, single).
+pub static BATCH_NORM_BACKWARD: [[&Kernel; 3]; 2] = [
+    [
+        &BATCH_NORM_BACKWARD_VEC4_WORKGROUP,
+        &BATCH_NORM_BACKWARD_VEC4_SUBGROUP,
+        &BATCH_NORM_BACKWARD_VEC4_SINGLE,
+    ],
+    [
+        &BATCH_NORM_BACKWARD_SCALAR_WORKGROUP,
+        &BATCH_NORM_BACKWARD_SCALAR_SUBGROUP,
+        &BATCH_NORM_BACKWARD_SCALAR_SINGLE,
+    ],
+];

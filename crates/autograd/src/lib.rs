@@ -27,6 +27,7 @@ mod winograd;
 
 pub use error::{Error, Result};
 pub use graph::{Gradients, Op, no_grad};
+pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::Conv2dOptions;
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;

@@ -22,6 +22,7 @@ fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {
         "gemm_strips_subgroup_u64" => !lanes || !wide,
         // The device without 64-bit integers is a borrowed one, whose family is its adapter's.
         "gemm_strips_subgroup" => !lanes || !software,
+        _ if name.starts_with("batch_norm") && name.ends_with("subgroup") => gpu.subgroup().is_none(),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! The ops, one file a family. Each is a method on [`crate::Tensor`] that checks its input, appends launches and
 //! records an [`crate::Op`] with what its gradient needs.
 
+pub(crate) mod batch_norm;
 pub(crate) mod binary;
 pub(crate) mod conv;
 pub(crate) mod dropout;

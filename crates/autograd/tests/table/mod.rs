@@ -10,6 +10,7 @@
 mod elementwise;
 mod layout;
 mod losses;
+pub mod norms;
 mod products;
 mod reductions;
 
@@ -101,6 +102,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(reductions::rows());
     rows.extend(layout::rows());
     rows.extend(losses::rows());
+    rows.extend(norms::rows());
     rows
 }
 

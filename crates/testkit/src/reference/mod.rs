@@ -3,6 +3,7 @@
 //!
 //! They are written to be read and believed, not to be fast. NaN travels through all of them.
 
+mod batch_norm2d;
 mod conv2d;
 mod elementwise;
 mod erf;
@@ -14,6 +15,7 @@ mod pool2d;
 mod reduce;
 mod softmax;
 
+pub use batch_norm2d::{batch_norm2d, channel_moments};
 pub use conv2d::{Conv2dParams, conv2d};
 pub use elementwise::{
     abs, add, clamp, div, exp, gelu, log, mul, neg, relu, sigmoid, sqrt, square, sub, tanh,

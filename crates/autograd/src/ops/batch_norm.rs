@@ -1,0 +1,188 @@
+//! Batch normalisation of images.
+
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Family, Launch};
+
+use crate::{Error, Op, Result, Tensor};
+
+/// Options of [`Tensor::batch_norm2d`]; the default is that of PyTorch's `BatchNorm2d`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// Share of the batch's statistics in the running estimates' next values.
+    pub momentum: f32,
+    /// Whether a ReLU follows, which then costs nothing.
+    pub relu: bool,
+}
+
+impl Default for BatchNormOptions {
+    fn default() -> Self {
+        Self { eps: 1e-5, momentum: 0.1, relu: false }
+    }
+}
+
+/// Running estimates of a batch norm, which its forward pass in training changes in place.
+#[derive(Clone, Debug)]
+pub struct RunningStats {
+    /// Mean of each channel, `[c]`.
+    pub mean: Tensor,
+    /// Unbiased variance of each channel, `[c]`.
+    pub var: Tensor,
+    /// How many batches were seen, a scalar: PyTorch's `num_batches_tracked`.
+    pub batches: Tensor,
+}
+
+/// Where the statistics come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Batch,
+    Running,
+}
+
+/// Sizes, and which kernel they lead to.
+#[derive(Clone, Copy)]
+struct Geometry {
+    channels: usize,
+    /// Elements of a plane, and of a channel.
+    plane: usize,
+    count: usize,
+    relu: bool,
+    source: Source,
+}
+
+impl Geometry {
+    fn new(x: &Tensor, relu: bool, source: Source) -> Result<Self> {
+        let &[n, channels, h, w] = x.shape() else {
+            let message = format!("input {:?}; expected [n, channels, height, width]", x.shape());
+            return Err(Error::shape("batch_norm2d", message));
+        };
+        let geometry = Self { channels, plane: h * w, count: n * h * w, relu, source };
+        if source == Source::Batch && geometry.count == 1 {
+            let message =
+                format!("input {:?} has one value a channel, whose variance says nothing", x.shape());
+            return Err(Error::shape("batch_norm2d", message));
+        }
+        Ok(geometry)
+    }
+
+    /// The launch of one of `kernels` with constants, counts and grid.
+    fn launch<'a>(&self, x: &'a Tensor, kernels: &[[&'static Kernel; 3]; 2]) -> Launch<'a> {
+        let gpu = x.gpu();
+        let width = if self.plane.is_multiple_of(4) { 4 } else { 1 };
+        let by_lanes = kernels[usize::from(width == 1)];
+        let (kernel, lanes, groups) = match (gpu.family(), gpu.subgroup()) {
+            (Family::Gpu, _) => (by_lanes[0], 256, self.channels),
+            (Family::Cpu, Some(lanes)) => (by_lanes[1], lanes as usize, self.channels),
+            (Family::Cpu, None) => (by_lanes[2], 1, self.channels.div_ceil(8)),
+        };
+        let launch = gpu.launch(kernel).constant("C", self.channels).constant("PLANE", self.plane / width);
+        let launch = launch.constant("RELU", usize::from(self.relu));
+        let launch = launch.constant("TRAINING", usize::from(self.source == Source::Batch));
+        let launch = if kernel.name.ends_with("subgroup") { launch.constant("LANES", lanes) } else { launch };
+        let count = self.count / width;
+        // Two visits of the channel's elements, the sums of the lanes, and what is left over from blocks.
+        launch.set("count", count).trips(2 * count.div_ceil(lanes) + 32).groups(groups)
+    }
+}
+
+struct BatchNorm {
+    geometry: Geometry,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    stats: Tensor,
+}
+
+impl Op for BatchNorm {
+    fn name(&self) -> &'static str {
+        "batch_norm2d"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
+        let [dweight, dbias] =
+            [Tensor::empty(dy.gpu(), self.weight.shape())?, Tensor::empty(dy.gpu(), self.bias.shape())?];
+        let launch = self.geometry.launch(dy, &shaders::BATCH_NORM_BACKWARD).bind("x", self.x.view());
+        let launch = launch.bind("weight", self.weight.view()).bind("bias", self.bias.view());
+        let launch = launch.bind("saved", self.stats.view()).bind("dy", dy.view()).bind("dx", dx.view());
+        let launch = launch.bind("dweight", dweight.view()).bind("dbias", dbias.view());
+        launch.set_f32("eps", 0.0).set_f32("momentum", 0.0).record()?;
+        Ok(vec![Some(dx), Some(dweight), Some(dbias)])
+    }
+}
+
+impl Tensor {
+    /// Normalises each channel by the mean and biased variance that it has in this batch, then scales by `weight` and
+    /// shifts by `bias`; one kernel forward and one backward. The running estimates move towards the batch's.
+    ///
+    /// Shape: `[n, c, h, w]`, kept; `weight` and `bias` `[c]`. Counterpart:
+    /// `torch.nn.functional.batch_norm(x, …, training=True)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for other shapes, a single value a channel, or a negative `eps` or one that is no number;
+    /// [`Error::Device`], also for channels of more than some hundred thousand values.
+    pub fn batch_norm2d(
+        &self,
+        weight: &Tensor,
+        bias: &Tensor,
+        running: &RunningStats,
+        options: BatchNormOptions,
+    ) -> Result<Tensor> {
+        self.normalised(weight, bias, running, options, Source::Batch)
+    }
+
+    /// As [`Tensor::batch_norm2d`], by the running estimates, which stay as they are.
+    ///
+    /// # Errors
+    /// As [`Tensor::batch_norm2d`]; a single value a channel is allowed.
+    pub fn batch_norm2d_eval(
+        &self,
+        weight: &Tensor,
+        bias: &Tensor,
+        running: &RunningStats,
+        options: BatchNormOptions,
+    ) -> Result<Tensor> {
+        self.normalised(weight, bias, running, options, Source::Running)
+    }
+
+    fn normalised(
+        &self,
+        weight: &Tensor,
+        bias: &Tensor,
+        running: &RunningStats,
+        options: BatchNormOptions,
+        source: Source,
+    ) -> Result<Tensor> {
+        const OP: &str = "batch_norm2d";
+        let BatchNormOptions { eps, momentum, relu } = options;
+        let geometry = Geometry::new(self, relu, source)?;
+        let channels = [geometry.channels];
+        let of_channels =
+            [("weight", weight), ("bias", bias), ("mean", &running.mean), ("var", &running.var)];
+        for (name, tensor) in of_channels.into_iter().filter(|(_, tensor)| tensor.shape() != channels) {
+            let message =
+                format!("{name} {:?} for an input {:?}; expected {channels:?}", tensor.shape(), self.shape());
+            return Err(Error::shape(OP, message));
+        }
+        if !(eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(&momentum)) {
+            let message = format!("eps {eps}, momentum {momentum}: eps is at least 0, momentum in 0..=1");
+            return Err(Error::shape(OP, message));
+        }
+        let y = Tensor::empty(self.gpu(), self.shape())?;
+        let stats = Tensor::empty(self.gpu(), &[geometry.channels, 2])?;
+        let launch = geometry.launch(self, &shaders::BATCH_NORM_FORWARD).bind("x", self.view());
+        let launch = launch.bind("weight", weight.view()).bind("bias", bias.view());
+        let launch = launch.bind("running_mean", running.mean.view()).bind("running_var", running.var.view());
+        let launch = launch.bind("batches", running.batches.view()).bind("stats", stats.view());
+        let launch = launch.bind("y", y.view()).set_f32("eps", eps).set_f32("momentum", momentum);
+        launch.record()?;
+        Ok(y.recorded(&[self, weight, bias], || BatchNorm {
+            geometry,
+            x: self.detach(),
+            weight: weight.detach(),
+            bias: bias.detach(),
+            stats,
+        }))
+    }
+}

@@ -6,7 +6,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 use wgrad_autograd::{Gpu, Tensor};
 
-use crate::parameters::{Entry, Random};
+use crate::parameters::{Entry, Flat, Random};
 use crate::{Error, Init, Parameters, Result};
 
 /// Hands out parameters under dotted names and collects them.
@@ -24,12 +24,19 @@ struct Shared {
 
 struct State {
     rng: Pcg64Mcg,
-    values: Vec<f32>,
-    declared: Vec<(Param, usize)>,
+    parameters: Draft,
+    buffers: Draft,
     too_large: bool,
 }
 
-/// A parameter as its layer holds it: a name now, a tensor once the builder has finished.
+/// Values that are going to lie in one buffer on the device, and where each declared part of them begins.
+#[derive(Default)]
+struct Draft {
+    values: Vec<f32>,
+    declared: Vec<(Param, usize)>,
+}
+
+/// A parameter or buffer as its layer holds it: a name now, a tensor once the builder has finished.
 #[derive(Clone, Debug)]
 pub struct Param(Arc<Declared>);
 
@@ -71,8 +78,8 @@ impl Builder {
     pub fn new(gpu: &Gpu, seed: u64) -> Self {
         let state = State {
             rng: Pcg64Mcg::seed_from_u64(seed),
-            values: Vec::new(),
-            declared: Vec::new(),
+            parameters: Draft::default(),
+            buffers: Draft::default(),
             too_large: false,
         };
         let shared = Shared { gpu: gpu.clone(), random: Random::new(seed), state: Mutex::new(state) };
@@ -104,54 +111,92 @@ impl Builder {
     /// Declares a parameter. Its first values are drawn now, so the same declarations in the same order from the
     /// same seed give the same model.
     pub fn param(&self, name: &str, shape: &[usize], init: Init) -> Param {
-        let declared = Declared { name: self.path(name), shape: shape.to_vec(), tensor: OnceLock::new() };
-        let param = Param(Arc::new(declared));
         let mut state = self.state();
-        let State { rng, values, declared, too_large } = &mut *state;
-        let at = values.len();
-        let limits = self.shared.gpu.limits();
-        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let end =
-            shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).and_then(|n| n.checked_add(at));
-        let Some(end) = end.filter(|&end| end as u64 <= limit / 4 - 64) else {
-            // Said by `finish`, so that layers need not return errors.
-            *too_large = true;
-            return param;
-        };
-        // Each parameter starts at a multiple of the alignment of storage bindings in default limits, so that
-        // it can be bound by itself on every device.
-        values.resize(end.next_multiple_of(64), 0.0);
-        init.fill(&mut values[at..end], rng);
-        declared.push((param.clone(), at));
+        let State { rng, parameters, too_large, .. } = &mut *state;
+        let (param, values) = self.declare(parameters, name, shape);
+        match values {
+            Some(values) => init.fill(values, rng),
+            None => *too_large = true,
+        }
         param
     }
 
-    /// Puts all parameters into one buffer on the device.
+    /// Declares a buffer, all `value` at first: values that are saved and loaded like parameters, but that no
+    /// optimizer changes, such as running estimates.
+    pub fn buffer(&self, name: &str, shape: &[usize], value: f32) -> Param {
+        let mut state = self.state();
+        let State { buffers, too_large, .. } = &mut *state;
+        let (param, values) = self.declare(buffers, name, shape);
+        match values {
+            Some(values) => values.fill(value),
+            None => *too_large = true,
+        }
+        param
+    }
+
+    /// Appends a part to `draft`. `None` where it grew too large: said by `finish`, so that layers need not return
+    /// errors.
+    fn declare<'a>(
+        &self,
+        draft: &'a mut Draft,
+        name: &str,
+        shape: &[usize],
+    ) -> (Param, Option<&'a mut [f32]>) {
+        let declared = Declared { name: self.path(name), shape: shape.to_vec(), tensor: OnceLock::new() };
+        let param = Param(Arc::new(declared));
+        let at = draft.values.len();
+        let end =
+            shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).and_then(|n| n.checked_add(at));
+        let Some(end) = end.filter(|&end| end as u64 <= self.limit() / 4 - 64) else {
+            return (param, None);
+        };
+        // Each part starts at a multiple of the alignment of storage bindings in default limits, so that it can be
+        // bound by itself on every device.
+        draft.values.resize(end.next_multiple_of(64), 0.0);
+        draft.declared.push((param.clone(), at));
+        (param, Some(&mut draft.values[at..end]))
+    }
+
+    /// Bytes that one buffer of the device may have.
+    fn limit(&self) -> u64 {
+        let limits = self.shared.gpu.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    /// Puts all parameters into one buffer on the device, and all buffers into another.
     ///
     /// # Errors
     /// [`Error::Duplicate`], [`Error::ModelTooLarge`], or [`Error::Op`] if the device cannot hold them.
     pub fn finish(self) -> Result<Parameters> {
-        let gpu = &self.shared.gpu;
         let mut state = self.state();
         if state.too_large {
-            let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
-            return Err(Error::ModelTooLarge { limit });
+            return Err(Error::ModelTooLarge { limit: self.limit() });
         }
-        let mut names: Vec<&str> = state.declared.iter().map(|(param, _)| param.name()).collect();
+        let declared = state.parameters.declared.iter().chain(&state.buffers.declared);
+        let mut names: Vec<&str> = declared.map(|(param, _)| param.name()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Duplicate { name: pair[0].to_owned() });
         }
-        let values = std::mem::take(&mut state.values);
-        let flat = Tensor::from_slice(gpu, &values, &[values.len().max(1)])
-            .or_else(|error| if values.is_empty() { Tensor::zeros(gpu, &[64]) } else { Err(error) })?;
-        let mut entries = Vec::with_capacity(state.declared.len());
-        for (param, at) in state.declared.drain(..) {
+        let parameters = self.place(std::mem::take(&mut state.parameters), Tensor::tracked)?;
+        let buffers = self.place(std::mem::take(&mut state.buffers), Tensor::clone)?;
+        Ok(Parameters::new(parameters, buffers, self.random()))
+    }
+
+    /// Uploads a draft and gives each layer its part, as `leaf` makes it.
+    fn place(&self, draft: Draft, leaf: fn(&Tensor) -> Tensor) -> Result<Flat> {
+        let (gpu, values) = (&self.shared.gpu, draft.values);
+        let flat = match values.len() {
+            0 => Tensor::zeros(gpu, &[64])?,
+            n => Tensor::from_slice(gpu, &values, &[n])?,
+        };
+        let mut entries = Vec::with_capacity(draft.declared.len());
+        for (param, at) in draft.declared {
             let buffer = &flat.view().buffer;
-            let tensor = Tensor::from_buffer(gpu, buffer, at as u64 * 4, param.shape())?.tracked();
+            let tensor = leaf(&Tensor::from_buffer(gpu, buffer, at as u64 * 4, param.shape())?);
             let tensor = param.0.tensor.get_or_init(|| tensor).clone();
             entries.push(Entry { name: param.name().to_owned(), offset: at, tensor });
         }
-        Ok(Parameters::new(flat, entries, self.random()))
+        Ok(Flat { values: flat, entries })
     }
 }

@@ -26,15 +26,18 @@ mod init;
 mod layers;
 mod optim;
 mod parameters;
+mod schedule;
 mod state_dict;
 
 pub use builder::{Builder, Param};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use layers::{
-    Activation, AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Mode, Module, Sequential,
+    Activation, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Linear,
+    MaxPool2d, Mode, Module, Residual, Sequential,
 };
 pub use optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions, Slot};
 pub use parameters::{Entry, Parameters};
+pub use schedule::{Anneal, OneCycle};
 pub use state_dict::StateDict;
 pub use wgrad_autograd as autograd;

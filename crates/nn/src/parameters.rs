@@ -1,4 +1,4 @@
-//! A model's parameters: one flat buffer, and where each lies in it.
+//! A model's parameters and buffers: a flat buffer of each kind, and where each part lies in it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +8,47 @@ use wgrad_autograd::{Gpu, Gradients, Tensor};
 
 use crate::{Error, Result, StateDict};
 
-/// One parameter.
+/// One parameter or buffer.
 #[derive(Debug)]
 pub struct Entry {
     /// The dotted name.
     pub name: String,
     /// First element in the flat buffer.
     pub offset: usize,
-    /// The values, a view of the flat buffer, tracked.
+    /// The values, a view of the flat buffer; a parameter's are tracked.
     pub tensor: Tensor,
+}
+
+/// Values one after the other in one buffer, and where each part lies.
+#[derive(Debug)]
+pub(crate) struct Flat {
+    pub values: Tensor,
+    pub entries: Vec<Entry>,
+}
+
+impl Flat {
+    /// The parts of `values`, laid out like this, by name.
+    fn split<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (String, (Vec<usize>, Vec<f32>))> + 'a {
+        self.entries.iter().map(|entry| {
+            let end = entry.offset + entry.tensor.numel();
+            (entry.name.clone(), (entry.tensor.shape().to_vec(), values[entry.offset..end].to_vec()))
+        })
+    }
+
+    /// Writes the parts that `state` holds, checked before, into `into`, laid out like this.
+    fn write(&self, into: &Tensor, state: &StateDict) -> Result<()> {
+        let mut values = vec![0.0; into.numel()];
+        for entry in &self.entries {
+            if let Some((_, from)) = state.tensors.get(&entry.name) {
+                values[entry.offset..entry.offset + from.len()].copy_from_slice(from);
+            }
+        }
+        Ok(into.gpu().write(&into.view(), &values)?)
+    }
+
+    fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), entry.tensor.shape()))
+    }
 }
 
 /// Random numbers of a model's layers: a key and how many draws were made. Saved in checkpoints, so that a resumed
@@ -40,42 +72,53 @@ impl Random {
     }
 }
 
-/// All parameters of a model, in the order in which its layers declared them.
+/// All parameters and buffers of a model, in the order in which its layers declared them.
 #[derive(Debug)]
 pub struct Parameters {
-    flat: Tensor,
-    entries: Vec<Entry>,
+    parameters: Flat,
+    buffers: Flat,
     random: Random,
 }
 
 impl Parameters {
-    pub(crate) fn new(flat: Tensor, entries: Vec<Entry>, random: Random) -> Self {
-        Self { flat, entries, random }
+    pub(crate) fn new(parameters: Flat, buffers: Flat, random: Random) -> Self {
+        Self { parameters, buffers, random }
     }
 
     /// The device they lie on.
     pub fn gpu(&self) -> &Gpu {
-        self.flat.gpu()
+        self.flat().gpu()
     }
 
-    /// All values in one tensor; between parameters lies padding, always 0.
+    /// All parameters' values in one tensor; between parameters lies padding, always 0.
     pub fn flat(&self) -> &Tensor {
-        &self.flat
+        &self.parameters.values
     }
 
     /// The parameters.
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        &self.parameters.entries
     }
 
-    /// The parameter of this name.
+    /// The buffers: what layers keep beside parameters, such as running estimates. Saved and loaded with them.
+    pub fn buffers(&self) -> &[Entry] {
+        &self.buffers.entries
+    }
+
+    /// The parameter or buffer of this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.tensor)
+        let mut entries = self.entries().iter().chain(self.buffers());
+        entries.find(|entry| entry.name == name).map(|entry| &entry.tensor)
+    }
+
+    /// Names and shapes of all parameters and buffers, as a state dict of this model has them.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.parameters.shapes().chain(self.buffers.shapes())
     }
 
     /// Number of trainable values.
     pub fn count(&self) -> usize {
-        self.entries.iter().map(|entry| entry.tensor.numel()).sum()
+        self.entries().iter().map(|entry| entry.tensor.numel()).sum()
     }
 
     /// How many random draws the layers made so far.
@@ -92,14 +135,14 @@ impl Parameters {
     /// elements that have one as `(first, length)`, in multiples of 64: one run where every parameter has a
     /// gradient. As in PyTorch, what has no gradient is not touched by an optimizer.
     pub(crate) fn gather(&self, gradients: &Gradients, into: &Tensor) -> Result<Vec<(usize, usize)>> {
-        if into.shape() != self.flat.shape() {
+        if into.shape() != self.flat().shape() {
             return Err(Error::Options {
                 what: "optimizer",
                 message: "it was made for other parameters than it is to change".to_owned(),
             });
         }
         let mut runs: Vec<(usize, usize)> = Vec::new();
-        for entry in &self.entries {
+        for entry in self.entries() {
             let Some(gradient) = gradients.get(&entry.tensor) else { continue };
             let (src, whole) = (gradient.view(), into.view());
             let dst = whole.buffer.view(whole.offset + entry.offset as u64 * 4, src.size);
@@ -119,24 +162,18 @@ impl Parameters {
     /// [`crate::Error::Op`] if reading from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn split(&self, flat: &Tensor) -> Result<StateDict> {
-        Ok(self.split_values(&flat.to_vec()?))
+        let tensors = self.parameters.split(&flat.to_vec()?).collect();
+        Ok(StateDict { tensors, metadata: BTreeMap::new() })
     }
 
-    fn split_values(&self, values: &[f32]) -> StateDict {
-        let part = |entry: &Entry| {
-            let end = entry.offset + entry.tensor.numel();
-            (entry.name.clone(), (entry.tensor.shape().to_vec(), values[entry.offset..end].to_vec()))
-        };
-        StateDict { tensors: self.entries.iter().map(part).collect(), metadata: BTreeMap::new() }
-    }
-
-    /// The values by name, as PyTorch's `state_dict()`.
+    /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.
     ///
     /// # Errors
     /// [`crate::Error::Op`] if reading from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn state_dict(&self) -> Result<StateDict> {
-        self.split(&self.flat)
+        let (parameters, buffers) = (self.parameters.values.to_vec()?, self.buffers.values.to_vec()?);
+        Ok(self.named(&parameters, &buffers))
     }
 
     /// As [`Parameters::state_dict`], without blocking.
@@ -144,16 +181,25 @@ impl Parameters {
     /// # Errors
     /// [`crate::Error::Op`] if reading from the device fails.
     pub async fn state_dict_async(&self) -> Result<StateDict> {
-        Ok(self.split_values(&self.flat.to_vec_async().await?))
+        let parameters = self.parameters.values.to_vec_async().await?;
+        let buffers = self.buffers.values.to_vec_async().await?;
+        Ok(self.named(&parameters, &buffers))
     }
 
-    /// Replaces all values by those of `state`, which must hold exactly these names and shapes; `file` stands for it
-    /// in errors.
+    fn named(&self, parameters: &[f32], buffers: &[f32]) -> StateDict {
+        let tensors = self.parameters.split(parameters).chain(self.buffers.split(buffers)).collect();
+        StateDict { tensors, metadata: BTreeMap::new() }
+    }
+
+    /// Replaces all values of parameters and buffers by those of `state`, which must hold exactly these names and
+    /// shapes; `file` stands for it in errors.
     ///
     /// # Errors
-    /// [`crate::Error::Mismatch`]; the parameters are then unchanged.
+    /// [`crate::Error::Mismatch`]; nothing is then changed.
     pub fn load_state_dict(&self, state: &StateDict, file: &str) -> Result<()> {
-        self.load_into(&self.flat, state, file)
+        state.check(self.shapes(), file)?;
+        self.parameters.write(&self.parameters.values, state)?;
+        self.buffers.write(&self.buffers.values, state)
     }
 
     /// Writes the values of `state` into `flat`, laid out like the parameters.
@@ -161,13 +207,7 @@ impl Parameters {
     /// # Errors
     /// [`crate::Error::Mismatch`]; `flat` is then unchanged.
     pub fn load_into(&self, flat: &Tensor, state: &StateDict, file: &str) -> Result<()> {
-        state.check(self.entries.iter().map(|entry| (entry.name.as_str(), entry.tensor.shape())), file)?;
-        let mut values = vec![0.0; flat.numel()];
-        for entry in &self.entries {
-            if let Some((_, from)) = state.tensors.get(&entry.name) {
-                values[entry.offset..entry.offset + from.len()].copy_from_slice(from);
-            }
-        }
-        Ok(self.gpu().write(&flat.view(), &values)?)
+        state.check(self.parameters.shapes(), file)?;
+        self.parameters.write(flat, state)
     }
 }

@@ -1,5 +1,6 @@
 //! State dicts: values by name, in safetensors files that PyTorch reads and writes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use half::{bf16, f16};
@@ -8,7 +9,11 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::{Error, Result};
 
-/// Values by dotted name, with their shapes, and the file's metadata.
+/// Ending of the names of counts, which PyTorch keeps as 64-bit integers where all else is floats.
+const COUNT: &str = "num_batches_tracked";
+
+/// Values by dotted name, with their shapes, and the file's metadata. Batch norm's `num_batches_tracked` is an f32 here
+/// as all else, exact up to 2²⁴, and a 64-bit integer in files, as PyTorch has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
     /// Shape and row-major values of each tensor.
@@ -27,12 +32,18 @@ impl StateDict {
             file: "state dict".to_owned(),
             message: error.to_string(),
         };
-        let views: Result<Vec<_>, _> = self
-            .tensors
+        let encoded = self.tensors.iter().map(|(name, (shape, values))| match name.ends_with(COUNT) {
+            true => {
+                let bytes = values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect();
+                (name, shape, Dtype::I64, Cow::Owned(bytes))
+            }
+            false => (name, shape, Dtype::F32, Cow::Borrowed(bytemuck::cast_slice(values))),
+        });
+        let encoded: Vec<(_, _, _, Cow<'_, [u8]>)> = encoded.collect();
+        let views: Result<Vec<_>, _> = encoded
             .iter()
-            .map(|(name, (shape, values))| {
-                TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
-                    .map(|view| (name, view))
+            .map(|(name, shape, dtype, bytes)| {
+                TensorView::new(*dtype, shape.to_vec(), bytes).map(|view| (name, view))
             })
             .collect();
         let mut metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
@@ -49,7 +60,11 @@ impl StateDict {
         let parsed = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.tensors() {
-            let values = values_of(view.dtype(), view.data()).ok_or_else(|| {
+            let values = match view.dtype() {
+                Dtype::I64 if name.ends_with(COUNT) => Some(counts(view.data())),
+                dtype => values_of(dtype, view.data()),
+            };
+            let values = values.ok_or_else(|| {
                 failed(format!("tensor {name} has type {:?}, not a float type", view.dtype()))
             })?;
             tensors.insert(name, (view.shape().to_vec(), values));
@@ -108,6 +123,10 @@ impl StateDict {
         }
         Err(Error::Mismatch { file: file.to_owned(), missing, unexpected, mismatched })
     }
+}
+
+fn counts(data: &[u8]) -> Vec<f32> {
+    data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
 }
 
 /// Little-endian values of a float type as f32.

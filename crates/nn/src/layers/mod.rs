@@ -1,19 +1,23 @@
 //! Layers: parameters, options and a forward pass that is one or two ops.
 
 mod activation;
+mod batch_norm2d;
 mod conv2d;
 mod dropout;
 mod linear;
 mod pool;
+mod residual;
 mod sequential;
 
 use wgrad_autograd::Tensor;
 
 pub use activation::Activation;
+pub use batch_norm2d::BatchNorm2d;
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use linear::Linear;
-pub use pool::{AvgPool2d, Flatten, MaxPool2d};
+pub use pool::{AvgPool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d};
+pub use residual::Residual;
 pub use sequential::Sequential;
 
 use crate::{Error, Result};

@@ -2,8 +2,9 @@
 //   x[r] = scale · pixels[order[start + r]] + shift,  y[r] = label of that image
 // order: the epoch's order; pixels: four bytes a word, each image from a word of its own, images
 // first … first + count - 1 (a large data set lies in several buffers, and each launch fills the rows whose image it
-// has); labels: four a word, of all images.  x: [rows, SIZE]. One invocation a word of an image.
-struct Params { n: u32, start: u32, first: u32, count: u32, scale: f32, shift: f32 }
+// has); labels: four a word, of all images.  x: [rows, SIZE]. One invocation a word of an image. Needs put_*.wgsl and
+// pixels_*.wgsl, which takes the pixels as they are or shifts and mirrors the image.
+struct Params { n: u32, start: u32, first: u32, count: u32, scale: f32, shift: f32, key: u32, epoch: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> pixels: array<u32>;
@@ -25,8 +26,7 @@ fn gather_images(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     if image - p.first >= p.count {
         return;
     }
-    let word = pixels[(image - p.first) * WORDS + i % WORDS];
-    let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+    let bytes = pixels_of(image, i % WORDS);
     put(row, i % WORDS, vec4<f32>(bytes) * p.scale + p.shift);
     if i % WORDS == 0u {
         y[row] = (labels[image / 4u] >> (image % 4u * 8u)) & 255u;

@@ -176,9 +176,13 @@ kernels! {
     /// An epoch's order.
     SHUFFLE = "shuffle" "shuffle": "shuffle.wgsl" "random.wgsl" "index.wgsl";
     /// A batch out of a data set of bytes.
-    GATHER_IMAGES_VEC4 = "gather_images_vec4" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "index.wgsl";
+    GATHER_IMAGES_VEC4 = "gather_images_vec4" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "pixels_plain.wgsl" "index.wgsl";
+    /// A batch out of a data set of bytes, shifted and mirrored.
+    GATHER_IMAGES_VEC4_AUGMENTED = "gather_images_vec4_augmented" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "pixels_augmented.wgsl" "random.wgsl" "index.wgsl";
     /// A batch out of a data set of bytes, for images whose size is no multiple of four.
-    GATHER_IMAGES_SCALAR = "gather_images_scalar" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "index.wgsl";
+    GATHER_IMAGES_SCALAR = "gather_images_scalar" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "pixels_plain.wgsl" "index.wgsl";
+    /// A batch out of a data set of bytes, shifted and mirrored, for images whose size is no multiple of four.
+    GATHER_IMAGES_SCALAR_AUGMENTED = "gather_images_scalar_augmented" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "pixels_augmented.wgsl" "random.wgsl" "index.wgsl";
     /// SGD step over the flat parameters.
     SGD = "sgd" "sgd": "sgd.wgsl" "index.wgsl";
     /// Adam or AdamW step over the flat parameters.
@@ -308,4 +312,10 @@ pub static BATCH_NORM_BACKWARD: [[&Kernel; 3]; 2] = [
         &BATCH_NORM_BACKWARD_SCALAR_SUBGROUP,
         &BATCH_NORM_BACKWARD_SCALAR_SINGLE,
     ],
+];
+
+/// A batch out of a data set by store (vec4, scalar) and by pixels (plain, augmented).
+pub static GATHER_IMAGES: [[&Kernel; 2]; 2] = [
+    [&GATHER_IMAGES_VEC4, &GATHER_IMAGES_VEC4_AUGMENTED],
+    [&GATHER_IMAGES_SCALAR, &GATHER_IMAGES_SCALAR_AUGMENTED],
 ];

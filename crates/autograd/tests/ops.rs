@@ -11,7 +11,15 @@ use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// Kernels that ops of other crates launch, and whose tests stand there.
-const LAUNCHED_ELSEWHERE: &[&str] = &["sgd", "adam", "shuffle", "gather_images_vec4", "gather_images_scalar"];
+const LAUNCHED_ELSEWHERE: &[&str] = &[
+    "sgd",
+    "adam",
+    "shuffle",
+    "gather_images_vec4",
+    "gather_images_scalar",
+    "gather_images_vec4_augmented",
+    "gather_images_scalar_augmented",
+];
 
 /// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
 fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {

@@ -23,6 +23,39 @@ impl Default for Normalize {
     }
 }
 
+/// How a training image changes from epoch to epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Augment {
+    /// Shifts by up to this many pixels along each axis, all equally often, with the edges reflected: a random crop
+    /// of the image padded by so many.
+    pub padding: usize,
+    /// Mirrors every other image, left to right.
+    pub flip: bool,
+}
+
+impl Default for Augment {
+    /// As is usual for CIFAR-10: shifts by up to 4 pixels, and mirror images.
+    fn default() -> Self {
+        Self { padding: 4, flip: true }
+    }
+}
+
+impl std::fmt::Display for Augment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "shifted by up to {}{}", self.padding, if self.flip { " and mirrored" } else { "" })
+    }
+}
+
+/// Where the random numbers of an epoch's augmentation come from: with the image's number they decide what happens
+/// to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The run's seed.
+    pub seed: u64,
+    /// The epoch, counted from 0.
+    pub epoch: usize,
+}
+
 /// Images on the device, in as many buffers as its limits ask for.
 pub struct DeviceImages {
     gpu: Gpu,
@@ -107,7 +140,7 @@ impl DeviceImages {
         // The least even number of bits that counts to n, and at least two.
         let bits = usize::BITS - (n - 1).leading_zeros();
         let half = bits.div_ceil(2).max(1);
-        let key = (seed as u32) ^ ((seed >> 32) as u32).rotate_left(16) ^ 0x5eed_0001;
+        let key = key(seed, 0x5eed_0001);
         let launch = self.gpu.launch(&shaders::SHUFFLE).bind("order", self.order.whole()).set("n", n);
         let launch = launch.set("half", half as usize).set("key", key as usize).set("epoch", epoch);
         // A walk leaves 0..n with a chance of at most 3/4 each time: a thousand in a row don't happen.
@@ -121,28 +154,70 @@ impl DeviceImages {
     /// # Errors
     /// If the device cannot hold them, `rows` is 0, or the range leaves the data set.
     pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
+        self.gather(start, rows, normalize, None)
+    }
+
+    /// As [`DeviceImages::batch`], each image changed by `augment` in a way that is a function of `draw` and of its
+    /// number in the data set alone, whatever the order and the batch.
+    ///
+    /// # Errors
+    /// As [`DeviceImages::batch`], and for a padding that the images are too small to reflect, or over 1,000.
+    pub fn batch_augmented(
+        &self,
+        start: usize,
+        rows: usize,
+        normalize: Normalize,
+        augment: Augment,
+        draw: Draw,
+    ) -> Result<(Tensor, Indices)> {
+        let [_, h, w] = self.shape;
+        if augment.padding >= h.min(w) || augment.padding > 1_000 {
+            let message =
+                format!("a padding of {} around {h} × {w} pixels: it must be smaller", augment.padding);
+            return Err(Error::shape("augment", message));
+        }
+        self.gather(start, rows, normalize, Some((augment, draw)))
+    }
+
+    fn gather(
+        &self,
+        start: usize,
+        rows: usize,
+        normalize: Normalize,
+        augment: Option<(Augment, Draw)>,
+    ) -> Result<(Tensor, Indices)> {
         if start.checked_add(rows).is_none_or(|end| end > self.len()) {
             let message = format!("{rows} images from place {start} of {}", self.len());
             return Err(Error::shape("batch", message));
         }
         let [c, h, w] = self.shape;
         let size = c * h * w;
-        let whole = size.is_multiple_of(4);
-        let kernel = if whole { &shaders::GATHER_IMAGES_VEC4 } else { &shaders::GATHER_IMAGES_SCALAR };
         let words = rows * size.div_ceil(4);
         let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
         let y = Indices::empty(&self.gpu, &[rows])?;
+        let by_pixels = shaders::GATHER_IMAGES[usize::from(!size.is_multiple_of(4))];
+        let kernel = by_pixels[usize::from(augment.is_some())];
+        let (key, epoch) = augment.map_or((0, 0), |(_, draw)| (key(draw.seed, 0x5eed_0002), draw.epoch));
         for part in &self.parts {
-            let launch = self.gpu.launch(kernel).constant("SIZE", size);
+            let mut launch = self.gpu.launch(kernel).constant("SIZE", size);
+            if let Some((Augment { padding, flip }, _)) = augment {
+                launch = launch.constant("H", h).constant("W", w);
+                launch = launch.constant("PAD", padding).constant("FLIP", usize::from(flip));
+            }
             let launch = launch.bind("order", self.order.whole()).bind("pixels", part.pixels.whole());
             let launch = launch.bind("labels", self.labels.whole()).bind("x", x.view()).bind("y", y.view());
-            let launch = launch.set("n", words).set("start", start);
-            let launch = launch.set("first", part.first).set("count", part.count);
+            let launch = launch.set("n", words).set("start", start).set("key", key as usize);
+            let launch = launch.set("first", part.first).set("count", part.count).set("epoch", epoch);
             let launch = launch.set_f32("scale", 1.0 / (255.0 * normalize.std));
-            launch.set_f32("shift", -normalize.mean / normalize.std).trips(4).threads(words).record()?;
+            launch.set_f32("shift", -normalize.mean / normalize.std).trips(8).threads(words).record()?;
         }
         Ok((x, y))
     }
+}
+
+/// The key of a random sequence: both halves of the seed matter, and `purpose` keeps two uses of one seed apart.
+fn key(seed: u64, purpose: u32) -> u32 {
+    (seed as u32) ^ ((seed >> 32) as u32).rotate_left(16) ^ purpose
 }
 
 /// Images of `size` bytes, each padded to whole words.

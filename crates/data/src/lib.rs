@@ -31,6 +31,6 @@ mod images;
 pub mod mnist;
 pub mod synthetic;
 
-pub use device::{DeviceImages, Normalize};
+pub use device::{Augment, DeviceImages, Draw, Normalize};
 pub use error::{Error, Result};
 pub use images::{Images, Split};

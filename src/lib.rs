@@ -34,7 +34,10 @@
 
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, wgpu};
-pub use wgrad_autograd::{Conv2dOptions, Gpu, Gradients, Indices, Pool2dOptions, Tensor, concat, no_grad};
+pub use wgrad_autograd::{
+    BatchNormOptions, Conv2dOptions, Gpu, Gradients, Indices, Pool2dOptions, RunningStats, Tensor, concat,
+    no_grad,
+};
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;
 pub use wgrad_train as train;

@@ -1,6 +1,6 @@
 //! Checkpoints: parameters, optimizer state and position of a run in one safetensors file.
 //!
-//! The file holds each parameter under its name and each optimizer slot as `optim.<slot>.<parameter>`; the metadata
+//! The file holds each parameter and buffer under its name and each optimizer slot as `optim.<slot>.<parameter>`; the metadata
 //! says where the run stood. PyTorch's safetensors reads it too.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use wgrad_nn::{Optimizer, Parameters, StateDict};
 use crate::{Error, Result};
 
 const FILE: &str = "checkpoint.safetensors";
-const SCHEMA: &str = "1";
+const SCHEMA: &str = "2";
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,20 +25,23 @@ pub struct Position {
     pub loss_sum: f64,
 }
 
-/// What must be equal for a run to continue another: the order of the images follows from it.
+/// What must be equal for a run to continue another: the order of the images, what happens to them and the learning
+/// rates follow from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub seed: u64,
     pub batch_size: usize,
     pub shuffle: bool,
     pub images: usize,
+    pub augment: String,
+    pub schedule: String,
 }
 
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, batch_size, shuffle, images } = self;
+        let Self { seed, batch_size, shuffle, images, augment, schedule } = self;
         let order = if *shuffle { "shuffled" } else { "in their own order" };
-        write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}")
+        write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}, {augment}, {schedule}")
     }
 }
 
@@ -106,6 +109,8 @@ impl Checkpoint {
             ("wgrad.batch_size", identity.batch_size.to_string()),
             ("wgrad.shuffle", identity.shuffle.to_string()),
             ("wgrad.data_images", identity.images.to_string()),
+            ("wgrad.augment", identity.augment.clone()),
+            ("wgrad.schedule", identity.schedule.clone()),
         ];
         state.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
         Ok(state.save(&self.path)?)
@@ -132,6 +137,8 @@ impl Checkpoint {
             batch_size: self.value(&state, "batch_size")?,
             shuffle: self.value(&state, "shuffle")?,
             images: self.value(&state, "data_images")?,
+            augment: self.value(&state, "augment")?,
+            schedule: self.value(&state, "schedule")?,
         };
         if found != *identity {
             let message = format!("belongs to another run, of {found}; this one is of {identity}");
@@ -175,7 +182,7 @@ impl Checkpoint {
     }
 }
 
-/// Checks that `state` holds the parameters and the optimizer's slots, and nothing else.
+/// Checks that `state` holds the parameters, the buffers and the optimizer's slots, and nothing else.
 fn check(
     state: &StateDict,
     parameters: &Parameters,
@@ -187,8 +194,7 @@ fn check(
     let names: Vec<String> =
         slots.iter().flat_map(|slot| entries().map(|entry| key(slot.name, &entry.name))).collect();
     let shapes = entries().map(|entry| entry.tensor.shape()).cycle();
-    let own = entries().map(|entry| (entry.name.as_str(), entry.tensor.shape()));
-    state.check(own.chain(names.iter().map(String::as_str).zip(shapes)), file)
+    state.check(parameters.shapes().chain(names.iter().map(String::as_str).zip(shapes)), file)
 }
 
 fn key(slot: &str, parameter: &str) -> String {

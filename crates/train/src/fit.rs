@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use wgrad_autograd::{Tensor, no_grad};
-use wgrad_data::{DeviceImages, Normalize};
-use wgrad_nn::{Mode, Module, Optimizer, Parameters};
+use wgrad_autograd::{Indices, Tensor, no_grad};
+use wgrad_data::{Augment, DeviceImages, Draw, Normalize};
+use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
 use crate::checkpoint::{Checkpoint, Identity, Position};
 use crate::losses::{Losses, StepLoss};
@@ -44,6 +44,10 @@ pub struct Options {
     pub label_smoothing: f32,
     /// How bytes become floats.
     pub normalize: Normalize,
+    /// How training images change from epoch to epoch.
+    pub augment: Option<Augment>,
+    /// The learning rate of each step; otherwise the optimizer's own.
+    pub schedule: Option<OneCycle>,
     /// JSON lines with each step's loss and each epoch's figures.
     pub metrics: Option<PathBuf>,
     /// Folder for a checkpoint after each epoch, and when the run is interrupted.
@@ -64,6 +68,8 @@ impl Default for Options {
             shuffle: true,
             label_smoothing: 0.0,
             normalize: Normalize::default(),
+            augment: None,
+            schedule: None,
             metrics: None,
             checkpoint: None,
             resume: false,
@@ -149,13 +155,19 @@ impl<'a> Run<'a> {
         if options.batch_size == 0 {
             return Err(Error::Usage("a batch size of 0: a batch needs at least one image".to_owned()));
         }
+        if !(0.0..=1.0).contains(&options.label_smoothing) {
+            let message = format!("a label smoothing of {}: it lies in 0..=1", options.label_smoothing);
+            return Err(Error::Usage(message));
+        }
         if options.resume && options.checkpoint.is_none() {
             return Err(Error::Usage("resuming needs the folder of the checkpoint".to_owned()));
         }
         let checkpoint = options.checkpoint.as_deref().map(Checkpoint::in_folder).transpose()?;
         let images = task.train.len();
         let (seed, batch_size, shuffle) = (options.seed, options.batch_size, options.shuffle);
-        let identity = Identity { seed, batch_size, shuffle, images };
+        let augment = options.augment.map_or("as they are".to_owned(), |augment| augment.to_string());
+        let schedule = options.schedule.map_or("one learning rate".to_owned(), |s| s.to_string());
+        let identity = Identity { seed, batch_size, shuffle, images, augment, schedule };
         let resumed = match &checkpoint {
             Some(checkpoint) if options.resume => {
                 checkpoint.load(task.parameters, &mut *task.optimizer, &identity)?
@@ -241,7 +253,10 @@ impl<'a> Run<'a> {
     fn step(&mut self) -> Result<usize> {
         let Position { images: start, .. } = self.position;
         let rows = self.options.batch_size.min(self.task.train.len() - start);
-        let (x, labels) = self.task.train.batch(start, rows, self.options.normalize)?;
+        let (x, labels) = self.batch(start, rows)?;
+        if let Some(schedule) = &self.options.schedule {
+            self.task.optimizer.set_lr(schedule.lr(self.position.step));
+        }
         let logits = self.task.model.forward(&x, Mode::Train)?;
         let loss: Tensor = logits.cross_entropy(&labels, self.options.label_smoothing)?;
         let gradients = loss.backward()?;
@@ -251,6 +266,13 @@ impl<'a> Run<'a> {
         self.losses.push(self.position.step, rows, &loss)?;
         self.task.parameters.gpu().submit()?;
         Ok(rows)
+    }
+
+    fn batch(&self, start: usize, rows: usize) -> Result<(Tensor, Indices)> {
+        let (train, normalize) = (self.task.train, self.options.normalize);
+        let Some(augment) = self.options.augment else { return Ok(train.batch(start, rows, normalize)?) };
+        let draw = Draw { seed: self.options.seed, epoch: self.position.epoch };
+        Ok(train.batch_augmented(start, rows, normalize, augment, draw)?)
     }
 
     fn arrived(&mut self, arrived: StepLoss, progress: &Progress) -> Result<()> {

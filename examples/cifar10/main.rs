@@ -1,25 +1,35 @@
-//! Trains a small CNN on CIFAR-10, from the image bytes to a saved model, on any adapter wgpu finds.
+//! Trains a small CNN or a residual net on CIFAR-10, from the image bytes to a saved model, on any adapter wgpu finds.
 //!
-//!     cargo run --release --example cifar10 -- --data DIR
+//!     cargo run --release --example cifar10 -- --data DIR [--model resnet9]
 //!
 //! Without `--data` it looks at `CIFAR10_DIR` and at the user's cache folder; where there is nothing it trains on
 //! the embedded synthetic set. `--help` lists the flags.
+
+mod models;
+mod recipe;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use wgrad::Gpu;
 use wgrad::data::{DeviceImages, Split, cifar10, synthetic};
-use wgrad::nn::{
-    Activation, Builder, Conv2d, Linear, MaxPool2d, Mode, Module, Sgd, SgdOptions, StateDict, file,
-};
+use wgrad::nn::{Builder, Module, Sgd, StateDict, file};
 use wgrad::train::{Error, Interrupt, Options, Task, fit};
-use wgrad::{Conv2dOptions, Gpu, Tensor};
 
-/// Trains a CNN on CIFAR-10, or on a synthetic set where CIFAR-10 is not at hand.
+use crate::models::{Cnn, Resnet9};
+use crate::recipe::{Model, Recipe, Schedule};
+
+/// Trains a CNN or a residual net on CIFAR-10, or on a synthetic set where CIFAR-10 is not at hand.
 #[derive(Parser)]
 struct Flags {
+    /// What is trained; it decides the defaults of the flags below
+    #[arg(long, value_name = "NAME", default_value = "cnn")]
+    model: Model,
+    /// Channels of resnet9's first convolution; the last ones have eight times as many (resnet9: 16)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    width: Option<u32>,
     /// Folder of the CIFAR-10 binary files (default: CIFAR10_DIR, then the user's cache folder)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -30,16 +40,31 @@ struct Flags {
     /// Passes over the training set (default: 10; 3 on the synthetic set)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
-    /// Images in a step
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
-    /// Learning rate
-    #[arg(long, value_name = "X", default_value_t = 0.01)]
-    lr: f64,
-    /// Share of the velocity kept from step to step
-    #[arg(long, value_name = "X", default_value_t = 0.9)]
-    momentum: f64,
-    /// Seed of the weights and of the images' order
+    /// Images in a step (cnn: 64, resnet9: 256)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+    /// Learning rate, or its peak (cnn: 0.01, resnet9: 0.8)
+    #[arg(long, value_name = "X")]
+    lr: Option<f64>,
+    /// Share of the velocity kept from step to step (0.9)
+    #[arg(long, value_name = "X")]
+    momentum: Option<f64>,
+    /// Whether the momentum is Nesterov's (cnn: false, resnet9: true)
+    #[arg(long, value_name = "BOOL")]
+    nesterov: Option<bool>,
+    /// L2 penalty on all parameters (cnn: 0, resnet9: 5e-4)
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// Share of the target given to all classes alike (cnn: 0, resnet9: 0.1)
+    #[arg(long, value_name = "X")]
+    label_smoothing: Option<f32>,
+    /// Learning rate over the run: constant, or one-cycle, a quarter of the run rising (cnn: constant, resnet9: one-cycle)
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<Schedule>,
+    /// Whether training images are shifted by up to 4 pixels and mirrored at random (cnn: false, resnet9: true)
+    #[arg(long, value_name = "BOOL")]
+    augment: Option<bool>,
+    /// Seed of the weights, of the images' order and of what happens to them
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Stop after this many steps
@@ -63,38 +88,6 @@ struct Flags {
     /// Continue from the checkpoint, if there is one
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-}
-
-/// Two convolutions with ReLU and pooling, then one linear layer: 32×32 RGB to ten classes.
-struct Cnn {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    fc: Linear,
-    pool: MaxPool2d,
-}
-
-impl Cnn {
-    fn new(builder: &Builder) -> Self {
-        let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-        Self {
-            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], same),
-            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], same),
-            fc: Linear::new(&builder.scope("fc"), 128 * 8 * 8, 10),
-            pool: MaxPool2d::new(2),
-        }
-    }
-}
-
-impl Module for Cnn {
-    fn forward(&self, x: &Tensor, mode: Mode) -> wgrad::nn::Result<Tensor> {
-        // ReLU keeps the order of values, so pooling first gives the same values and gradients to the bit, and
-        // leaves ReLU a quarter of the work.
-        let x = self.pool.forward(&self.conv1.forward(x, mode)?, mode)?;
-        let x = Activation::Relu.forward(&x, mode)?;
-        let x = self.pool.forward(&self.conv2.forward(&x, mode)?, mode)?;
-        let x = Activation::Relu.forward(&x, mode)?;
-        self.fc.forward(&x.flatten(1)?, mode)
-    }
 }
 
 fn main() -> ExitCode {
@@ -128,32 +121,40 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     if let Some(path) = &flags.save {
         file::check_writable(path)?;
     }
-    let (images, default_epochs) = load(flags)?;
+    let mut recipe = Recipe::new(flags);
+    let images = load(flags, &mut recipe)?;
+    let schedule = recipe.schedule(images.train.len())?;
     let gpu = Gpu::new()?;
 
     let builder = Builder::new(&gpu, flags.seed);
-    let model = Cnn::new(&builder);
+    let model: Box<dyn Module> = match (flags.model, flags.width) {
+        (Model::Cnn, None) => Box::new(Cnn::new(&builder)),
+        (Model::Cnn, Some(_)) => return Err(Error::Usage("--width is for --model resnet9".to_owned())),
+        (Model::Resnet9, width) => Box::new(Resnet9::new(&builder, width.unwrap_or(16) as usize)),
+    };
     let parameters = builder.finish()?;
     if let Some(path) = &flags.init {
         parameters.load_state_dict(&StateDict::load(path)?, &path.display().to_string())?;
     }
-    let sgd = SgdOptions { lr: flags.lr, momentum: flags.momentum, ..Default::default() };
-    let mut optimizer = Sgd::new(&parameters, sgd)?;
+    let mut optimizer = Sgd::new(&parameters, recipe.sgd)?;
     say(&format!("{} parameters on {}", parameters.count(), gpu.info().name));
 
     let options = Options {
-        epochs: flags.epochs.unwrap_or(default_epochs) as usize,
-        batch_size: flags.batch_size as usize,
+        epochs: recipe.epochs as usize,
+        batch_size: recipe.batch_size as usize,
         seed: flags.seed,
         max_steps: flags.max_steps,
         shuffle: !flags.no_shuffle,
+        label_smoothing: recipe.label_smoothing,
+        augment: recipe.augment,
+        schedule,
         metrics: flags.metrics.clone(),
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
         ..Default::default()
     };
     let task = Task {
-        model: &model,
+        model: &*model,
         parameters: &parameters,
         optimizer: &mut optimizer,
         train: &DeviceImages::new(&gpu, &images.train)?,
@@ -171,8 +172,8 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The images, and how many epochs suit them.
-fn load(flags: &Flags) -> Result<(Split, u32), Error> {
+/// The images. The synthetic set takes fewer epochs than the recipe's.
+fn load(flags: &Flags, recipe: &mut Recipe) -> Result<Split, Error> {
     let cache = cifar10::cache_folder();
     #[cfg(feature = "download")]
     if let (true, Some(cache)) = (flags.download, &cache) {
@@ -184,11 +185,12 @@ fn load(flags: &Flags) -> Result<(Split, u32), Error> {
     match source.folder() {
         Some(folder) => {
             say(&format!("CIFAR-10 from {}", folder.display()));
-            Ok((cifar10::load(folder)?, 10))
+            Ok(cifar10::load(folder)?)
         }
         None => {
             say("CIFAR-10 was not found (--data DIR names it): a short run on the synthetic set instead");
-            Ok((synthetic::split(6_000, 1_000, flags.seed), 3))
+            recipe.epochs = flags.epochs.unwrap_or(3);
+            Ok(synthetic::split(6_000, 1_000, flags.seed))
         }
     }
 }

@@ -11,4 +11,6 @@ mod models;
 mod optimizers;
 mod parameters;
 mod reproducible;
+mod resnet_layers;
+mod schedules;
 mod state_dicts;

@@ -1,7 +1,10 @@
-//! The two models of the curves, under the fixtures' names.
+//! The models of the curves, under the fixtures' names.
 
-use wgrad_nn::autograd::{Conv2dOptions, Gpu, Pool2dOptions, Tensor};
-use wgrad_nn::{Builder, Conv2d, Linear, Mode, Module, Parameters, Result};
+use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Gpu, Pool2dOptions, Tensor};
+use wgrad_nn::{
+    BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, MaxPool2d, Mode, Module, Parameters, Residual,
+    Result, Sequential,
+};
 
 /// The model of the example cifar10.
 pub struct Cnn {
@@ -55,5 +58,68 @@ impl Module for Mlp {
         let x = self.fc1.forward(x, mode)?.relu()?;
         let x = self.fc2.forward(&x, mode)?.relu()?;
         self.fc3.forward(&x, mode)
+    }
+}
+
+/// A convolution, batch norm and ReLU: `conv` and `norm`.
+struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl ConvNorm {
+    fn new(builder: &Builder, inputs: usize, outputs: usize) -> Self {
+        let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
+        let relu = BatchNormOptions { relu: true, ..Default::default() };
+        Self {
+            conv: Conv2d::without_bias(&builder.scope("conv"), inputs, outputs, [3, 3], same),
+            norm: BatchNorm2d::new(&builder.scope("norm"), outputs, relu),
+        }
+    }
+}
+
+impl Module for ConvNorm {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.norm.forward(&self.conv.forward(x, mode)?, mode)
+    }
+}
+
+/// The model that the example cifar10 trains with `--model resnet9`, its parts in order.
+pub struct Resnet9(Vec<Box<dyn Module>>);
+
+impl Resnet9 {
+    pub fn new(gpu: &Gpu, seed: u64, width: usize) -> (Self, Parameters) {
+        let builder = Builder::new(gpu, seed);
+        let block = |name: &str, inputs: usize, outputs: usize| -> Box<dyn Module> {
+            Box::new(ConvNorm::new(&builder.scope(name), inputs * width, outputs * width))
+        };
+        let residual = |name: &str, channels: usize| -> Box<dyn Module> {
+            let pair = |b: &Builder| {
+                let channels = channels * width;
+                let first = Sequential::new(b).with(|b| ConvNorm::new(b, channels, channels));
+                first.with(|b| ConvNorm::new(b, channels, channels))
+            };
+            Box::new(Residual::new(&builder.scope(name), pair))
+        };
+        let parts: Vec<Box<dyn Module>> = vec![
+            Box::new(ConvNorm::new(&builder.scope("block1"), 3, width)),
+            block("block2", 1, 2),
+            Box::new(MaxPool2d::new(2)),
+            residual("residual1", 2),
+            block("block3", 2, 4),
+            Box::new(MaxPool2d::new(2)),
+            block("block4", 4, 8),
+            Box::new(MaxPool2d::new(2)),
+            residual("residual2", 8),
+            Box::new(GlobalMaxPool2d),
+            Box::new(Linear::new(&builder.scope("fc"), 8 * width, 10)),
+        ];
+        (Self(parts), builder.finish().unwrap())
+    }
+}
+
+impl Module for Resnet9 {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.0.iter().try_fold(x.clone(), |x, part| part.forward(&x, mode))
     }
 }

@@ -5,6 +5,7 @@
 mod checkpoints;
 mod data;
 mod outputs;
+mod resnet9;
 mod runs;
 mod stops;
 mod support;

@@ -33,7 +33,9 @@ pub(crate) struct Identity {
     pub batch_size: usize,
     pub shuffle: bool,
     pub images: usize,
+    /// In words; none where images stay as they are.
     pub augment: String,
+    /// In words; none where the learning rate is the optimizer's.
     pub schedule: String,
 }
 
@@ -41,7 +43,11 @@ impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { seed, batch_size, shuffle, images, augment, schedule } = self;
         let order = if *shuffle { "shuffled" } else { "in their own order" };
-        write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}, {augment}, {schedule}")
+        write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}")?;
+        [augment, schedule]
+            .into_iter()
+            .filter(|words| !words.is_empty())
+            .try_for_each(|words| write!(f, ", {words}"))
     }
 }
 

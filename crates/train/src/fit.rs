@@ -165,8 +165,8 @@ impl<'a> Run<'a> {
         let checkpoint = options.checkpoint.as_deref().map(Checkpoint::in_folder).transpose()?;
         let images = task.train.len();
         let (seed, batch_size, shuffle) = (options.seed, options.batch_size, options.shuffle);
-        let augment = options.augment.map_or("as they are".to_owned(), |augment| augment.to_string());
-        let schedule = options.schedule.map_or("one learning rate".to_owned(), |s| s.to_string());
+        let augment = options.augment.map(|augment| augment.to_string()).unwrap_or_default();
+        let schedule = options.schedule.map(|schedule| schedule.to_string()).unwrap_or_default();
         let identity = Identity { seed, batch_size, shuffle, images, augment, schedule };
         let resumed = match &checkpoint {
             Some(checkpoint) if options.resume => {

@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use wgrad_autograd::BatchNormOptions;
 use wgrad_autograd::{Gpu, Tensor};
-use wgrad_data::{DeviceImages, Images};
+use wgrad_data::{Augment, DeviceImages, Images};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Dropout, Flatten, Linear, Mode, Module, Optimizer, Parameters, Sequential,
-    Sgd, SgdOptions, StateDict,
+    Adam, AdamOptions, BatchNorm2d, Builder, Dropout, Flatten, Linear, Mode, Module, OneCycle, Optimizer,
+    Parameters, Sequential, Sgd, SgdOptions, StateDict,
 };
 use wgrad_train::{Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, fit};
 
@@ -24,7 +25,7 @@ fn images(gpu: &Gpu, n: usize) -> DeviceImages {
     DeviceImages::new(gpu, &Images::new([1, 2, 2], classes, pixels, labels).unwrap()).unwrap()
 }
 
-/// A model with dropout, its parameters and Adam, which keeps two values for each parameter.
+/// A model with batch norm and dropout, its parameters and Adam, which keeps two values for each parameter.
 struct Setup {
     gpu: Gpu,
     model: Sequential,
@@ -37,6 +38,7 @@ impl Setup {
         let gpu = gpu();
         let builder = Builder::new(&gpu, seed);
         let model = Sequential::new(&builder)
+            .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
             .with(|_| Flatten)
             .with(|b| Linear::new(b, 4, 16))
             .with(|b| Dropout::new(b, 0.5))
@@ -66,6 +68,13 @@ fn in_folder(folder: &Path) -> Options {
     Options { checkpoint: Some(folder.join("run")), metrics: Some(folder.join("m.jsonl")), ..options() }
 }
 
+/// As [`in_folder`], with all that a run draws or looks up by step, epoch and image.
+fn with_recipe(folder: &Path) -> Options {
+    let augment = Some(Augment { padding: 1, flip: true });
+    let schedule = Some(OneCycle::new(0.02, 10).unwrap());
+    Options { augment, schedule, label_smoothing: 0.1, ..in_folder(folder) }
+}
+
 #[test]
 fn learns_and_reports() {
     let mut setup = Setup::new(1);
@@ -86,7 +95,12 @@ fn learns_and_reports() {
 fn options_that_make_no_sense_are_usage_errors() {
     let mut setup = Setup::new(1);
     let before = setup.state();
-    for options in [Options { batch_size: 0, ..options() }, Options { resume: true, ..options() }] {
+    for options in [
+        Options { batch_size: 0, ..options() },
+        Options { resume: true, ..options() },
+        Options { label_smoothing: 1.5, ..options() },
+        Options { label_smoothing: f32::NAN, ..options() },
+    ] {
         let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
         assert_eq!(error.exit_code(), 2);
@@ -153,7 +167,7 @@ impl Module for Interrupting<'_> {
 fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
     let whole_folder = tempfile::tempdir().unwrap();
     let mut whole = Setup::new(3);
-    whole.fit(&in_folder(whole_folder.path()), &Interrupt::default()).unwrap();
+    whole.fit(&with_recipe(whole_folder.path()), &Interrupt::default()).unwrap();
     let metrics = |folder: &Path| {
         let text = std::fs::read_to_string(folder.join("m.jsonl")).unwrap();
         let line = |line: &str| line.split(",\"seconds\":").next().unwrap().to_owned();
@@ -163,7 +177,7 @@ fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
 
     for step in 1..=9 {
         let folder = tempfile::tempdir().unwrap();
-        let options = in_folder(folder.path());
+        let options = with_recipe(folder.path());
         let (mut first, interrupt) = (Setup::new(3), Interrupt::default());
         let (train, test) = (images(&first.gpu, 22), images(&first.gpu, 7));
         // The test after the fifth step takes two forward passes, of 5 and 2 images.
@@ -212,7 +226,7 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
     let mut state = StateDict::load(checkpoint.path()).unwrap();
     let slots: Vec<String> =
         state.tensors.keys().filter(|name| name.starts_with("optim.")).cloned().collect();
-    assert_eq!(slots.len(), 8, "two slots for each of four parameters: {slots:?}");
+    assert_eq!(slots.len(), 12, "two slots for each of six parameters: {slots:?}");
     state.tensors.remove(slots.last().unwrap());
     state.save(checkpoint.path()).unwrap();
 
@@ -271,4 +285,41 @@ fn a_weight_that_is_no_number_is_found_though_no_loss_shows_it() {
     let alone = Options { max_steps: Some(1), ..self::options() };
     let error = setup.fit(&alone, &Interrupt::default()).unwrap_err();
     assert!(matches!(error, Error::WeightNotFinite { step: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_run_with_another_schedule_or_augmentation_is_another_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = with_recipe(folder.path());
+    Setup::new(1).fit(&options, &Interrupt::default()).unwrap();
+    let resumed = Options { resume: true, ..options };
+    let others = [
+        (Options { schedule: None, ..resumed.clone() }, "one cycle of 10 steps to 0.02"),
+        (Options { schedule: Some(OneCycle::new(0.02, 20).unwrap()), ..resumed.clone() }, "20 steps"),
+        (Options { augment: None, ..resumed.clone() }, "shifted by up to 1 and mirrored"),
+        (
+            Options { augment: Some(Augment { padding: 1, flip: false }), ..resumed.clone() },
+            "shifted by up to 1,",
+        ),
+    ];
+    for (options, part) in others {
+        let mut setup = Setup::new(2);
+        let before = setup.state();
+        let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
+        assert_eq!(error.exit_code(), 3, "{error}");
+        assert!(error.to_string().contains("another run") && error.to_string().contains(part), "{error}");
+        assert_eq!(setup.state(), before);
+    }
+    assert_eq!(Setup::new(2).fit(&resumed, &Interrupt::default()).unwrap().steps, 10);
+}
+
+/// The learning rate that each step is made with.
+#[test]
+fn the_schedule_decides_the_learning_rate_of_each_step() {
+    let mut setup = Setup::new(1);
+    let cycle = OneCycle::new(0.02, 10).unwrap();
+    let options = Options { schedule: Some(cycle), max_steps: Some(4), ..options() };
+    setup.fit(&options, &Interrupt::default()).unwrap();
+    assert_eq!(setup.adam.lr(), cycle.lr(3));
+    assert_ne!(cycle.lr(3), cycle.lr(2));
 }

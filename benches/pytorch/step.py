@@ -3,7 +3,8 @@
 
     python3 step.py [--threads 2]
 
-The CNN training step of the example `cifar10` (batch 64), matmul 1024 x 1024 x 1024, and the
+The training steps of the example `cifar10`: the CNN (batch 64) and the residual net of width 16 with its recipe
+(batch 128, images as they are); matmul 1024 x 1024 x 1024, and the
 MLP 784-256-128-10 training step with Adam (batch 64), all in f32 on random data. Medians.
 """
 
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from cifar10 import Cnn
+from cifar10 import RECIPES, Cnn, Resnet9
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,12 +31,18 @@ def median_ms(run: Callable[[], object], warmup: int, repeats: int) -> float:
     return statistics.median(times[warmup:])
 
 
-def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, *shape: int) -> Callable[[], float]:
-    x, labels = torch.rand(BATCH, *shape), torch.randint(10, (BATCH,))
+def training_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *shape: int,
+    batch: int = BATCH,
+    label_smoothing: float = 0.0,
+) -> Callable[[], float]:
+    x, labels = torch.rand(batch, *shape), torch.randint(10, (batch,))
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), labels)
+        loss = F.cross_entropy(model(x), labels, label_smoothing=label_smoothing)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -57,6 +64,17 @@ def main() -> None:
     cnn = Cnn()
     step = training_step(cnn, torch.optim.SGD(cnn.parameters(), lr=0.01, momentum=0.9), 3, 32, 32)
     report("cnn_step", batch=BATCH, median_ms=median_ms(step, 5, 40))
+
+    resnet9, recipe, batch = Resnet9(16), RECIPES["resnet9"], 128
+    sgd = torch.optim.SGD(
+        resnet9.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+    step = training_step(resnet9, sgd, 3, 32, 32, batch=batch, label_smoothing=recipe.label_smoothing)
+    report("resnet9_step", batch=batch, median_ms=median_ms(step, 3, 20))
 
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
     ms = median_ms(lambda: a @ b, 5, 40)

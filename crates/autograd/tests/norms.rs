@@ -98,10 +98,28 @@ fn what_does_not_fit_is_refused() {
     refused(&[2, 3, 4, 4], &[3], BatchNormOptions { eps: -1.0, ..normal }, "eps -1");
     refused(&[2, 3, 4, 4], &[3], BatchNormOptions { eps: f32::NAN, ..normal }, "eps NaN");
     refused(&[2, 3, 4, 4], &[3], BatchNormOptions { momentum: 1.5, ..normal }, "momentum 1.5");
-    // More values a channel than one invocation may visit.
-    let error = tensor(&[1, 1, 2049, 2049]);
-    let one = tensor(&[1]);
+    // More values a channel than the lanes of a workgroup may visit.
+    let [x, one] = [tensor(&[1, 1, 2897, 2897]), tensor(&[1])];
     let running = table::norms::running(&gpu, &[Array::zeros(&[1]), Array::zeros(&[1])]).unwrap();
-    let error = error.batch_norm2d(&one, &one, &running, normal).unwrap_err().to_string();
+    let error = x.batch_norm2d(&one, &one, &running, normal).unwrap_err().to_string();
     assert!(error.contains("loop iterations"), "{error}");
+}
+
+/// Channels so long that one invocation, or one subgroup, would visit more of it than a loop may have iterations.
+#[test]
+fn long_channels_are_shared_by_more_lanes() {
+    for (family, gpu) in table::gpus() {
+        for side in [261, 543] {
+            let mut sampler = Sampler::new(4);
+            let x = rounded(&sampler.uniform(&[1, 1, side, side], -1.0, 3.0));
+            let [one, zero] = [1.0, 0.0].map(|value| Tensor::full(&gpu, &[1], value).unwrap());
+            let running = table::norms::running(&gpu, &[Array::zeros(&[1]), Array::zeros(&[1])]).unwrap();
+            let options = BatchNormOptions { momentum: 1.0, ..Default::default() };
+            let y = upload(&gpu, &x).batch_norm2d(&one, &zero, &running, options).unwrap();
+            let moments = r::channel_moments(&x);
+            let want = r::batch_norm2d(&x, &Array::full(&[1], 1.0), &Array::zeros(&[1]), &moments, 1e-5);
+            assert_close(&format!("y of {side} ({family})"), &y.to_vec().unwrap(), &want, 1e-5, 1e-5);
+            assert_close("mean", &running.mean.to_vec().unwrap(), &moments[0], 1e-5, 0.0);
+        }
+    }
 }

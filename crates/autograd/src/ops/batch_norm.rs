@@ -1,7 +1,7 @@
 //! Batch normalisation of images.
 
 use wgrad_device::shaders::{self, Kernel};
-use wgrad_device::{Family, Launch};
+use wgrad_device::{Family, Launch, MAX_TRIPS};
 
 use crate::{Error, Op, Result, Tensor};
 
@@ -70,19 +70,24 @@ impl Geometry {
     fn launch<'a>(&self, x: &'a Tensor, kernels: &[[&'static Kernel; 3]; 2]) -> Launch<'a> {
         let gpu = x.gpu();
         let width = if self.plane.is_multiple_of(4) { 4 } else { 1 };
-        let by_lanes = kernels[usize::from(width == 1)];
+        let count = self.count / width;
+        // Two visits of the channel's elements, the sums of the lanes, and what is left over from blocks.
+        let trips = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
+        let [workgroup, subgroup, single] = kernels[usize::from(width == 1)];
         let (kernel, lanes, groups) = match (gpu.family(), gpu.subgroup()) {
-            (Family::Gpu, _) => (by_lanes[0], 256, self.channels),
-            (Family::Cpu, Some(lanes)) => (by_lanes[1], lanes as usize, self.channels),
-            (Family::Cpu, None) => (by_lanes[2], 1, self.channels.div_ceil(8)),
+            (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= MAX_TRIPS => {
+                (subgroup, lanes as usize, self.channels)
+            }
+            (Family::Cpu, None) if trips(1) as u64 <= MAX_TRIPS => (single, 1, self.channels.div_ceil(8)),
+            // Also where fewer lanes would loop too long.
+            _ => (workgroup, 256, self.channels),
         };
         let launch = gpu.launch(kernel).constant("C", self.channels).constant("PLANE", self.plane / width);
         let launch = launch.constant("RELU", usize::from(self.relu));
         let launch = launch.constant("TRAINING", usize::from(self.source == Source::Batch));
-        let launch = if kernel.name.ends_with("subgroup") { launch.constant("LANES", lanes) } else { launch };
-        let count = self.count / width;
-        // Two visits of the channel's elements, the sums of the lanes, and what is left over from blocks.
-        launch.set("count", count).trips(2 * count.div_ceil(lanes) + 32).groups(groups)
+        let of_subgroup = std::ptr::eq(kernel, subgroup);
+        let launch = if of_subgroup { launch.constant("LANES", lanes) } else { launch };
+        launch.set("count", count).trips(trips(lanes)).groups(groups)
     }
 }
 
@@ -107,6 +112,7 @@ impl Op for BatchNorm {
         let launch = launch.bind("weight", self.weight.view()).bind("bias", self.bias.view());
         let launch = launch.bind("saved", self.stats.view()).bind("dy", dy.view()).bind("dx", dx.view());
         let launch = launch.bind("dweight", dweight.view()).bind("dbias", dbias.view());
+        // The gradient does not look at these.
         launch.set_f32("eps", 0.0).set_f32("momentum", 0.0).record()?;
         Ok(vec![Some(dx), Some(dweight), Some(dbias)])
     }
@@ -121,7 +127,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Shape`] for other shapes, a single value a channel, or a negative `eps` or one that is no number;
-    /// [`Error::Device`], also for channels of more than some hundred thousand values.
+    /// [`Error::Device`], also for channels of over eight million values (33 million where planes are whole vec4).
     pub fn batch_norm2d(
         &self,
         weight: &Tensor,
@@ -160,9 +166,9 @@ impl Tensor {
         let channels = [geometry.channels];
         let of_channels =
             [("weight", weight), ("bias", bias), ("mean", &running.mean), ("var", &running.var)];
-        for (name, tensor) in of_channels.into_iter().filter(|(_, tensor)| tensor.shape() != channels) {
-            let message =
-                format!("{name} {:?} for an input {:?}; expected {channels:?}", tensor.shape(), self.shape());
+        if let Some((name, tensor)) = of_channels.iter().find(|(_, tensor)| tensor.shape() != channels) {
+            let shape = tensor.shape();
+            let message = format!("{name} {shape:?} for an input {:?}; expected {channels:?}", self.shape());
             return Err(Error::shape(OP, message));
         }
         if !(eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(&momentum)) {

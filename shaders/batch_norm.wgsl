@@ -66,22 +66,16 @@ fn moments(c: u32, lane: u32, count: u32) -> vec2<f32> {
     return vec2<f32>(centre, spread.x);
 }
 
-@compute @workgroup_size(GROUP)
-fn batch_norm_forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = own(group.y * groups.x + group.x, local);
-    // Lanes without a channel have nothing to visit; they stay, since barriers want all.
-    let count = select(0u, p.count, at.channel < C);
-    let c = min(at.channel, C - 1u);
+// Mean and 1 / deviation to normalise channel c by. Keeps them, and moves the running estimates in training. Lanes
+// without a channel have nothing to visit, but stay, since barriers want all.
+fn statistics(at: Own, c: u32, count: u32) -> vec2<f32> {
     var mean = running_mean[c];
     var variance = running_var[c];
+    let first = at.lane == 0u && at.channel < C;
     if TRAINING == 1u {
         let n = f32(p.count * WIDTH);
         let found = moments(c, at.lane, count);
-        if at.lane == 0u && at.channel < C {
+        if first {
             running_mean[c] = mix(mean, found.x, p.momentum);
             running_var[c] = mix(variance, found.y / (n - 1.0), p.momentum);
             if c == 0u {
@@ -92,12 +86,25 @@ fn batch_norm_forward(
         variance = found.y / n;
     }
     let r = 1.0 / sqrt(variance + p.eps);
-    if at.lane == 0u && at.channel < C {
+    if first {
         stats[c] = vec2<f32>(mean, r);
     }
-    let scale = weight[c] * r;
+    return vec2<f32>(mean, r);
+}
+
+@compute @workgroup_size(GROUP)
+fn batch_norm_forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = own(group.y * groups.x + group.x, local);
+    let count = select(0u, p.count, at.channel < C);
+    let c = min(at.channel, C - 1u);
+    let s = statistics(at, c, count);
+    let scale = weight[c] * s.y;
     for (var i = at.lane; i < count; i += LANES) {
-        let value = (x[place(c, i)] - mean) * scale + bias[c];
+        let value = (x[place(c, i)] - s.x) * scale + bias[c];
         y[place(c, i)] = select(value, max(value, X(0.0)), RELU == 1u);
     }
 }

@@ -40,15 +40,15 @@ impl Module for Cnn {
     }
 }
 
-/// A 3×3 convolution, batch norm and ReLU. Batch norm shifts, so the convolution has no bias.
+/// A 3×3 convolution, batch norm, ReLU and perhaps pooling. Batch norm shifts, so the convolution has no bias.
 struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm2d,
 }
 
 impl ConvNorm {
-    fn new(builder: &Builder, inputs: usize, outputs: usize) -> Self {
-        let options = BatchNormOptions { relu: true, ..Default::default() };
+    fn new(builder: &Builder, inputs: usize, outputs: usize, max_pool: bool) -> Self {
+        let options = BatchNormOptions { relu: true, max_pool, ..Default::default() };
         Self {
             conv: Conv2d::without_bias(&builder.scope("conv"), inputs, outputs, [3, 3], SAME),
             norm: BatchNorm2d::new(&builder.scope("norm"), outputs, options),
@@ -72,28 +72,28 @@ pub struct Resnet9 {
     block4: ConvNorm,
     residual2: Residual<Sequential>,
     fc: Linear,
-    pool: MaxPool2d,
 }
 
 impl Resnet9 {
     pub fn new(builder: &Builder, width: usize) -> Self {
-        let block = |name: &str, inputs, outputs| ConvNorm::new(&builder.scope(name), inputs, outputs);
+        let block = |name: &str, inputs, outputs, max_pool| {
+            ConvNorm::new(&builder.scope(name), inputs, outputs, max_pool)
+        };
         let residual = |name: &str, channels| {
             Residual::new(&builder.scope(name), |b| {
-                let pair = Sequential::new(b).with(|b| ConvNorm::new(b, channels, channels));
-                pair.with(|b| ConvNorm::new(b, channels, channels))
+                let pair = Sequential::new(b).with(|b| ConvNorm::new(b, channels, channels, false));
+                pair.with(|b| ConvNorm::new(b, channels, channels, false))
             })
         };
         // Fields are made in this order, which decides the initial weights.
         Self {
-            block1: block("block1", 3, width),
-            block2: block("block2", width, 2 * width),
+            block1: block("block1", 3, width, false),
+            block2: block("block2", width, 2 * width, true),
             residual1: residual("residual1", 2 * width),
-            block3: block("block3", 2 * width, 4 * width),
-            block4: block("block4", 4 * width, 8 * width),
+            block3: block("block3", 2 * width, 4 * width, true),
+            block4: block("block4", 4 * width, 8 * width, true),
             residual2: residual("residual2", 8 * width),
             fc: Linear::new(&builder.scope("fc"), 8 * width, 10),
-            pool: MaxPool2d::new(2),
         }
     }
 }
@@ -101,9 +101,8 @@ impl Resnet9 {
 impl Module for Resnet9 {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = self.block2.forward(&self.block1.forward(x, mode)?, mode)?;
-        let x = self.residual1.forward(&self.pool.forward(&x, mode)?, mode)?;
-        let x = self.pool.forward(&self.block3.forward(&x, mode)?, mode)?;
-        let x = self.pool.forward(&self.block4.forward(&x, mode)?, mode)?;
+        let x = self.residual1.forward(&x, mode)?;
+        let x = self.block4.forward(&self.block3.forward(&x, mode)?, mode)?;
         let x = self.residual2.forward(&x, mode)?;
         self.fc.forward(&GlobalMaxPool2d.forward(&x, mode)?, mode)
     }

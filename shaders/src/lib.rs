@@ -171,6 +171,18 @@ kernels! {
     BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_subgroup.wgsl";
     /// See `batch_norm.wgsl`.
     BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_single.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_FORWARD_WORKGROUP = "batch_norm_pool_forward_workgroup" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_FORWARD_SUBGROUP = "batch_norm_pool_forward_subgroup" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_FORWARD_SINGLE = "batch_norm_pool_forward_single" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_BACKWARD_WORKGROUP = "batch_norm_pool_backward_workgroup" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_BACKWARD_SUBGROUP = "batch_norm_pool_backward_subgroup" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    /// See `batch_norm_pool.wgsl`.
+    BATCH_NORM_POOL_BACKWARD_SINGLE = "batch_norm_pool_backward_single" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
     /// Dropout, forward and backward.
     DROPOUT = "dropout" "dropout": "dropout.wgsl" "random.wgsl" "index.wgsl";
     /// An epoch's order.
@@ -318,4 +330,15 @@ pub static BATCH_NORM_BACKWARD: [[&Kernel; 3]; 2] = [
 pub static GATHER_IMAGES: [[&Kernel; 2]; 2] = [
     [&GATHER_IMAGES_VEC4, &GATHER_IMAGES_VEC4_AUGMENTED],
     [&GATHER_IMAGES_SCALAR, &GATHER_IMAGES_SCALAR_AUGMENTED],
+];
+
+/// The forward pass of batch norm with max pooling by who works on a channel (workgroup, subgroup, single).
+pub static BATCH_NORM_POOL_FORWARD: [&Kernel; 3] =
+    [&BATCH_NORM_POOL_FORWARD_WORKGROUP, &BATCH_NORM_POOL_FORWARD_SUBGROUP, &BATCH_NORM_POOL_FORWARD_SINGLE];
+
+/// The backward pass of batch norm with max pooling by who works on a channel (workgroup, subgroup, single).
+pub static BATCH_NORM_POOL_BACKWARD: [&Kernel; 3] = [
+    &BATCH_NORM_POOL_BACKWARD_WORKGROUP,
+    &BATCH_NORM_POOL_BACKWARD_SUBGROUP,
+    &BATCH_NORM_POOL_BACKWARD_SINGLE,
 ];

@@ -3,7 +3,7 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Family, Launch, MAX_TRIPS};
 
-use crate::{Error, Op, Result, Tensor};
+use crate::{Error, Op, Pool2dOptions, Result, Tensor};
 
 /// Options of [`Tensor::batch_norm2d`]; the default is that of PyTorch's `BatchNorm2d`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,14 @@ pub struct BatchNormOptions {
     pub momentum: f32,
     /// Whether a ReLU follows, which then costs nothing.
     pub relu: bool,
+    /// Whether max pooling over 2 × 2 windows follows, after the ReLU if there is one. Where the pooled width is a
+    /// multiple of 4 and both sizes are even it is part of the same kernels, and the image in between is never written.
+    pub max_pool: bool,
 }
 
 impl Default for BatchNormOptions {
     fn default() -> Self {
-        Self { eps: 1e-5, momentum: 0.1, relu: false }
+        Self { eps: 1e-5, momentum: 0.1, relu: false, max_pool: false }
     }
 }
 
@@ -48,16 +51,20 @@ struct Geometry {
     plane: usize,
     count: usize,
     relu: bool,
+    /// The pooled shape, where the kernels pool.
+    pooled: Option<[usize; 4]>,
     source: Source,
 }
 
 impl Geometry {
-    fn new(x: &Tensor, relu: bool, source: Source) -> Result<Self> {
+    fn new(x: &Tensor, options: BatchNormOptions, source: Source) -> Result<Self> {
         let &[n, channels, h, w] = x.shape() else {
             let message = format!("input {:?}; expected [n, channels, height, width]", x.shape());
             return Err(Error::shape("batch_norm2d", message));
         };
-        let geometry = Self { channels, plane: h * w, count: n * h * w, relu, source };
+        let pools = options.max_pool && h.is_multiple_of(2) && w.is_multiple_of(8);
+        let pooled = pools.then_some([n, channels, h / 2, w / 2]);
+        let geometry = Self { channels, plane: h * w, count: n * h * w, relu: options.relu, pooled, source };
         if source == Source::Batch && geometry.count == 1 {
             let message =
                 format!("input {:?} has one value a channel, whose variance says nothing", x.shape());
@@ -66,14 +73,20 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// The launch of one of `kernels` with constants, counts and grid.
-    fn launch<'a>(&self, x: &'a Tensor, kernels: &[[&'static Kernel; 3]; 2]) -> Launch<'a> {
+    /// The launch of one of `kernels`, or of `pooling` ones, with constants, counts and grid.
+    fn launch<'a>(
+        &self,
+        x: &'a Tensor,
+        kernels: &[[&'static Kernel; 3]; 2],
+        pooling: &[&'static Kernel; 3],
+    ) -> Launch<'a> {
         let gpu = x.gpu();
         let width = if self.plane.is_multiple_of(4) { 4 } else { 1 };
         let count = self.count / width;
         // Two visits of the channel's elements, the sums of the lanes, and what is left over from blocks.
         let trips = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
-        let [workgroup, subgroup, single] = kernels[usize::from(width == 1)];
+        let [workgroup, subgroup, single] =
+            if self.pooled.is_some() { *pooling } else { kernels[usize::from(width == 1)] };
         let (kernel, lanes, groups) = match (gpu.family(), gpu.subgroup()) {
             (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= MAX_TRIPS => {
                 (subgroup, lanes as usize, self.channels)
@@ -87,6 +100,7 @@ impl Geometry {
         let launch = launch.constant("TRAINING", usize::from(self.source == Source::Batch));
         let of_subgroup = std::ptr::eq(kernel, subgroup);
         let launch = if of_subgroup { launch.constant("LANES", lanes) } else { launch };
+        let launch = if let Some([.., ow]) = self.pooled { launch.constant("OW", ow) } else { launch };
         launch.set("count", count).trips(trips(lanes)).groups(groups)
     }
 }
@@ -108,7 +122,8 @@ impl Op for BatchNorm {
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         let [dweight, dbias] =
             [Tensor::empty(dy.gpu(), self.weight.shape())?, Tensor::empty(dy.gpu(), self.bias.shape())?];
-        let launch = self.geometry.launch(dy, &shaders::BATCH_NORM_BACKWARD).bind("x", self.x.view());
+        let kernels = (&shaders::BATCH_NORM_BACKWARD, &shaders::BATCH_NORM_POOL_BACKWARD);
+        let launch = self.geometry.launch(dy, kernels.0, kernels.1).bind("x", self.x.view());
         let launch = launch.bind("weight", self.weight.view()).bind("bias", self.bias.view());
         let launch = launch.bind("saved", self.stats.view()).bind("dy", dy.view()).bind("dx", dx.view());
         let launch = launch.bind("dweight", dweight.view()).bind("dbias", dbias.view());
@@ -122,7 +137,7 @@ impl Tensor {
     /// Normalises each channel by the mean and biased variance that it has in this batch, then scales by `weight` and
     /// shifts by `bias`; one kernel forward and one backward. The running estimates move towards the batch's.
     ///
-    /// Shape: `[n, c, h, w]`, kept; `weight` and `bias` `[c]`. Counterpart:
+    /// Shape: `[n, c, h, w]`, kept, or with the options' pooling `[n, c, h / 2, w / 2]`; `weight` and `bias` `[c]`. Counterpart:
     /// `torch.nn.functional.batch_norm(x, …, training=True)`.
     ///
     /// # Errors
@@ -161,8 +176,8 @@ impl Tensor {
         source: Source,
     ) -> Result<Tensor> {
         const OP: &str = "batch_norm2d";
-        let BatchNormOptions { eps, momentum, relu } = options;
-        let geometry = Geometry::new(self, relu, source)?;
+        let BatchNormOptions { eps, momentum, max_pool, .. } = options;
+        let geometry = Geometry::new(self, options, source)?;
         let channels = [geometry.channels];
         let of_channels =
             [("weight", weight), ("bias", bias), ("mean", &running.mean), ("var", &running.var)];
@@ -175,20 +190,25 @@ impl Tensor {
             let message = format!("eps {eps}, momentum {momentum}: eps is at least 0, momentum in 0..=1");
             return Err(Error::shape(OP, message));
         }
-        let y = Tensor::empty(self.gpu(), self.shape())?;
+        let y = match &geometry.pooled {
+            Some(shape) => Tensor::empty(self.gpu(), shape)?,
+            None => Tensor::empty(self.gpu(), self.shape())?,
+        };
         let stats = Tensor::empty(self.gpu(), &[geometry.channels, 2])?;
-        let launch = geometry.launch(self, &shaders::BATCH_NORM_FORWARD).bind("x", self.view());
+        let kernels = (&shaders::BATCH_NORM_FORWARD, &shaders::BATCH_NORM_POOL_FORWARD);
+        let launch = geometry.launch(self, kernels.0, kernels.1).bind("x", self.view());
         let launch = launch.bind("weight", weight.view()).bind("bias", bias.view());
         let launch = launch.bind("running_mean", running.mean.view()).bind("running_var", running.var.view());
         let launch = launch.bind("batches", running.batches.view()).bind("stats", stats.view());
         let launch = launch.bind("y", y.view()).set_f32("eps", eps).set_f32("momentum", momentum);
         launch.record()?;
-        Ok(y.recorded(&[self, weight, bias], || BatchNorm {
+        let y = y.recorded(&[self, weight, bias], || BatchNorm {
             geometry,
             x: self.detach(),
             weight: weight.detach(),
             bias: bias.detach(),
             stats,
-        }))
+        });
+        if max_pool && geometry.pooled.is_none() { y.max_pool2d(Pool2dOptions::square(2)) } else { Ok(y) }
     }
 }

@@ -17,12 +17,26 @@ const CASES: &[&[&[usize]]] = &[
     &[&[70, 3, 8, 8], &[3], &[3]],
 ];
 
-pub fn rows() -> Vec<Row> {
-    [false, true].into_iter().flat_map(|relu| [training(relu), evaluation(relu)]).collect()
-}
+/// Windows four at a time with a rest of blocks, and sizes that leave pooling to its own kernels.
+const POOLED: &[&[&[usize]]] = &[
+    &[&[2, 3, 2, 8], &[3], &[3]],
+    &[&[3, 9, 4, 16], &[9], &[9]],
+    &[&[17, 2, 6, 24], &[2], &[2]],
+    &[&[2, 2, 5, 8], &[2], &[2]],
+    &[&[2, 2, 4, 6], &[2], &[2]],
+];
 
-fn options(relu: bool) -> BatchNormOptions {
-    BatchNormOptions { eps: EPS, relu, ..Default::default() }
+pub fn rows() -> Vec<Row> {
+    let both = |cases, relu, max_pool| {
+        let options = BatchNormOptions { eps: EPS, relu, max_pool, ..Default::default() };
+        [training(cases, options), evaluation(cases, options)]
+    };
+    let mut rows = Vec::new();
+    for relu in [false, true] {
+        rows.extend(both(CASES, relu, false));
+        rows.extend(both(POOLED, relu, true));
+    }
+    rows
 }
 
 /// Running estimates of `c` channels, the same at each call.
@@ -36,26 +50,34 @@ pub fn running(gpu: &Gpu, [mean, var]: &[Array; 2]) -> Result<RunningStats> {
     Ok(RunningStats { mean: upload(mean)?, var: upload(var)?, batches: Tensor::zeros(gpu, &[])? })
 }
 
-fn normalised(x: &[Array], moments: &[Array; 2], relu: bool) -> Array {
-    let y = r::batch_norm2d(&x[0], &x[1], &x[2], moments, f64::from(EPS));
-    if relu { r::relu(&y) } else { y }
+fn normalised(x: &[Array], moments: &[Array; 2], options: BatchNormOptions) -> Array {
+    let mut y = r::batch_norm2d(&x[0], &x[1], &x[2], moments, f64::from(options.eps));
+    if options.relu {
+        y = r::relu(&y);
+    }
+    if options.max_pool { r::max_pool2d(&y, [2, 2], [2, 2], [0, 0]) } else { y }
 }
 
-fn training(relu: bool) -> Row {
-    let op = move |x: &[Tensor]| {
-        let running = running(x[0].gpu(), &estimates(x[1].numel()))?;
-        x[0].batch_norm2d(&x[1], &x[2], &running, options(relu))
-    };
-    let reference = move |x: &[Array]| normalised(x, &r::channel_moments(&x[0]), relu);
-    row(format!("batch_norm2d, relu {relu}"), CASES, UNIT, op, reference).terms(|x| x[0].len() / x[1].len())
+fn name(what: &str, options: BatchNormOptions) -> String {
+    format!("{what}, relu {}, pooling {}", options.relu, options.max_pool)
 }
 
-fn evaluation(relu: bool) -> Row {
+fn training(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
     let op = move |x: &[Tensor]| {
         let running = running(x[0].gpu(), &estimates(x[1].numel()))?;
-        x[0].batch_norm2d_eval(&x[1], &x[2], &running, options(relu))
+        x[0].batch_norm2d(&x[1], &x[2], &running, options)
     };
-    let reference = move |x: &[Array]| normalised(x, &estimates(x[1].len()), relu);
-    row(format!("batch_norm2d_eval, relu {relu}"), CASES, UNIT, op, reference)
-        .terms(|x| x[0].len() / x[1].len())
+    let reference = move |x: &[Array]| normalised(x, &r::channel_moments(&x[0]), options);
+    let row = row(name("batch_norm2d", options), cases, UNIT, op, reference);
+    row.terms(|x| x[0].len() / x[1].len())
+}
+
+fn evaluation(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
+    let op = move |x: &[Tensor]| {
+        let running = running(x[0].gpu(), &estimates(x[1].numel()))?;
+        x[0].batch_norm2d_eval(&x[1], &x[2], &running, options)
+    };
+    let reference = move |x: &[Array]| normalised(x, &estimates(x[1].len()), options);
+    let row = row(name("batch_norm2d_eval", options), cases, UNIT, op, reference);
+    row.terms(|x| x[0].len() / x[1].len())
 }

@@ -2,8 +2,8 @@
 
 use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Gpu, Pool2dOptions, Tensor};
 use wgrad_nn::{
-    BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, MaxPool2d, Mode, Module, Parameters, Residual,
-    Result, Sequential,
+    BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, Mode, Module, Parameters, Residual, Result,
+    Sequential,
 };
 
 /// The model of the example cifar10.
@@ -61,19 +61,19 @@ impl Module for Mlp {
     }
 }
 
-/// A convolution, batch norm and ReLU: `conv` and `norm`.
+/// A convolution, batch norm, ReLU and perhaps pooling: `conv` and `norm`.
 struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm2d,
 }
 
 impl ConvNorm {
-    fn new(builder: &Builder, inputs: usize, outputs: usize) -> Self {
+    fn new(builder: &Builder, inputs: usize, outputs: usize, max_pool: bool) -> Self {
         let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-        let relu = BatchNormOptions { relu: true, ..Default::default() };
+        let options = BatchNormOptions { relu: true, max_pool, ..Default::default() };
         Self {
             conv: Conv2d::without_bias(&builder.scope("conv"), inputs, outputs, [3, 3], same),
-            norm: BatchNorm2d::new(&builder.scope("norm"), outputs, relu),
+            norm: BatchNorm2d::new(&builder.scope("norm"), outputs, options),
         }
     }
 }
@@ -91,25 +91,22 @@ impl Resnet9 {
     pub fn new(gpu: &Gpu, seed: u64, width: usize) -> (Self, Parameters) {
         let builder = Builder::new(gpu, seed);
         let block = |name: &str, inputs: usize, outputs: usize| -> Box<dyn Module> {
-            Box::new(ConvNorm::new(&builder.scope(name), inputs * width, outputs * width))
+            Box::new(ConvNorm::new(&builder.scope(name), inputs * width, outputs * width, true))
         };
         let residual = |name: &str, channels: usize| -> Box<dyn Module> {
             let pair = |b: &Builder| {
                 let channels = channels * width;
-                let first = Sequential::new(b).with(|b| ConvNorm::new(b, channels, channels));
-                first.with(|b| ConvNorm::new(b, channels, channels))
+                let first = Sequential::new(b).with(|b| ConvNorm::new(b, channels, channels, false));
+                first.with(|b| ConvNorm::new(b, channels, channels, false))
             };
             Box::new(Residual::new(&builder.scope(name), pair))
         };
         let parts: Vec<Box<dyn Module>> = vec![
-            Box::new(ConvNorm::new(&builder.scope("block1"), 3, width)),
+            Box::new(ConvNorm::new(&builder.scope("block1"), 3, width, false)),
             block("block2", 1, 2),
-            Box::new(MaxPool2d::new(2)),
             residual("residual1", 2),
             block("block3", 2, 4),
-            Box::new(MaxPool2d::new(2)),
             block("block4", 4, 8),
-            Box::new(MaxPool2d::new(2)),
             residual("residual2", 8),
             Box::new(GlobalMaxPool2d),
             Box::new(Linear::new(&builder.scope("fc"), 8 * width, 10)),

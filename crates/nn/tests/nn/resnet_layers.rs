@@ -45,7 +45,7 @@ fn batch_norm_and_its_running_estimates_are_pytorchs() {
     for family in FAMILIES {
         let gpu = gpu_of(family);
         let builder = Builder::new(&gpu, 0);
-        let options = BatchNormOptions { eps: 1e-3, momentum: 0.2, relu: false };
+        let options = BatchNormOptions { eps: 1e-3, momentum: 0.2, ..Default::default() };
         let norm = BatchNorm2d::new(&builder, 5, options);
         let parameters = builder.finish().unwrap();
         let names = |entries: &[wgrad_nn::Entry]| entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
 //! Products as launches. Matmul and the three products of conv2d are one batched C = A · B with different
-//! operands (`*_operands.wgsl`); this file chooses kernels, tiles and splits for it.
+//! operands (`*_operands.wgsl`); this file chooses kernels and splits for it, `tile.rs` the tiles of the `gpu` family.
 //!
 //! The `cpu` family packs both operands into strips and multiplies strips in registers (`gemm_strips.wgsl`);
 //! the `gpu` family multiplies tiles in workgroup memory straight from the tensors (`gemm_tile.wgsl`).
@@ -22,13 +22,8 @@ const PACK_TRIPS: usize = 1024;
 /// Rows of partial products are padded to whole stores of either family.
 const PARTIAL_COLUMNS: usize = 8;
 
-/// Edges of the `gpu` family's tiles.
-const TILE: usize = 64;
-const TILE_K: usize = 16;
-
-/// Workgroups that keep a device busy: more tiles than this and splitting gains nothing.
+/// Workgroups that keep a software adapter busy: more tiles than this and splitting gains nothing.
 const CPU_ENOUGH: usize = 32;
-const GPU_ENOUGH: usize = 128;
 
 /// The kernels that read one kind of product's operands.
 pub(crate) struct Operands {
@@ -77,14 +72,14 @@ impl Bias {
         }
     }
 
-    fn view(&self) -> Option<&View> {
+    pub(crate) fn view(&self) -> Option<&View> {
         match self {
             Self::None => None,
             Self::Row(view) | Self::Col(view) => Some(view),
         }
     }
 
-    fn bind<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+    pub(crate) fn bind<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
         match self.view() {
             None => launch,
             Some(view) => launch.bind("bias", view.clone()),
@@ -115,11 +110,11 @@ impl Layout {
     }
 
     /// The index of the store in the kernels' tables: vec4, scalar.
-    fn store(&self, n: usize) -> usize {
+    pub(crate) fn store(&self, n: usize) -> usize {
         usize::from(!self.by(4, n))
     }
 
-    fn set<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+    pub(crate) fn set<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
         launch
             .set("c_batch", self.c_batch)
             .set("c_row", self.c_row)
@@ -157,7 +152,7 @@ impl Product<'_> {
         }
     }
 
-    fn with_constants<'b>(&self, mut launch: Launch<'b>) -> Launch<'b> {
+    pub(crate) fn with_constants<'b>(&self, mut launch: Launch<'b>) -> Launch<'b> {
         for &(name, value) in self.constants {
             launch = launch.constant(name, value);
         }
@@ -224,31 +219,8 @@ impl Product<'_> {
         Ok(packed)
     }
 
-    fn record_tiles(self) -> Result<()> {
-        let (row_tiles, col_tiles) = (self.m.div_ceil(TILE), self.n.div_ceil(TILE));
-        let tiles = self.batches * row_tiles * col_tiles;
-        let splits = splits(self.k, tiles, GPU_ENOUGH, TILE_K);
-        let target = self.target(&splits, splits.count == 1)?;
-        let kernel =
-            self.operands.tile[target.layout.store(target.n)][usize::from(target.bias.view().is_some())];
-        let launch = self
-            .with_constants(self.gpu.launch(kernel))
-            .constant("TILE_M", TILE)
-            .constant("TILE_N", TILE)
-            .constant("TILE_K", TILE_K)
-            .bind(self.operands.names[0], self.views[0].clone())
-            .bind(self.operands.names[1], self.views[1].clone())
-            .bind("out", target.view.clone())
-            .set("batches", self.batches)
-            .set("row_tiles", row_tiles)
-            .set("col_tiles", col_tiles);
-        let launch = self.common(target.layout.set(target.bias.bind(launch)), &splits, &target);
-        launch.trips(splits.k).groups(tiles * splits.count).record()?;
-        self.reduce(target.partial.as_ref(), &splits)
-    }
-
     /// Where the product kernel writes: the output itself, or a buffer of partial products without bias.
-    fn target(&self, splits: &Splits, direct: bool) -> Result<Target<'_>> {
+    pub(crate) fn target(&self, splits: &Splits, direct: bool) -> Result<Target<'_>> {
         if direct {
             let (view, layout, bias) = (self.out.clone(), self.layout, &self.bias);
             return Ok(Target { partial: None, view, layout, bias, n: self.n });
@@ -259,12 +231,12 @@ impl Product<'_> {
         Ok(Target { partial: Some(buffer), view, layout, bias: &Bias::None, n })
     }
 
-    fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
+    pub(crate) fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
         let launch = launch.set("splits", splits.count).set("k_per_split", splits.k);
         launch.set("m", self.m).set("n", target.n).set("c_split", target.c_split(self.batches))
     }
 
-    fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
+    pub(crate) fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
         let Some(partial) = partial else { return Ok(()) };
         let padded = self.n.next_multiple_of(PARTIAL_COLUMNS);
         let kernel = shaders::REDUCE_SPLITS[self.layout.store(self.n)][self.bias.index()];
@@ -284,12 +256,12 @@ impl Product<'_> {
 }
 
 /// What a product kernel writes to.
-struct Target<'a> {
-    partial: Option<Buffer>,
-    view: View,
-    layout: Layout,
-    bias: &'a Bias,
-    n: usize,
+pub(crate) struct Target<'a> {
+    pub partial: Option<Buffer>,
+    pub view: View,
+    pub layout: Layout,
+    pub bias: &'a Bias,
+    pub n: usize,
 }
 
 impl Target<'_> {
@@ -307,7 +279,7 @@ pub(crate) struct Splits {
 
 /// How a sum over `k` is split: never longer than [`LONGEST_SUM`], and short enough that `tiles` workgroups
 /// times the splits make `enough`, as long as each split still adds 256 terms.
-fn splits(k: usize, tiles: usize, enough: usize, multiple: usize) -> Splits {
+pub(crate) fn splits(k: usize, tiles: usize, enough: usize, multiple: usize) -> Splits {
     let least = k.div_ceil(LONGEST_SUM);
     let wanted = if tiles >= enough { 1 } else { (2 * enough / tiles).min(k.div_ceil(256)) };
     let per_split = k.div_ceil(least.max(wanted).max(1)).next_multiple_of(multiple);

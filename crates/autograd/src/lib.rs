@@ -23,6 +23,7 @@ mod pack;
 mod shape;
 mod strips;
 mod tensor;
+mod tile;
 mod winograd;
 
 pub use error::{Error, Result};

@@ -3,34 +3,57 @@
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
+// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see matmul_operands.wgsl. What is
+// negative wraps around to large numbers, which the comparisons refuse.
 // Header: as for conv2d_forward_operands.wgsl.
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
 
 const M = C_IN;
 const N = IMAGES * H * W;
 const K = C_OUT * KH * KW;
 const A_BATCHES = GROUPS;
 const B_BATCHES = GROUPS;
-
-// Whether neighbours in memory are neighbours along k; gemm_tile deals its loads by it.
-const A_ALONG_K = true;
+const A_ALONG_K = false;
 const B_ALONG_K = false;
+const A_LINEAR = false;
+const B_LINEAR = false;
+// With a stride of 1 every place lies on a pixel, and the offset holds rows and columns too.
+const UNIT_STRIDE = STRIDE_H == 1u && STRIDE_W == 1u;
 
-fn a_at(group: u32, row: u32, k: u32) -> f32 {
-    let oc = group * C_OUT + k / (KH * KW);
-    return w[(oc * C_IN + row) * (KH * KW) + k % (KH * KW)];
+fn a_line(group: u32, row: u32) -> vec3<u32> {
+    return vec3<u32>((group * C_OUT * C_IN + row) * (KH * KW), 0u, 0u);
 }
 
-fn b_at(group: u32, k: u32, col: u32) -> f32 {
+fn a_step(k: u32) -> vec3<u32> {
+    return vec3<u32>(k / (KH * KW) * (C_IN * KH * KW) + k % (KH * KW), 0u, 0u);
+}
+
+fn a_at(place: vec3<u32>) -> f32 {
+    return f32(w[place.x]);
+}
+
+fn b_line(group: u32, col: u32) -> vec3<u32> {
     let pixel = col % (H * W);
+    let y = pixel / W + PAD_H;
+    let x = pixel % W + PAD_W;
+    let image = (col / (H * W) * GROUPS + group) * (C_OUT * OH * OW);
+    return vec3<u32>(image + select(0u, y * OW + x, UNIT_STRIDE), y, x);
+}
+
+fn b_step(k: u32) -> vec3<u32> {
     let tap = k % (KH * KW);
-    // A negative numerator wraps around to a large number, which the comparison below refuses.
-    let y = pixel / W + PAD_H - tap / KW * DILATION_H;
-    let x = pixel % W + PAD_W - tap % KW * DILATION_W;
-    if (y % STRIDE_H != 0u || x % STRIDE_W != 0u || y / STRIDE_H >= OH || x / STRIDE_W >= OW) {
-        return 0.0;
-    }
-    let plane = (col / (H * W) * GROUPS + group) * C_OUT + k / (KH * KW);
-    return dy[(plane * OH + y / STRIDE_H) * OW + x / STRIDE_W];
+    let y = tap / KW * DILATION_H;
+    let x = tap % KW * DILATION_W;
+    let offset = k / (KH * KW) * (OH * OW) - select(0u, y * OW + x, UNIT_STRIDE);
+    return vec3<u32>(offset, 0u - y, 0u - x);
+}
+
+fn b_at(place: vec3<u32>) -> f32 {
+    let y = place.y / STRIDE_H;
+    let x = place.z / STRIDE_W;
+    let inside = place.y % STRIDE_H == 0u && place.z % STRIDE_W == 0u && y < OH && x < OW;
+    let offset = place.x + select(y * OW + x, 0u, UNIT_STRIDE);
+    // Without a branch, which would keep a GPU from loading several at a time.
+    return select(0.0, f32(dy[select(0u, offset, inside)]), inside);
 }

@@ -4,34 +4,51 @@
 // Rows are (ci, kh, kw), k = (image, oy, ox), columns are the group's output channels: the product is dw transposed,
 // which the output's layout undoes (c_row = 1, c_col = M).
 // x: [IMAGES, GROUPS * C_IN, H, W], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
+// A place is (offset, iy, ix), the sum of a line's part and k's: see matmul_operands.wgsl. Rows above and columns left of
+// the image wrap around to large numbers, so one comparison finds both sides.
 // Header: as for conv2d_forward_operands.wgsl.
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
 
 const M = C_IN * KH * KW;
 const N = C_OUT;
 const K = IMAGES * OH * OW;
 const A_BATCHES = GROUPS;
 const B_BATCHES = GROUPS;
+// 16 k from a multiple of 16 on stay in one row of pixels, or at least in one image.
+const A_LINEAR = OW % 16u == 0u;
+const B_LINEAR = OH * OW % 16u == 0u;
+const A_ALONG_K = false;
+const B_ALONG_K = B_LINEAR;
 
-// Whether neighbours in memory are neighbours along k; gemm_tile deals its loads by it.
-const A_ALONG_K = true;
-const B_ALONG_K = true;
-
-fn a_at(group: u32, row: u32, k: u32) -> f32 {
-    let pixel = k % (OH * OW);
+fn a_line(group: u32, row: u32) -> vec3<u32> {
     let tap = row % (KH * KW);
-    // Rows above and columns left of the image wrap around to large numbers, so one comparison finds both sides.
-    let iy = pixel / OW * STRIDE_H + tap / KW * DILATION_H - PAD_H;
-    let ix = pixel % OW * STRIDE_W + tap % KW * DILATION_W - PAD_W;
-    if (iy >= H || ix >= W) {
-        return 0.0;
-    }
-    let plane = (k / (OH * OW) * GROUPS + group) * C_IN + row / (KH * KW);
-    return x[(plane * H + iy) * W + ix];
+    let iy = tap / KW * DILATION_H - PAD_H;
+    let ix = tap % KW * DILATION_W - PAD_W;
+    return vec3<u32>((group * C_IN + row / (KH * KW)) * (H * W) + iy * W + ix, iy, ix);
 }
 
-fn b_at(group: u32, k: u32, col: u32) -> f32 {
-    let plane = (k / (OH * OW) * GROUPS + group) * C_OUT + col;
-    return dy[plane * (OH * OW) + k % (OH * OW)];
+fn a_step(k: u32) -> vec3<u32> {
+    let pixel = k % (OH * OW);
+    let iy = pixel / OW * STRIDE_H;
+    let ix = pixel % OW * STRIDE_W;
+    return vec3<u32>(k / (OH * OW) * (GROUPS * C_IN * H * W) + iy * W + ix, iy, ix);
+}
+
+fn a_at(place: vec3<u32>) -> f32 {
+    let inside = place.y < H && place.z < W;
+    // Without a branch, which would keep a GPU from loading several at a time.
+    return select(0.0, f32(x[select(0u, place.x, inside)]), inside);
+}
+
+fn b_line(group: u32, col: u32) -> vec3<u32> {
+    return vec3<u32>((group * C_OUT + col) * (OH * OW), 0u, 0u);
+}
+
+fn b_step(k: u32) -> vec3<u32> {
+    return vec3<u32>(k / (OH * OW) * (GROUPS * C_OUT * OH * OW) + k % (OH * OW), 0u, 0u);
+}
+
+fn b_at(place: vec3<u32>) -> f32 {
+    return f32(dy[place.x]);
 }

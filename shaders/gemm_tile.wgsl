@@ -1,66 +1,105 @@
 // C = A · B through tiles in workgroup memory, for real GPUs: an implicit GEMM, nothing is packed.
-//   out[split][batch][row][col] = sum over the split's k of a_at(batch, row, k) * b_at(batch, k, col)
-// One workgroup of 16 × 16 invocations makes TILE_M × TILE_N outputs. It steps through k in slices of TILE_K: the
-// invocations copy the slices of A and B into workgroup memory, zero past the edges; then each adds ROW_QUADS ×
-// COL_QUADS blocks of 4 × 4 products for each k, from one vec4 of A and one of B a block. Blocks of one invocation
-// lie 64 rows and columns apart, so that neighbours read neighbouring vec4.
-// Needs an operand file, store_*.wgsl, bias_*.wgsl, and a header with TILE_M, TILE_N (multiples of 64, together at most
-// 256) and TILE_K (16).
+//   out[split][batch][row][col] = sum over the split's k of A(batch, row, k) * B(batch, k, col)
+// One workgroup makes TILE_M × TILE_N outputs, 8 × 8 an invocation: two quads of neighbouring rows times two of columns.
+// It steps through k in slices of TILE_K. The invocations copy the slices of A and B into workgroup memory; then each
+// multiplies, for each k, four vec4 that serve 64 multiply-adds: one byte for each, half of what GPUs read per clock.
+// An invocation loads from lines (rows of A, columns of B) of its own, whose part of the address is computed before the
+// loop. Lines past the edge read the last line again, and are not stored; k past the end counts as zero.
+// Needs an operand file, element_*.wgsl, store_*.wgsl, bias_*.wgsl, and a header with TILE_M, TILE_N (64 or 128) and
+// TILE_K (16).
 struct Params {
     batches: u32, splits: u32, row_tiles: u32, col_tiles: u32, // grid: one workgroup for each combination
-    m: u32, n: u32,   // n may exceed N in a partial product, whose padding is stored as zero
+    m: u32, n: u32,   // n may exceed N in a partial product, whose padding nobody reads
     k_per_split: u32, // a multiple of TILE_K; the last split may be shorter
     // out's layout: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
-const THREADS = 256u;
-const ROW_QUADS = TILE_M / 64u;
-const COL_QUADS = TILE_N / 64u;
-// One unused vec4 a row spreads the rows over the memory's banks, where 16 KiB leave room for it.
-const PAD = select(0u, 1u, (TILE_M + TILE_N) * TILE_K < 4096u);
+const THREADS = TILE_M * TILE_N / 64u;
+// Drivers unroll a loop of this many k; one of all TILE_K is too long for some of them.
+const UNROLLED = 4u;
 
-// Four rows of A, or columns of B, side by side: a_slice[k][row / 4][row % 4].
-var<workgroup> a_slice: array<array<vec4<f32>, TILE_M / 4u + PAD>, TILE_K>;
-var<workgroup> b_slice: array<array<vec4<f32>, TILE_N / 4u + PAD>, TILE_K>;
+// A line's slice is loaded by PARTS invocations, RUN neighbouring k each, and an invocation loads from LINES lines.
+// Neighbouring invocations share a line where it is contiguous along k, else they have neighbouring lines.
+const A_PARTS = select((THREADS + TILE_M - 1u) / TILE_M, 4u, A_ALONG_K);
+const B_PARTS = select((THREADS + TILE_N - 1u) / TILE_N, 4u, B_ALONG_K);
+const A_RUN = TILE_K / A_PARTS;
+const B_RUN = TILE_K / B_PARTS;
+const A_LINES = TILE_M * A_PARTS / THREADS;
+const B_LINES = TILE_N * B_PARTS / THREADS;
 
-fn a_or_zero(batch: u32, row: u32, k: u32, k_end: u32) -> f32 {
-    if (row >= M || k >= k_end) {
-        return 0.0;
+// a_slice[k * A_STRIDE + row]. Four floats a row spread the rows over the memory's banks, where 16 KiB leave room for them.
+const PAD = select(0u, 4u, (TILE_M + TILE_N) * TILE_K < 4096u);
+const A_STRIDE = TILE_M + PAD;
+const B_STRIDE = TILE_N + PAD;
+var<workgroup> a_slice: array<f32, A_STRIDE * TILE_K>;
+var<workgroup> b_slice: array<f32, B_STRIDE * TILE_K>;
+
+// Where k + part * RUN lies, for a part of 0 or 1. Both places are the same for all invocations, so a GPU's scalar unit
+// works them out, and to choose between them costs an invocation one `and` a component.
+fn a_step_of(k: u32, part: u32) -> vec3<u32> {
+    let step = a_step(k);
+    if (A_LINEAR || A_PARTS == 1u) {
+        return step;
     }
-    return a_at(batch, row, k);
+    return step + (vec3<u32>(0u - part) & (a_step(k + A_RUN) - step));
 }
 
-fn b_or_zero(batch: u32, k: u32, k_end: u32, col: u32) -> f32 {
-    if (col >= N || k >= k_end) {
-        return 0.0;
+fn b_step_of(k: u32, part: u32) -> vec3<u32> {
+    let step = b_step(k);
+    if (B_LINEAR || B_PARTS == 1u) {
+        return step;
     }
-    return b_at(batch, k, col);
+    return step + (vec3<u32>(0u - part) & (b_step(k + B_RUN) - step));
 }
 
-// Splits 0 .. quads * TILE_K into (quad, k). Neighbouring invocations walk along the axis that is contiguous in memory.
-fn quad_and_k(i: u32, quads: u32, along_k: bool) -> vec2<u32> {
-    return select(vec2<u32>(i % quads, i / quads), vec2<u32>(i / TILE_K, i % TILE_K), along_k);
+// A whole slice of the lines of one invocation, from k on.
+fn load_a(lines: array<vec3<u32>, A_LINES>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < A_LINES; l++) {
+        let line = lines[l] + select(vec3<u32>(), a_step(part * A_RUN), A_LINEAR && A_PARTS > 1u);
+        for (var s = 0u; s < A_RUN; s++) {
+            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = a_at(line + a_step_of(k + s, part));
+        }
+    }
 }
 
-fn load_slices(batch: u32, row: u32, col: u32, k: u32, k_end: u32, thread: u32) {
-    for (var s = 0u; s < TILE_M / 4u * TILE_K; s += THREADS) {
-        let at = quad_and_k(s + thread, TILE_M / 4u, A_ALONG_K);
-        let r = row + at.x * 4u;
-        let from_k = k + at.y;
-        a_slice[at.y][at.x] = vec4<f32>(
-            a_or_zero(batch, r, from_k, k_end), a_or_zero(batch, r + 1u, from_k, k_end),
-            a_or_zero(batch, r + 2u, from_k, k_end), a_or_zero(batch, r + 3u, from_k, k_end));
+fn load_b(lines: array<vec3<u32>, B_LINES>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < B_LINES; l++) {
+        let line = lines[l] + select(vec3<u32>(), b_step(part * B_RUN), B_LINEAR && B_PARTS > 1u);
+        for (var s = 0u; s < B_RUN; s++) {
+            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = b_at(line + b_step_of(k + s, part));
+        }
     }
-    for (var s = 0u; s < TILE_N / 4u * TILE_K; s += THREADS) {
-        let at = quad_and_k(s + thread, TILE_N / 4u, B_ALONG_K);
-        let c = col + at.x * 4u;
-        let from_k = k + at.y;
-        b_slice[at.y][at.x] = vec4<f32>(
-            b_or_zero(batch, from_k, k_end, c), b_or_zero(batch, from_k, k_end, c + 1u),
-            b_or_zero(batch, from_k, k_end, c + 2u), b_or_zero(batch, from_k, k_end, c + 3u));
+}
+
+// The last slice, where k may end in the midst of it.
+fn load_last_a(lines: array<vec3<u32>, A_LINES>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < A_LINES; l++) {
+        for (var s = 0u; s < A_RUN; s++) {
+            let at = k + part * A_RUN + s;
+            let value = a_at(lines[l] + a_step(min(at, K - 1u)));
+            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = select(0.0, value, at < K);
+        }
     }
+}
+
+fn load_last_b(lines: array<vec3<u32>, B_LINES>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < B_LINES; l++) {
+        for (var s = 0u; s < B_RUN; s++) {
+            let at = k + part * B_RUN + s;
+            let value = b_at(lines[l] + b_step(min(at, K - 1u)));
+            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = select(0.0, value, at < K);
+        }
+    }
+}
+
+fn a_quad(i: u32) -> vec4<f32> {
+    return vec4<f32>(a_slice[i], a_slice[i + 1u], a_slice[i + 2u], a_slice[i + 3u]);
+}
+
+fn b_quad(i: u32) -> vec4<f32> {
+    return vec4<f32>(b_slice[i], b_slice[i + 1u], b_slice[i + 2u], b_slice[i + 3u]);
 }
 
 @compute @workgroup_size(THREADS)
@@ -79,20 +118,46 @@ fn main(
     let batch = tile / (p.row_tiles * p.col_tiles * p.splits);
     let k_begin = split * p.k_per_split;
     let k_end = min(k_begin + p.k_per_split, K);
-    let tx = thread % 16u;
-    let ty = thread / 16u;
 
-    var acc: array<array<array<vec4<f32>, COL_QUADS>, 4>, ROW_QUADS>;
+    let a_part = select(thread / TILE_M, thread % A_PARTS, A_ALONG_K);
+    let b_part = select(thread / TILE_N, thread % B_PARTS, B_ALONG_K);
+    let a_first = select(thread % TILE_M, thread / A_PARTS, A_ALONG_K);
+    let b_first = select(thread % TILE_N, thread / B_PARTS, B_ALONG_K);
+    var a_lines: array<vec3<u32>, A_LINES>;
+    for (var l = 0u; l < A_LINES; l++) {
+        a_lines[l] = a_line(batch, min(row + a_first + l * (THREADS / A_PARTS), M - 1u));
+    }
+    var b_lines: array<vec3<u32>, B_LINES>;
+    for (var l = 0u; l < B_LINES; l++) {
+        b_lines[l] = b_line(batch, min(col + b_first + l * (THREADS / B_PARTS), N - 1u));
+    }
+    let a_to = a_part * A_RUN * A_STRIDE + a_first;
+    let b_to = b_part * B_RUN * B_STRIDE + b_first;
+    // An invocation's first row and column in the tile; its second quads lie half a tile further on.
+    let ty = thread / (TILE_N / 8u) * 4u;
+    let tx = thread % (TILE_N / 8u) * 4u;
+
+    var acc: array<array<vec4<f32>, 2>, 8>;
     for (var k0 = k_begin; k0 < k_end; k0 += TILE_K) {
-        load_slices(batch, row, col, k0, k_end, thread);
+        if (K % TILE_K == 0u || k0 + TILE_K <= K) {
+            load_a(a_lines, a_part, a_to, k0);
+            load_b(b_lines, b_part, b_to, k0);
+        } else {
+            load_last_a(a_lines, a_part, a_to, k0);
+            load_last_b(b_lines, b_part, b_to, k0);
+        }
         workgroupBarrier();
-        for (var k = 0u; k < TILE_K; k++) {
-            for (var i = 0u; i < ROW_QUADS; i++) {
-                let rows = a_slice[k][ty + i * 16u];
-                for (var j = 0u; j < COL_QUADS; j++) {
-                    let cols = b_slice[k][tx + j * 16u];
+        for (var k = 0u; k < TILE_K; k += UNROLLED) {
+            let a_from = k * A_STRIDE + ty;
+            let b_from = k * B_STRIDE + tx;
+            for (var u = 0u; u < UNROLLED; u++) {
+                let cols = array<vec4<f32>, 2>(
+                    b_quad(b_from + u * B_STRIDE), b_quad(b_from + u * B_STRIDE + TILE_N / 2u));
+                for (var i = 0u; i < 2u; i++) {
+                    let rows = a_quad(a_from + u * A_STRIDE + i * (TILE_M / 2u));
                     for (var e = 0u; e < 4u; e++) {
-                        acc[i][e][j] = fma(vec4<f32>(rows[e]), cols, acc[i][e][j]);
+                        acc[i * 4u + e][0] = fma(vec4<f32>(rows[e]), cols[0], acc[i * 4u + e][0]);
+                        acc[i * 4u + e][1] = fma(vec4<f32>(rows[e]), cols[1], acc[i * 4u + e][1]);
                     }
                 }
             }
@@ -101,15 +166,13 @@ fn main(
     }
 
     let base = split * p.c_split + batch * p.c_batch;
-    for (var j = 0u; j < COL_QUADS; j++) {
-        let out_col = col + (tx + j * 16u) * 4u;
+    for (var j = 0u; j < 2u; j++) {
+        let out_col = col + tx + j * (TILE_N / 2u);
         let place = place_of(out_col);
-        for (var i = 0u; i < ROW_QUADS; i++) {
-            for (var e = 0u; e < 4u; e++) {
-                let out_row = row + (ty + i * 16u) * 4u + e;
-                if (out_row < p.m) {
-                    store(base + out_row * p.c_row, place, out_col, biased(acc[i][e][j], batch, out_row, out_col));
-                }
+        for (var i = 0u; i < 8u; i++) {
+            let out_row = row + ty + i / 4u * (TILE_M / 2u) + i % 4u;
+            if (out_row < p.m) {
+                store(base + out_row * p.c_row, place, out_col, biased(acc[i][j], batch, out_row, out_col));
             }
         }
     }

@@ -1,5 +1,5 @@
 // Packs operand A of any product into strips of ROWS rows for gemm_strips.
-//   out[batch][strip][k / 4][r][k % 4] = a_at(batch, strip * ROWS + r, k), zero past the last row and the last k
+//   out[batch][strip][k / 4][r][k % 4] = A(batch, strip * ROWS + r, k), zero past the last row and the last k
 // One invocation makes one vec4, one row at four k. Needs an operand file, and a header with ROWS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
@@ -12,7 +12,7 @@ fn a_or_zero(batch: u32, row: u32, k: u32) -> f32 {
     if (row >= M || k >= K) {
         return 0.0;
     }
-    return a_at(batch, row, k);
+    return a_at(a_line(batch, row) + a_step(k));
 }
 
 @compute @workgroup_size(64)

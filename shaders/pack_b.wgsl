@@ -1,5 +1,5 @@
 // Packs operand B of any product into strips of COLS columns for gemm_strips.
-//   out[batch][strip][k][c] = b_at(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
+//   out[batch][strip][k][c] = B(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
 // One invocation makes one vec4, four columns at one k. Needs an operand file, and a header with COLS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
@@ -13,7 +13,7 @@ fn b_or_zero(batch: u32, k: u32, col: u32) -> f32 {
     if (col >= N || k >= K) {
         return 0.0;
     }
-    return b_at(batch, k, col);
+    return b_at(b_line(batch, col) + b_step(k));
 }
 
 @compute @workgroup_size(64)

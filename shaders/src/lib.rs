@@ -275,6 +275,12 @@ kernels! {
     CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
 }
 
+/// Declares the elements of a product's operands f32: a part of the header of every kernel that reads them.
+pub static ELEMENT_F32: &str = include_str!("../element_f32.wgsl");
+
+/// As [`ELEMENT_F32`], f16; it must stand first, since it enables them.
+pub static ELEMENT_F16: &str = include_str!("../element_f16.wgsl");
+
 /// The sum of partial products by store (vec4, scalar) and bias (none, row, column).
 pub static REDUCE_SPLITS: [[&Kernel; 3]; 2] = [
     [&REDUCE_SPLITS_VEC4_NONE, &REDUCE_SPLITS_VEC4_ROW, &REDUCE_SPLITS_VEC4_COL],

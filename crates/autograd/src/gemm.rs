@@ -152,7 +152,9 @@ impl Product<'_> {
         }
     }
 
-    pub(crate) fn with_constants<'b>(&self, mut launch: Launch<'b>) -> Launch<'b> {
+    /// The header of a kernel that reads the operands.
+    pub(crate) fn with_constants<'b>(&self, launch: Launch<'b>) -> Launch<'b> {
+        let mut launch = launch.header(shaders::ELEMENT_F32);
         for &(name, value) in self.constants {
             launch = launch.constant(name, value);
         }

@@ -134,6 +134,10 @@ impl Geometry {
     /// Ranges of images whose packed operand of `floats` an image stays in the workspace. Parts begin where both
     /// tensors may be bound.
     fn parts(&self, gpu: &Gpu, floats: usize) -> Vec<(usize, usize)> {
+        if gpu.family() == Family::Gpu {
+            // That family packs nothing.
+            return vec![(0, self.images)];
+        }
         let step = self.step(gpu);
         let fit = (WORKSPACE / 4) as usize / floats.max(1);
         let part = (fit / step * step).max(step);

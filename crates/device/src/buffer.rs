@@ -13,7 +13,8 @@ pub struct Buffer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    raw: wgpu::Buffer,
+    // Shared as a whole: cloning a wgpu buffer itself counts several references.
+    raw: Arc<wgpu::Buffer>,
     id: u64,
     pool: Weak<Pool>,
 }
@@ -21,13 +22,13 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.release(self.raw.clone(), self.id);
+            pool.release(Arc::clone(&self.raw), self.id);
         }
     }
 }
 
 impl Buffer {
-    pub(crate) fn new(raw: wgpu::Buffer, id: u64, pool: &Arc<Pool>) -> Self {
+    pub(crate) fn new(raw: Arc<wgpu::Buffer>, id: u64, pool: &Arc<Pool>) -> Self {
         Self(Arc::new(Inner { raw, id, pool: Arc::downgrade(pool) }))
     }
 
@@ -37,6 +38,10 @@ impl Buffer {
 
     /// The wgpu buffer. Its size is at least what was asked for.
     pub fn raw(&self) -> &wgpu::Buffer {
+        &self.0.raw
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<wgpu::Buffer> {
         &self.0.raw
     }
 

@@ -1,13 +1,10 @@
 //! A launch: a kernel with its constants, buffers, parameters and grid, checked and then recorded.
 
-use std::fmt::Write as _;
-
 use wgrad_shaders::Kernel;
 
 use crate::buffer::View;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, State};
 use crate::pipeline::Pipeline;
-use crate::recording::{Bound, Command, Dispatch};
 use crate::{Error, Result};
 
 /// The most loop iterations one invocation may run, all its loops together. llvmpipe leaves loops silently
@@ -43,24 +40,27 @@ enum Value {
 
 impl<'a> Launch<'a> {
     pub(crate) fn new(gpu: &'a Gpu, kernel: &'static Kernel) -> Self {
-        let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(8));
+        // Room for the largest launches, so that none of the lists grows.
+        let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
         Self { gpu, kernel, header: String::new(), bindings, params, trips: None, grid: Grid::Threads(1) }
     }
 
     /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
     pub fn constant(mut self, name: &str, value: usize) -> Self {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.header, "const {name} = {value}u;");
+        self.push(&["const ", name, " = "]);
+        self.push_number(value);
+        self.push(&[";\n"]);
         self
     }
 
     /// Prepends a constant array of unsigned integers.
     pub fn constants(mut self, name: &str, values: &[usize]) -> Self {
-        let _ = write!(self.header, "const {name} = array<u32, {}>(", values.len());
-        for value in values {
-            let _ = write!(self.header, "{value}u,");
+        self.push(&["const ", name, " = array("]);
+        for &value in values {
+            self.push_number(value);
+            self.push(&[","]);
         }
-        self.header.push_str(");\n");
+        self.push(&[");\n"]);
         self
     }
 
@@ -70,13 +70,40 @@ impl<'a> Launch<'a> {
         self
     }
 
+    fn push(&mut self, words: &[&str]) {
+        if self.header.capacity() == 0 {
+            self.header.reserve(256);
+        }
+        words.iter().for_each(|word| self.header.push_str(word));
+    }
+
+    /// An unsigned literal. Every launch of a variant writes its constants, and the formatting machinery would cost
+    /// more than the rest of the launch.
+    fn push_number(&mut self, value: usize) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = value;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.header.extend(digits[at..].iter().map(|&digit| char::from(digit)));
+        self.header.push('u');
+    }
+
     /// Binds a range of a buffer to the storage variable `name`.
+    #[inline]
     pub fn bind(mut self, name: &'static str, view: impl Into<View>) -> Self {
         self.bindings.push((name, view.into()));
         self
     }
 
     /// Sets the parameter `name` of the uniform struct to an integer.
+    #[inline]
     pub fn set(mut self, name: &'static str, value: usize) -> Self {
         // Sizes beyond u32 are refused where tensors are made; of keys and counters the low bits count.
         self.params.push((name, Value::U32(value as u32)));
@@ -84,6 +111,7 @@ impl<'a> Launch<'a> {
     }
 
     /// Sets the parameter `name` of the uniform struct to a float.
+    #[inline]
     pub fn set_f32(mut self, name: &'static str, value: f32) -> Self {
         self.params.push((name, Value::F32(value)));
         self
@@ -91,6 +119,7 @@ impl<'a> Launch<'a> {
 
     /// States how many iterations one invocation runs at most, all its loops together; needed for every
     /// kernel that has a loop.
+    #[inline]
     pub fn trips(mut self, trips: usize) -> Self {
         self.trips = Some(trips as u64);
         self
@@ -98,18 +127,21 @@ impl<'a> Launch<'a> {
 
     /// Runs at least `n` invocations, one-dimensional, folded into rows of workgroups where one axis is too
     /// short: the kernel counts `id.x + id.y * groups.x * WORKGROUP` and ignores what lies beyond `n`.
+    #[inline]
     pub fn threads(mut self, n: usize) -> Self {
         self.grid = Grid::Threads(n as u64);
         self
     }
 
     /// Runs at least `n` workgroups, folded like [`Launch::threads`].
+    #[inline]
     pub fn groups(mut self, n: usize) -> Self {
         self.grid = Grid::Groups(n as u64);
         self
     }
 
     /// Runs exactly this grid of workgroups.
+    #[inline]
     pub fn grid(mut self, groups: [usize; 3]) -> Self {
         self.grid = Grid::Exact(groups.map(|n| u32::try_from(n).unwrap_or(u32::MAX)));
         self
@@ -123,22 +155,22 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     /// If a binding or parameter of the kernel is missing or unknown: a slip in the op, not in its input.
-    pub fn record(self) -> Result<()> {
+    pub fn record(mut self) -> Result<()> {
         self.gpu.check()?;
         for (_, view) in &self.bindings {
             self.gpu.check_owner(view, self.kernel.name)?;
         }
         let mut state = self.gpu.state();
-        let pipeline = state.pipelines.get(self.gpu, self.kernel, &self.header)?;
+        let State { pipelines, recording } = &mut *state;
+        let pipeline = pipelines.get(self.gpu, self.kernel, &self.header)?;
         self.check_trips(&pipeline)?;
         let grid = self.fold(pipeline.interface.workgroup_size)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        let params = self.pack(&pipeline);
-        let bindings = self.bound(&pipeline);
-        let dispatch = Dispatch { pipeline, bindings, params, grid };
-        state.recording.push(self.gpu, Command::Dispatch(dispatch))
+        self.order_bindings(&pipeline);
+        let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
+        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid)
     }
 
     fn error(&self, message: String) -> Error {
@@ -179,19 +211,33 @@ impl<'a> Launch<'a> {
         Ok([groups.div_ceil(rows.max(1)) as u32, rows as u32, 1])
     }
 
-    /// The uniform struct's bytes.
-    fn pack(&self, pipeline: &Pipeline) -> Vec<u8> {
-        let Some(uniform) = &pipeline.interface.uniform else {
-            assert!(self.params.is_empty(), "{} has no parameters", self.kernel.name);
-            return Vec::new();
-        };
-        let mut bytes = vec![0; uniform.size as usize];
-        for param in &uniform.params {
-            let (_, value) = self
-                .params
-                .iter()
-                .find(|(name, _)| *name == param.name)
-                .unwrap_or_else(|| panic!("{}: parameter {} is not set", self.kernel.name, param.name));
+    /// Brings the bindings into the order in which the kernel declares them.
+    fn order_bindings(&mut self, pipeline: &Pipeline) {
+        let storage = &pipeline.interface.storage;
+        for (i, wanted) in storage.iter().enumerate() {
+            let found = self.bindings.iter().skip(i).position(|(name, _)| *name == wanted.name);
+            let found =
+                found.unwrap_or_else(|| panic!("{}: binding {} is not bound", self.kernel.name, wanted.name));
+            self.bindings.swap(i, i + found);
+        }
+        if let Some((name, _)) = self.bindings.get(storage.len()) {
+            panic!("{} has no binding {name}", self.kernel.name);
+        }
+    }
+
+    /// Writes the uniform struct.
+    fn pack(&self, pipeline: &Pipeline, bytes: &mut [u8]) {
+        let params = pipeline.interface.uniform.as_ref().map_or(&[][..], |uniform| &uniform.params);
+        // The search begins behind the one found before: most launches set things in the kernel's order.
+        let mut next = 0;
+        for param in params {
+            let (before, behind) = self.params.split_at(next);
+            let found = behind.iter().chain(before).position(|(name, _)| *name == param.name);
+            let found =
+                found.unwrap_or_else(|| panic!("{}: parameter {} is not set", self.kernel.name, param.name));
+            let at = (next + found) % self.params.len();
+            next = at + 1;
+            let value = self.params[at].1;
             let word = match (value, param.kind) {
                 (Value::U32(v), naga::ScalarKind::Uint) => v.to_le_bytes(),
                 (Value::F32(v), naga::ScalarKind::Float) => v.to_le_bytes(),
@@ -200,21 +246,15 @@ impl<'a> Launch<'a> {
                     self.kernel.name, param.name, param.kind
                 ),
             };
-            let at = param.offset as usize;
-            bytes[at..at + 4].copy_from_slice(&word);
+            let offset = param.offset as usize;
+            bytes[offset..offset + 4].copy_from_slice(&word);
         }
-        bytes
-    }
-
-    fn bound(&self, pipeline: &Pipeline) -> Vec<Bound> {
-        let storage = &pipeline.interface.storage;
-        for (name, _) in &self.bindings {
-            assert!(storage.iter().any(|s| s.name == *name), "{} has no binding {name}", self.kernel.name);
-        }
-        let find = |wanted: &str| {
-            let found = self.bindings.iter().find(|(name, _)| *name == wanted);
-            &found.unwrap_or_else(|| panic!("{}: binding {wanted} is not bound", self.kernel.name)).1
-        };
-        storage.iter().map(|s| Bound::new(s.slot, find(&s.name))).collect()
+        // As many as there are, and each was found: then none is unknown.
+        assert!(
+            self.params.len() == params.len()
+                || self.params.iter().all(|(name, _)| params.iter().any(|p| p.name == *name)),
+            "{}: a parameter is set that it does not have",
+            self.kernel.name
+        );
     }
 }

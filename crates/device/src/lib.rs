@@ -11,6 +11,7 @@
 //! ```
 
 mod adapter;
+mod bind_groups;
 mod buffer;
 mod error;
 mod gpu;

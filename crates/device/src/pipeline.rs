@@ -32,8 +32,9 @@ pub struct Composed {
 
 pub(crate) struct Pipelines {
     checked: bool,
-    // Keyed by the kernel's name first, so that looking one up allocates nothing.
-    by_kernel: HashMap<&'static str, HashMap<String, Arc<Pipeline>>>,
+    // By the kernel's address, then by header: a kernel has a few variants, and comparing their headers costs less
+    // than hashing one.
+    by_kernel: HashMap<usize, Vec<(String, Arc<Pipeline>)>>,
     count: u32,
 }
 
@@ -43,12 +44,14 @@ impl Pipelines {
     }
 
     pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &'static Kernel, header: &str) -> Result<Arc<Pipeline>> {
-        if let Some(found) = self.by_kernel.get(kernel.name).and_then(|variants| variants.get(header)) {
+        let variants = self.by_kernel.get(&std::ptr::from_ref(kernel).addr());
+        if let Some((_, found)) = variants.and_then(|all| all.iter().find(|(known, _)| known == header)) {
             return Ok(Arc::clone(found));
         }
         let pipeline = Arc::new(self.compile(gpu, kernel, header)?);
         self.count += 1;
-        self.by_kernel.entry(kernel.name).or_default().insert(header.to_owned(), Arc::clone(&pipeline));
+        let variants = self.by_kernel.entry(std::ptr::from_ref(kernel).addr()).or_default();
+        variants.push((header.to_owned(), Arc::clone(&pipeline)));
         Ok(pipeline)
     }
 
@@ -91,7 +94,7 @@ impl Pipelines {
     }
 
     pub(crate) fn composed(&self) -> Vec<Composed> {
-        let pipelines = self.by_kernel.values().flat_map(HashMap::values);
+        let pipelines = self.by_kernel.values().flatten().map(|(_, pipeline)| pipeline);
         let describe = |p: &Arc<Pipeline>| Composed {
             kernel: p.kernel.name,
             entry: p.kernel.entry,

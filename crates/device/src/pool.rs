@@ -26,7 +26,7 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     /// By size, then by number.
-    cached: HashMap<u64, BTreeMap<u64, wgpu::Buffer>>,
+    cached: HashMap<u64, BTreeMap<u64, Arc<wgpu::Buffer>>>,
     next_id: u64,
     stats: MemoryStats,
 }
@@ -60,7 +60,7 @@ impl Pool {
         state.next_id += 1;
         state.stats.created += 1;
         state.stats.add_live(size);
-        Ok(Buffer::new(raw, id, self))
+        Ok(Buffer::new(Arc::new(raw), id, self))
     }
 
     /// The largest buffer that can be bound whole; fails if `bytes` are more.
@@ -90,7 +90,7 @@ impl Pool {
         Ok(raw)
     }
 
-    pub(crate) fn release(&self, raw: wgpu::Buffer, id: u64) {
+    pub(crate) fn release(&self, raw: Arc<wgpu::Buffer>, id: u64) {
         let size = raw.size();
         let mut state = self.state();
         state.stats.live -= size;

@@ -1,9 +1,10 @@
 //! The recording: commands as data, and how they become one submission.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::Result;
+use crate::bind_groups::BindGroups;
 use crate::buffer::View;
 use crate::gpu::{Gpu, Scopes};
 use crate::pipeline::Pipeline;
@@ -19,35 +20,16 @@ const LONGEST_RECORDING: usize = 8192;
 /// Bytes of small writes in one recording.
 const MOST_STAGED: usize = 16 << 20;
 
-/// Bind groups kept. A training step repeats a few hundred; one that never repeats must not grow the cache.
-const MOST_BIND_GROUPS: usize = 8192;
-
 /// Submissions of an owned device that may be unfinished before [`Gpu::submit`] waits.
 const MOST_IN_FLIGHT: usize = 4;
 
-/// A storage binding of a dispatch. It holds the wgpu buffer, not the pooled one: a buffer dropped by its
-/// owner is free for launches recorded later.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    slot: u32,
-    buffer: wgpu::Buffer,
-    id: u64,
-    offset: u64,
-    size: u64,
-}
-
-impl Bound {
-    pub(crate) fn new(slot: u32, view: &View) -> Self {
-        let buffer = view.buffer.raw().clone();
-        Self { slot, buffer, id: view.buffer.id(), offset: view.offset, size: view.size }
-    }
-}
-
+/// A launch with its grid. Its parameters lie in the recording's bytes.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    pub pipeline: Arc<Pipeline>,
-    pub bindings: Vec<Bound>,
-    pub params: Vec<u8>,
+    /// The number of its pipeline and bindings in [`BindGroups`].
+    pub bindings: u32,
+    /// Where its parameters begin, if it has any.
+    pub params: Option<u32>,
     pub grid: [u32; 3],
 }
 
@@ -86,11 +68,14 @@ pub struct Recorded {
 pub(crate) struct Recording {
     commands: Vec<Command>,
     staged: Vec<u8>,
+    /// The parameters of all launches, each at an offset that a uniform binding may have.
+    params: Vec<u8>,
     reads: Vec<Request>,
     staging: Option<wgpu::Buffer>,
     uniforms: Option<wgpu::Buffer>,
-    bind_groups: HashMap<Box<[u64]>, wgpu::BindGroup>,
+    bind_groups: BindGroups,
     bind_groups_created: u64,
+    forget: bool,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
 }
 
@@ -101,6 +86,31 @@ impl Recording {
             self.submit(gpu)?;
         }
         self.commands.push(command);
+        Ok(())
+    }
+
+    /// Appends a launch. `views` are bound in the order of the pipeline's storage bindings, and `pack` writes the
+    /// parameters into zeroed bytes.
+    pub(crate) fn dispatch(
+        &mut self,
+        gpu: &Gpu,
+        pipeline: &Arc<Pipeline>,
+        views: &[(&str, View)],
+        pack: impl FnOnce(&mut [u8]),
+        grid: [u32; 3],
+    ) -> Result<()> {
+        if self.commands.len() >= LONGEST_RECORDING {
+            self.submit(gpu)?;
+        }
+        let params = pipeline.interface.uniform.as_ref().map(|uniform| {
+            let align = gpu.limits().min_uniform_buffer_offset_alignment as usize;
+            let at = self.params.len().next_multiple_of(align);
+            self.params.resize(at + uniform.size as usize, 0);
+            pack(&mut self.params[at..]);
+            at as u32
+        });
+        let bindings = self.bind_groups.find(pipeline, views);
+        self.commands.push(Command::Dispatch(Dispatch { bindings, params, grid }));
         Ok(())
     }
 
@@ -139,7 +149,7 @@ impl Recording {
 
     pub(crate) fn describe(&self) -> Vec<Recorded> {
         let describe = |command: &Command| match command {
-            Command::Dispatch(d) => Recorded { name: d.pipeline.kernel.name, grid: d.grid },
+            Command::Dispatch(d) => Recorded { name: self.kernel(d), grid: d.grid },
             Command::Copy { .. } => Recorded { name: "copy", grid: [0; 3] },
             Command::Write { .. } => Recorded { name: "write", grid: [0; 3] },
             Command::Clear { .. } => Recorded { name: "clear", grid: [0; 3] },
@@ -147,12 +157,21 @@ impl Recording {
         self.commands.iter().map(describe).collect()
     }
 
+    fn kernel(&self, dispatch: &Dispatch) -> &'static str {
+        self.bind_groups.get(dispatch.bindings).pipeline.kernel.name
+    }
+
     pub(crate) fn bind_groups_created(&self) -> u64 {
         self.bind_groups_created
     }
 
+    /// Forgets the bind groups, at once or with the next submission if launches that need them are recorded.
     pub(crate) fn forget_bind_groups(&mut self) {
-        self.bind_groups.clear();
+        if self.commands.is_empty() {
+            self.bind_groups.clear();
+        } else {
+            self.forget = true;
+        }
     }
 
     /// Encodes everything recorded into one command buffer and submits it. Returns the submission to wait for, if
@@ -165,9 +184,12 @@ impl Recording {
         let reads = std::mem::take(&mut self.reads);
         let scopes = Scopes::push(gpu.device());
         self.upload_staged(gpu);
-        let offsets = self.upload_params(gpu, &commands);
-        let encoded = self.encode(gpu, &commands, &offsets);
+        self.upload_params(gpu);
+        let encoded = self.encode(gpu, &commands);
         let index = gpu.queue().submit([encoded]);
+        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
+            self.bind_groups.clear();
+        }
         scopes.pop()?;
         for request in reads {
             request.map(index.clone());
@@ -185,82 +207,65 @@ impl Recording {
         self.staged.clear();
     }
 
-    /// Writes all launches' parameters in one go; returns where each launch's stand.
-    fn upload_params(&mut self, gpu: &Gpu, commands: &[Command]) -> Vec<u32> {
-        let align = gpu.limits().min_uniform_buffer_offset_alignment as usize;
-        let mut bytes = Vec::new();
-        let mut offsets = Vec::with_capacity(commands.len());
-        for command in commands {
-            offsets.push(bytes.len() as u32);
-            if let Command::Dispatch(dispatch) = command {
-                bytes.extend_from_slice(&dispatch.params);
-                bytes.resize(bytes.len().next_multiple_of(align), 0);
-            }
+    /// Writes all launches' parameters in one go.
+    fn upload_params(&mut self, gpu: &Gpu) {
+        if self.params.is_empty() {
+            return;
         }
-        if !bytes.is_empty() {
-            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-            let had = self.uniforms.as_ref().map_or(0, wgpu::Buffer::size);
-            let buffer = grown(gpu, &mut self.uniforms, "wgrad parameters", usage, bytes.len());
-            gpu.queue().write_buffer(buffer, 0, &bytes);
-            if had != buffer.size() {
-                // They refer to the smaller buffer.
-                self.bind_groups.clear();
-            }
+        // Uniform structs are multiples of four bytes, and so is every offset.
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let had = self.uniforms.as_ref().map_or(0, wgpu::Buffer::size);
+        let buffer = grown(gpu, &mut self.uniforms, "wgrad parameters", usage, self.params.len());
+        gpu.queue().write_buffer(buffer, 0, &self.params);
+        self.params.clear();
+        if had != buffer.size() {
+            // They refer to the smaller buffer.
+            self.bind_groups.renew();
         }
-        offsets
     }
 
-    fn encode(&mut self, gpu: &Gpu, commands: &[Command], offsets: &[u32]) -> wgpu::CommandBuffer {
+    fn encode(&mut self, gpu: &Gpu, commands: &[Command]) -> wgpu::CommandBuffer {
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        let mut key = Vec::new();
-        for (command, &offset) in commands.iter().zip(offsets) {
+        for command in commands {
             if let Command::Dispatch(dispatch) = command {
                 let pass = pass.get_or_insert_with(|| {
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
                 });
-                let dynamic = [offset];
-                let dynamic = if dispatch.params.is_empty() { &[] } else { &dynamic[..] };
-                pass.set_pipeline(&dispatch.pipeline.raw);
-                pass.set_bind_group(0, self.bind_group(gpu, dispatch, &mut key), dynamic);
-                let [x, y, z] = dispatch.grid;
-                pass.dispatch_workgroups(x, y, z);
-                continue;
-            }
-            // Copies happen between passes; ending one is what dropping it does.
-            drop(pass.take());
-            match command {
-                Command::Copy { src, dst, size } => {
-                    encoder.copy_buffer_to_buffer(&src.0, src.1, &dst.0, dst.1, *size);
-                }
-                Command::Write { dst, staged_at, size } => {
-                    if let Some(staging) = &self.staging {
-                        encoder.copy_buffer_to_buffer(staging, *staged_at, &dst.0, dst.1, *size);
-                    }
-                }
-                Command::Clear { dst, size } => encoder.clear_buffer(&dst.0, dst.1, Some(*size)),
-                Command::Dispatch(_) => {}
+                self.encode_dispatch(gpu, pass, dispatch);
+            } else {
+                // Copies happen between passes; ending one is what dropping it does.
+                drop(pass.take());
+                self.encode_copy(&mut encoder, command);
             }
         }
         drop(pass);
         encoder.finish()
     }
 
-    fn bind_group(&mut self, gpu: &Gpu, dispatch: &Dispatch, key: &mut Vec<u64>) -> &wgpu::BindGroup {
-        key.clear();
-        key.push(u64::from(dispatch.pipeline.id));
-        for bound in &dispatch.bindings {
-            key.extend([bound.id, bound.offset, bound.size]);
-        }
-        if !self.bind_groups.contains_key(key.as_slice()) {
-            if self.bind_groups.len() >= MOST_BIND_GROUPS {
-                self.bind_groups.clear();
+    fn encode_dispatch(&mut self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>, dispatch: &Dispatch) {
+        let bindings = self.bind_groups.get_mut(dispatch.bindings);
+        pass.set_pipeline(&bindings.pipeline.raw);
+        let (group, made) = bindings.group(gpu, self.uniforms.as_ref());
+        self.bind_groups_created += u64::from(made);
+        pass.set_bind_group(0, group, dispatch.params.as_slice());
+        let [x, y, z] = dispatch.grid;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, command: &Command) {
+        match command {
+            Command::Copy { src, dst, size } => {
+                encoder.copy_buffer_to_buffer(&src.0, src.1, &dst.0, dst.1, *size);
             }
-            let group = create_bind_group(gpu, dispatch, self.uniforms.as_ref());
-            self.bind_groups_created += 1;
-            self.bind_groups.insert(key.as_slice().into(), group);
+            Command::Write { dst, staged_at, size } => {
+                if let Some(staging) = &self.staging {
+                    encoder.copy_buffer_to_buffer(staging, *staged_at, &dst.0, dst.1, *size);
+                }
+            }
+            Command::Clear { dst, size } => encoder.clear_buffer(&dst.0, dst.1, Some(*size)),
+            Command::Dispatch(_) => {}
         }
-        &self.bind_groups[key.as_slice()]
     }
 
     fn in_flight_too_long(
@@ -274,25 +279,6 @@ impl Recording {
         self.in_flight.push_back(index);
         if self.in_flight.len() > MOST_IN_FLIGHT { self.in_flight.pop_front() } else { None }
     }
-}
-
-fn create_bind_group(gpu: &Gpu, dispatch: &Dispatch, uniforms: Option<&wgpu::Buffer>) -> wgpu::BindGroup {
-    let uniform = dispatch.pipeline.interface.uniform.as_ref().zip(uniforms).map(|(uniform, buffer)| {
-        let size = wgpu::BufferSize::new(u64::from(uniform.size));
-        let binding = wgpu::BufferBinding { buffer, offset: 0, size };
-        wgpu::BindGroupEntry { binding: uniform.slot, resource: wgpu::BindingResource::Buffer(binding) }
-    });
-    let storage = dispatch.bindings.iter().map(|bound| {
-        let size = wgpu::BufferSize::new(bound.size);
-        let binding = wgpu::BufferBinding { buffer: &bound.buffer, offset: bound.offset, size };
-        wgpu::BindGroupEntry { binding: bound.slot, resource: wgpu::BindingResource::Buffer(binding) }
-    });
-    let entries: Vec<_> = uniform.into_iter().chain(storage).collect();
-    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(dispatch.pipeline.kernel.name),
-        layout: &dispatch.pipeline.layout,
-        entries: &entries,
-    })
 }
 
 /// The buffer in `slot`, replaced by one of at least twice the size where it is too small.

@@ -1,0 +1,120 @@
+//! Bind groups, made once for each pair of a pipeline and the ranges bound to it, and found again by numbers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::buffer::View;
+use crate::gpu::Gpu;
+use crate::pipeline::Pipeline;
+
+/// Bind groups kept. A training step repeats a few hundred; one that never repeats must not grow the cache.
+const MOST_BIND_GROUPS: usize = 8192;
+
+/// A range bound to a slot. It holds the wgpu buffer, not the pooled one: a buffer dropped by its owner is free
+/// for launches recorded later.
+#[derive(Debug)]
+struct Bound {
+    slot: u32,
+    buffer: Arc<wgpu::Buffer>,
+    offset: u64,
+    size: u64,
+}
+
+/// A pipeline with all that is bound to it but the parameters.
+#[derive(Debug)]
+pub(crate) struct Bindings {
+    pub pipeline: Arc<Pipeline>,
+    bound: Vec<Bound>,
+    // Made when it is first encoded: only then is the buffer of parameters known.
+    group: Option<wgpu::BindGroup>,
+}
+
+impl Bindings {
+    /// The bind group, and whether it was made just now.
+    pub(crate) fn group(&mut self, gpu: &Gpu, uniforms: Option<&wgpu::Buffer>) -> (&wgpu::BindGroup, bool) {
+        let made = self.group.is_none();
+        let group = self.group.get_or_insert_with(|| create(gpu, &self.pipeline, &self.bound, uniforms));
+        (group, made)
+    }
+}
+
+/// Every [`Bindings`] in use, by number.
+#[derive(Debug, Default)]
+pub(crate) struct BindGroups {
+    by_key: HashMap<Box<[u64]>, u32>,
+    all: Vec<Bindings>,
+    key: Vec<u64>,
+}
+
+impl BindGroups {
+    /// The number of the bindings of `views`, in the order of the pipeline's storage bindings.
+    pub(crate) fn find(&mut self, pipeline: &Arc<Pipeline>, views: &[(&str, View)]) -> u32 {
+        self.key.clear();
+        self.key.push(u64::from(pipeline.id));
+        for (_, view) in views {
+            self.key.extend([view.buffer.id(), view.offset, view.size]);
+        }
+        if let Some(&found) = self.by_key.get(self.key.as_slice()) {
+            return found;
+        }
+        let bound = views.iter().zip(&pipeline.interface.storage).map(|((_, view), storage)| Bound {
+            slot: storage.slot,
+            buffer: Arc::clone(view.buffer.shared()),
+            offset: view.offset,
+            size: view.size,
+        });
+        let bindings = Bindings { pipeline: Arc::clone(pipeline), bound: bound.collect(), group: None };
+        let number = self.all.len() as u32;
+        self.all.push(bindings);
+        self.by_key.insert(self.key.as_slice().into(), number);
+        number
+    }
+
+    pub(crate) fn get(&self, number: u32) -> &Bindings {
+        &self.all[number as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u32) -> &mut Bindings {
+        &mut self.all[number as usize]
+    }
+
+    /// More than are worth keeping.
+    pub(crate) fn too_many(&self) -> bool {
+        self.all.len() > MOST_BIND_GROUPS
+    }
+
+    /// Forgets all. Their numbers are void, so nothing that was recorded may hold one.
+    pub(crate) fn clear(&mut self) {
+        self.by_key.clear();
+        self.all.clear();
+    }
+
+    /// Has every bind group made anew, because the buffer of parameters was replaced.
+    pub(crate) fn renew(&mut self) {
+        self.all.iter_mut().for_each(|bindings| bindings.group = None);
+    }
+}
+
+fn create(
+    gpu: &Gpu,
+    pipeline: &Pipeline,
+    bound: &[Bound],
+    uniforms: Option<&wgpu::Buffer>,
+) -> wgpu::BindGroup {
+    let uniform = pipeline.interface.uniform.as_ref().zip(uniforms).map(|(uniform, buffer)| {
+        let size = wgpu::BufferSize::new(u64::from(uniform.size));
+        let binding = wgpu::BufferBinding { buffer, offset: 0, size };
+        wgpu::BindGroupEntry { binding: uniform.slot, resource: wgpu::BindingResource::Buffer(binding) }
+    });
+    let storage = bound.iter().map(|bound| {
+        let size = wgpu::BufferSize::new(bound.size);
+        let binding = wgpu::BufferBinding { buffer: &bound.buffer, offset: bound.offset, size };
+        wgpu::BindGroupEntry { binding: bound.slot, resource: wgpu::BindingResource::Buffer(binding) }
+    });
+    let entries: Vec<_> = uniform.into_iter().chain(storage).collect();
+    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(pipeline.kernel.name),
+        layout: &pipeline.layout,
+        entries: &entries,
+    })
+}

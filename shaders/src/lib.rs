@@ -273,6 +273,10 @@ kernels! {
     CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE = "conv2d_weight_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
     CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    /// Measures the adapter's memory; no op launches it.
+    LIMIT_COPY = "limit_copy" "main": "limit_copy.wgsl" "index.wgsl";
+    /// Measures the adapter's arithmetic; no op launches it.
+    LIMIT_FMA = "limit_fma" "main": "limit_fma.wgsl" "index.wgsl";
 }
 
 /// Declares the elements of a product's operands f32: a part of the header of every kernel that reads them.

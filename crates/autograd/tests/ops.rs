@@ -10,7 +10,7 @@ use wgrad_autograd::device::{Family, shaders, wgpu};
 use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
-/// Kernels that ops of other crates launch, and whose tests stand there.
+/// Kernels that other crates launch, and whose tests stand there.
 const LAUNCHED_ELSEWHERE: &[&str] = &[
     "sgd",
     "adam",
@@ -19,6 +19,8 @@ const LAUNCHED_ELSEWHERE: &[&str] = &[
     "gather_images_scalar",
     "gather_images_vec4_augmented",
     "gather_images_scalar_augmented",
+    "limit_copy",
+    "limit_fma",
 ];
 
 /// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.

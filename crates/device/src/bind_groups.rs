@@ -30,6 +30,15 @@ pub(crate) struct Bindings {
 }
 
 impl Bindings {
+    /// Bytes of the ranges that the kernel reads, and of those that it writes.
+    pub(crate) fn bytes(&self) -> [u64; 2] {
+        let storage = &self.pipeline.interface.storage;
+        let sum = |counts: fn(&crate::reflect::Binding) -> bool| {
+            self.bound.iter().zip(storage).filter(|(_, s)| counts(s)).map(|(b, _)| b.size).sum()
+        };
+        [sum(|s| s.read), sum(|s| s.written)]
+    }
+
     /// The bind group, and whether it was made just now.
     pub(crate) fn group(&mut self, gpu: &Gpu, uniforms: Option<&wgpu::Buffer>) -> (&wgpu::BindGroup, bool) {
         let made = self.group.is_none();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -66,6 +66,7 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     lost: Arc<OnceLock<String>>,
     unique: AtomicU64,
+    pub(crate) profiling: AtomicBool,
 }
 
 pub(crate) struct State {
@@ -150,6 +151,7 @@ impl Gpu {
             state,
             lost,
             unique: AtomicU64::new(0),
+            profiling: AtomicBool::new(false),
         }))
     }
 

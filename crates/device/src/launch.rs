@@ -1,10 +1,14 @@
 //! A launch: a kernel with its constants, buffers, parameters and grid, checked and then recorded.
 
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use wgrad_shaders::Kernel;
 
 use crate::buffer::View;
 use crate::gpu::{Gpu, State};
 use crate::pipeline::Pipeline;
+use crate::profile::Note;
 use crate::{Error, Result};
 
 /// The most loop iterations one invocation may run, all its loops together. llvmpipe leaves loops silently
@@ -30,6 +34,8 @@ pub struct Launch<'a> {
     params: Vec<(&'static str, Value)>,
     trips: Option<u64>,
     grid: Grid,
+    flops: Option<u64>,
+    started: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +48,10 @@ impl<'a> Launch<'a> {
     pub(crate) fn new(gpu: &'a Gpu, kernel: &'static Kernel) -> Self {
         // Room for the largest launches, so that none of the lists grows.
         let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
-        Self { gpu, kernel, header: String::new(), bindings, params, trips: None, grid: Grid::Threads(1) }
+        let (header, trips, grid, flops) = (String::new(), None, Grid::Threads(1), None);
+        // Reading the clock costs as much as two bindings, so it is read for a profile only.
+        let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
+        Self { gpu, kernel, header, bindings, params, trips, grid, flops, started }
     }
 
     /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
@@ -125,6 +134,13 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// States the launch's floating-point operations, two for a multiply-add, for profiles.
+    #[inline]
+    pub fn flops(mut self, flops: u64) -> Self {
+        self.flops = Some(flops);
+        self
+    }
+
     /// Runs at least `n` invocations, one-dimensional, folded into rows of workgroups where one axis is too
     /// short: the kernel counts `id.x + id.y * groups.x * WORKGROUP` and ignores what lies beyond `n`.
     #[inline]
@@ -170,7 +186,8 @@ impl<'a> Launch<'a> {
         }
         self.order_bindings(&pipeline);
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
-        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid)
+        let note = Note { flops: self.flops, started: self.started };
+        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid, note)
     }
 
     fn error(&self, message: String) -> Error {

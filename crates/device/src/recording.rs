@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Result;
 use crate::bind_groups::BindGroups;
 use crate::buffer::View;
 use crate::gpu::{Gpu, Scopes};
 use crate::pipeline::Pipeline;
+use crate::profile::{Note, Profiler};
 use crate::readback::Request;
 
 /// Writes up to this size travel inside the recording; larger ones submit what came before and go straight
@@ -31,6 +33,9 @@ pub(crate) struct Dispatch {
     /// Where its parameters begin, if it has any.
     pub params: Option<u32>,
     pub grid: [u32; 3],
+    pub flops: Option<u64>,
+    /// What recording it took, while a profile is under way.
+    pub host: Duration,
 }
 
 #[derive(Debug)]
@@ -73,10 +78,11 @@ pub(crate) struct Recording {
     reads: Vec<Request>,
     staging: Option<wgpu::Buffer>,
     uniforms: Option<wgpu::Buffer>,
-    bind_groups: BindGroups,
+    pub(crate) bind_groups: BindGroups,
     bind_groups_created: u64,
     forget: bool,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    pub(crate) profiler: Option<Profiler>,
 }
 
 impl Recording {
@@ -98,6 +104,7 @@ impl Recording {
         views: &[(&str, View)],
         pack: impl FnOnce(&mut [u8]),
         grid: [u32; 3],
+        note: Note,
     ) -> Result<()> {
         if self.commands.len() >= LONGEST_RECORDING {
             self.submit(gpu)?;
@@ -110,7 +117,9 @@ impl Recording {
             at as u32
         });
         let bindings = self.bind_groups.find(pipeline, views);
-        self.commands.push(Command::Dispatch(Dispatch { bindings, params, grid }));
+        let host = note.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let dispatch = Dispatch { bindings, params, grid, flops: note.flops, host };
+        self.commands.push(Command::Dispatch(dispatch));
         Ok(())
     }
 
@@ -148,17 +157,18 @@ impl Recording {
     }
 
     pub(crate) fn describe(&self) -> Vec<Recorded> {
-        let describe = |command: &Command| match command {
-            Command::Dispatch(d) => Recorded { name: self.kernel(d), grid: d.grid },
+        self.commands.iter().map(|command| self.describe_command(command)).collect()
+    }
+
+    pub(crate) fn describe_command(&self, command: &Command) -> Recorded {
+        match command {
+            Command::Dispatch(d) => {
+                Recorded { name: self.bind_groups.get(d.bindings).pipeline.kernel.name, grid: d.grid }
+            }
             Command::Copy { .. } => Recorded { name: "copy", grid: [0; 3] },
             Command::Write { .. } => Recorded { name: "write", grid: [0; 3] },
             Command::Clear { .. } => Recorded { name: "clear", grid: [0; 3] },
-        };
-        self.commands.iter().map(describe).collect()
-    }
-
-    fn kernel(&self, dispatch: &Dispatch) -> &'static str {
-        self.bind_groups.get(dispatch.bindings).pipeline.kernel.name
+        }
     }
 
     pub(crate) fn bind_groups_created(&self) -> u64 {
@@ -185,8 +195,14 @@ impl Recording {
         let scopes = Scopes::push(gpu.device());
         self.upload_staged(gpu);
         self.upload_params(gpu);
-        let encoded = self.encode(gpu, &commands);
-        let index = gpu.queue().submit([encoded]);
+        let index = match self.profiler.take() {
+            Some(mut profiler) => {
+                let index = profiler.submit(self, gpu, &commands);
+                self.profiler = Some(profiler);
+                index
+            }
+            None => self.encode_and_submit(gpu, &commands),
+        };
         if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
             self.bind_groups.clear();
         }
@@ -224,7 +240,8 @@ impl Recording {
         }
     }
 
-    fn encode(&mut self, gpu: &Gpu, commands: &[Command]) -> wgpu::CommandBuffer {
+    /// All commands in one command buffer, and all launches between two copies in one pass.
+    pub(crate) fn encode_and_submit(&mut self, gpu: &Gpu, commands: &[Command]) -> wgpu::SubmissionIndex {
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass: Option<wgpu::ComputePass<'static>> = None;
         for command in commands {
@@ -240,10 +257,15 @@ impl Recording {
             }
         }
         drop(pass);
-        encoder.finish()
+        gpu.queue().submit([encoder.finish()])
     }
 
-    fn encode_dispatch(&mut self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>, dispatch: &Dispatch) {
+    pub(crate) fn encode_dispatch(
+        &mut self,
+        gpu: &Gpu,
+        pass: &mut wgpu::ComputePass<'_>,
+        dispatch: &Dispatch,
+    ) {
         let bindings = self.bind_groups.get_mut(dispatch.bindings);
         pass.set_pipeline(&bindings.pipeline.raw);
         let (group, made) = bindings.group(gpu, self.uniforms.as_ref());
@@ -253,7 +275,7 @@ impl Recording {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, command: &Command) {
+    pub(crate) fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, command: &Command) {
         match command {
             Command::Copy { src, dst, size } => {
                 encoder.copy_buffer_to_buffer(&src.0, src.1, &dst.0, dst.1, *size);

@@ -8,7 +8,11 @@ use naga::{AddressSpace, ScalarKind, Statement, TypeInner};
 pub(crate) struct Binding {
     pub name: String,
     pub slot: u32,
+    /// Declared `read_write`.
     pub writable: bool,
+    /// Read, and written, by the code that the entry point reaches.
+    pub read: bool,
+    pub written: bool,
 }
 
 /// One member of the uniform `Params`.
@@ -60,6 +64,8 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
                 name,
                 slot: binding.binding,
                 writable: access.contains(naga::StorageAccess::STORE),
+                read: uses[handle].contains(GlobalUse::READ),
+                written: uses[handle].contains(GlobalUse::WRITE),
             }),
             AddressSpace::Uniform => uniform = Some(uniform_of(&module, variable.ty, binding.binding)?),
             other => {

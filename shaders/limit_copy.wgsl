@@ -1,0 +1,15 @@
+// How fast the adapter moves memory: y = x, as wide as loads and stores get.
+//   x, y: n4 vec4. One invocation a vec4.
+struct Params { n4: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    if i >= p.n4 {
+        return;
+    }
+    y[i] = x[i];
+}

@@ -152,6 +152,11 @@ impl Product<'_> {
         }
     }
 
+    /// Two for a multiply-add.
+    pub(crate) fn flops(&self) -> u64 {
+        2 * (self.batches * self.m * self.n * self.k) as u64
+    }
+
     /// The header of a kernel that reads the operands.
     pub(crate) fn with_constants<'b>(&self, launch: Launch<'b>) -> Launch<'b> {
         let mut launch = launch.header(shaders::ELEMENT_F32);

@@ -79,7 +79,8 @@ impl Strips {
             .set("c_row", product.layout.c_row)
             .set("c_image", product.layout.c_image)
             .set("plane", product.layout.plane);
+        let flops = 2 * (product.batches * product.m * product.n * product.k) as u64;
         let tiles = product.batches * row_strips * col_strips * product.splits.count;
-        Ok(launch.trips(product.splits.k).groups(tiles).record()?)
+        Ok(launch.trips(product.splits.k).flops(flops).groups(tiles).record()?)
     }
 }

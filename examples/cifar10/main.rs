@@ -82,6 +82,9 @@ struct Flags {
     /// Write each step's loss and each epoch's figures here, one JSON object a line
     #[arg(long, value_name = "FILE.jsonl")]
     metrics: Option<PathBuf>,
+    /// Time every launch: a trace for Perfetto or Chrome's about:tracing here, and a table on standard output
+    #[arg(long, value_name = "FILE.json")]
+    profile: Option<PathBuf>,
     /// Keep a checkpoint in this folder
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
@@ -118,7 +121,7 @@ fn say(line: &str) {
 
 fn run(flags: &Flags) -> Result<ExitCode, Error> {
     // What cannot work is found out before the first step.
-    if let Some(path) = &flags.save {
+    for path in flags.save.iter().chain(&flags.profile) {
         file::check_writable(path)?;
     }
     let mut recipe = Recipe::new(flags);
@@ -160,7 +163,15 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
         train: &DeviceImages::new(&gpu, &images.train)?,
         test: &DeviceImages::new(&gpu, &images.test)?,
     };
+    if flags.profile.is_some() {
+        gpu.start_profile()?;
+    }
     let outcome = fit(task, &options, &Interrupt::on_ctrl_c())?;
+    if let Some(path) = &flags.profile {
+        let profile = gpu.take_profile()?;
+        file::write_atomic(path, profile.trace().as_bytes())?;
+        say(&profile.table(&gpu.measure_roofline()?));
+    }
     if let Some(path) = &flags.save {
         parameters.state_dict()?.save(path)?;
         say(&format!("saved {}", path.display()));

@@ -16,27 +16,28 @@ struct Inner {
     // Shared as a whole: cloning a wgpu buffer itself counts several references.
     raw: Arc<wgpu::Buffer>,
     id: u64,
+    size: u64,
     pool: Weak<Pool>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.release(Arc::clone(&self.raw), self.id);
+            pool.release(Arc::clone(&self.raw), self.id, self.size);
         }
     }
 }
 
 impl Buffer {
-    pub(crate) fn new(raw: Arc<wgpu::Buffer>, id: u64, pool: &Arc<Pool>) -> Self {
-        Self(Arc::new(Inner { raw, id, pool: Arc::downgrade(pool) }))
+    pub(crate) fn new(raw: Arc<wgpu::Buffer>, id: u64, size: u64, pool: &Arc<Pool>) -> Self {
+        Self(Arc::new(Inner { raw, id, size, pool: Arc::downgrade(pool) }))
     }
 
     pub(crate) fn is_from(&self, pool: &Arc<Pool>) -> bool {
         std::ptr::eq(self.0.pool.as_ptr(), Arc::as_ptr(pool))
     }
 
-    /// The wgpu buffer. Its size is at least what was asked for.
+    /// The wgpu buffer, which may be larger than this one.
     pub fn raw(&self) -> &wgpu::Buffer {
         &self.0.raw
     }
@@ -52,7 +53,7 @@ impl Buffer {
 
     /// Size in bytes, at least what was asked for.
     pub fn size(&self) -> u64 {
-        self.0.raw.size()
+        self.0.size
     }
 
     /// A range of this buffer: `offset` and `size` in bytes.

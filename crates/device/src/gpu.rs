@@ -30,10 +30,12 @@ pub enum Family {
 pub struct MemoryStats {
     /// Bytes of buffers in use.
     pub live: u64,
-    /// Bytes of buffers kept for reuse.
+    /// Bytes kept for reuse, and those by which buffers in use are larger than was asked for.
     pub cached: u64,
     /// Most bytes in use at one time.
     pub peak: u64,
+    /// The largest buffer handed out since the start, or since the peak was last measured anew.
+    pub largest: u64,
     /// Buffers created since the start.
     pub created: u64,
 }
@@ -42,6 +44,7 @@ impl MemoryStats {
     pub(crate) fn add_live(&mut self, bytes: u64) {
         self.live += bytes;
         self.peak = self.peak.max(self.live);
+        self.largest = self.largest.max(bytes);
     }
 }
 
@@ -349,7 +352,7 @@ impl Gpu {
         self.0.pool.stats()
     }
 
-    /// Starts measuring the peak anew.
+    /// Starts measuring the peak and the largest buffer anew.
     pub fn reset_peak_memory(&self) {
         self.0.pool.reset_peak();
     }

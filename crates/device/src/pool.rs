@@ -1,12 +1,13 @@
 //! The buffer pool: buffers come back here when dropped and are handed out again by size.
 //!
-//! Sizes are rounded up to a sixteenth of their power of two, and a request is served only by a buffer
-//! of exactly the rounded size, the oldest of them first. A training step asks for the same sizes in the
-//! same order each time, so after the first steps it creates no buffer. What a request gets depends on which
-//! buffers are free and not on the order in which they came back (gradients come back in any order), so a
-//! repeated step gets the same buffers, and its bind groups repeat.
+//! Sizes are rounded up to a sixteenth of their power of two, and a request is served by the smallest free
+//! buffer that is large enough, the oldest of them first, unless it is more than four times as large. Exact
+//! sizes only would hold half as much again for a convolutional net's step. A training step asks for the same
+//! sizes in the same order each time, so after the first steps it creates no buffer. What a request gets depends
+//! on which buffers are free and not on the order in which they came back (gradients come back in any order), so
+//! a repeated step gets the same buffers, and its bind groups repeat.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::buffer::Buffer;
@@ -15,6 +16,9 @@ use crate::{Error, Result};
 
 const USAGES: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
+
+/// A free buffer serves requests down to this part of its size.
+const MOST_TIMES_TOO_LARGE: u64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -25,8 +29,10 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By size, then by number.
-    cached: HashMap<u64, BTreeMap<u64, Arc<wgpu::Buffer>>>,
+    /// Free buffers by size and number.
+    free: BTreeMap<(u64, u64), Arc<wgpu::Buffer>>,
+    /// Bytes of all buffers, free and in use.
+    held: u64,
     next_id: u64,
     stats: MemoryStats,
 }
@@ -47,10 +53,9 @@ impl Pool {
         // Rounding must not push a buffer over a limit that the bytes themselves keep.
         let size = if rounded(bytes) > limit { bytes.next_multiple_of(16) } else { rounded(bytes) };
         let mut state = self.state();
-        if let Some((id, raw)) = state.cached.get_mut(&size).and_then(BTreeMap::pop_first) {
-            state.stats.cached -= size;
+        if let Some((id, raw)) = state.take(size) {
             state.stats.add_live(size);
-            return Ok(Buffer::new(raw, id, self));
+            return Ok(Buffer::new(raw, id, size, self));
         }
         let raw = self.create(size).map_err(|error| match error {
             Error::OutOfMemory { .. } => Error::OutOfMemory { bytes, live: state.stats.live },
@@ -58,9 +63,10 @@ impl Pool {
         })?;
         let id = state.next_id;
         state.next_id += 1;
+        state.held += size;
         state.stats.created += 1;
         state.stats.add_live(size);
-        Ok(Buffer::new(Arc::new(raw), id, self))
+        Ok(Buffer::new(Arc::new(raw), id, size, self))
     }
 
     /// The largest buffer that can be bound whole; fails if `bytes` are more.
@@ -90,28 +96,38 @@ impl Pool {
         Ok(raw)
     }
 
-    pub(crate) fn release(&self, raw: Arc<wgpu::Buffer>, id: u64) {
-        let size = raw.size();
+    /// Takes back a buffer that was handed out for `size` bytes.
+    pub(crate) fn release(&self, raw: Arc<wgpu::Buffer>, id: u64, size: u64) {
         let mut state = self.state();
         state.stats.live -= size;
-        state.stats.cached += size;
-        state.cached.entry(size).or_default().insert(id, raw);
+        state.free.insert((raw.size(), id), raw);
     }
 
     /// Frees the cached buffers.
     pub(crate) fn trim(&self) {
         let mut state = self.state();
-        state.cached.clear();
-        state.stats.cached = 0;
+        state.held -= state.free.keys().map(|(size, _)| size).sum::<u64>();
+        state.free.clear();
     }
 
     pub(crate) fn stats(&self) -> MemoryStats {
-        self.state().stats
+        let state = self.state();
+        MemoryStats { cached: state.held - state.stats.live, ..state.stats }
     }
 
     pub(crate) fn reset_peak(&self) {
         let mut state = self.state();
         state.stats.peak = state.stats.live;
+        state.stats.largest = 0;
+    }
+}
+
+impl State {
+    /// The free buffer that suits a request best, with its number.
+    fn take(&mut self, size: u64) -> Option<(u64, Arc<wgpu::Buffer>)> {
+        let suitable = (size, 0)..=(size.saturating_mul(MOST_TIMES_TOO_LARGE), u64::MAX);
+        let key = *self.free.range(suitable).next()?.0;
+        self.free.remove(&key).map(|raw| (key.1, raw))
     }
 }
 

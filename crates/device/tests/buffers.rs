@@ -51,6 +51,31 @@ fn the_pool_reuses_buffers_and_counts_bytes() -> Result<()> {
 }
 
 #[test]
+fn a_request_gets_the_smallest_buffer_that_is_free_and_not_four_times_too_large() -> Result<()> {
+    let gpu = gpu();
+    let sizes = [4 << 20, 1 << 20, 2 << 20];
+    let buffers = sizes.map(|size| gpu.buffer(size).unwrap());
+    let [large, small, medium] = buffers.each_ref().map(|buffer| buffer.id());
+    drop(buffers);
+    let held = gpu.memory().cached;
+    let first = gpu.buffer(700_000)?;
+    let second = gpu.buffer(1 << 20)?;
+    assert_eq!([first.id(), second.id()], [small, medium]);
+    assert!(first.size() < 750_000, "{} bytes, though the buffer behind it is larger", first.size());
+    let third = gpu.buffer(1_000_000)?;
+    assert_ne!(third.id(), large, "more than four times too large");
+    let stats = gpu.memory();
+    assert_eq!(stats.live, first.size() + second.size() + third.size());
+    assert_eq!((stats.live + stats.cached, stats.created), (held + third.size(), 4));
+    drop((first, second, third));
+    assert_eq!(gpu.memory().live, 0);
+    assert_eq!(gpu.buffer(3 << 20)?.id(), large);
+    gpu.trim();
+    assert_eq!(gpu.memory().cached, 0);
+    Ok(())
+}
+
+#[test]
 fn a_view_outlives_the_handle_it_came_from() -> Result<()> {
     let gpu = gpu();
     let view = gpu.upload(&[1.0f32, 2.0, 3.0])?.view(4, 8);

@@ -167,6 +167,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
         gpu.start_profile()?;
     }
     let outcome = fit(task, &options, &Interrupt::on_ctrl_c())?;
+    say(&outcome.memory.to_string());
     if let Some(path) = &flags.profile {
         let profile = gpu.take_profile()?;
         file::write_atomic(path, profile.trace().as_bytes())?;

@@ -9,6 +9,7 @@ use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
 use crate::checkpoint::{Checkpoint, Identity, Position};
 use crate::losses::{Losses, StepLoss};
+use crate::memory::{Measuring, StepMemory};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::{Error, Interrupt, Result};
@@ -100,6 +101,8 @@ pub struct Outcome {
     pub epochs: Vec<EpochReport>,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// What a step takes on the device, measured in the first steps.
+    pub memory: StepMemory,
 }
 
 /// Trains until the epochs or steps are done, or somebody interrupts.
@@ -148,7 +151,13 @@ struct Run<'a> {
     identity: Identity,
     metrics: Option<Metrics>,
     losses: Losses,
+    memory: StepMemory,
+    /// Steps whose memory is still to be measured.
+    to_measure: usize,
 }
+
+/// The pool holds what it needs by then.
+const STEPS_MEASURED: usize = 3;
 
 impl<'a> Run<'a> {
     fn new(task: Task<'a>, options: &'a Options) -> Result<Self> {
@@ -177,7 +186,17 @@ impl<'a> Run<'a> {
         let open = |path: &PathBuf| Metrics::open(path, resumed.as_ref());
         let metrics = options.metrics.as_ref().map(open).transpose()?;
         let position = resumed.unwrap_or(Position { step: 0, epoch: 0, images: 0, loss_sum: 0.0 });
-        Ok(Self { task, options, position, checkpoint, identity, metrics, losses: Losses::default() })
+        Ok(Self {
+            task,
+            options,
+            position,
+            checkpoint,
+            identity,
+            metrics,
+            losses: Losses::default(),
+            memory: StepMemory::default(),
+            to_measure: STEPS_MEASURED,
+        })
     }
 
     fn run(mut self, interrupt: &Interrupt) -> Result<Outcome> {
@@ -195,6 +214,7 @@ impl<'a> Run<'a> {
         }
         outcome.interrupted = interrupt.is_set() && self.position.epoch < self.options.epochs;
         outcome.steps = self.position.step;
+        outcome.memory = self.memory;
         Ok(outcome)
     }
 
@@ -253,18 +273,29 @@ impl<'a> Run<'a> {
     fn step(&mut self) -> Result<usize> {
         let Position { images: start, .. } = self.position;
         let rows = self.options.batch_size.min(self.task.train.len() - start);
+        let Task { parameters, .. } = self.task;
+        let mut measuring =
+            (self.to_measure > 0).then(|| Measuring::start(parameters, &*self.task.optimizer));
         let (x, labels) = self.batch(start, rows)?;
         if let Some(schedule) = &self.options.schedule {
             self.task.optimizer.set_lr(schedule.lr(self.position.step));
         }
         let logits = self.task.model.forward(&x, Mode::Train)?;
         let loss: Tensor = logits.cross_entropy(&labels, self.options.label_smoothing)?;
+        drop(logits);
+        if let Some(measuring) = &mut measuring {
+            measuring.forward_done(parameters.gpu());
+        }
         let gradients = loss.backward()?;
         self.task.optimizer.step(self.task.parameters, &gradients)?;
         self.position.step += 1;
         self.position.images += rows;
         self.losses.push(self.position.step, rows, &loss)?;
-        self.task.parameters.gpu().submit()?;
+        parameters.gpu().submit()?;
+        if let Some(measuring) = measuring {
+            self.memory = measuring.step_done(parameters.gpu());
+            self.to_measure -= 1;
+        }
         Ok(rows)
     }
 

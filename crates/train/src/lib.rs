@@ -6,6 +6,7 @@ mod error;
 mod fit;
 mod interrupt;
 mod losses;
+mod memory;
 mod metrics;
 mod progress;
 
@@ -13,3 +14,4 @@ pub use checkpoint::{Checkpoint, Position};
 pub use error::{Error, Result};
 pub use fit::{EpochReport, Options, Outcome, Task, accuracy, fit};
 pub use interrupt::Interrupt;
+pub use memory::StepMemory;

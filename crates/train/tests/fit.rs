@@ -84,6 +84,12 @@ fn learns_and_reports() {
     assert_eq!((first.epoch, last.epoch), (1, 30));
     assert!(last.train_loss < 0.5 * first.train_loss, "{first:?} {last:?}");
     assert_eq!(last.test_accuracy, 1.0);
+    let memory = outcome.memory;
+    let flat = setup.parameters.flat().view().buffer.size();
+    // Adam keeps two values for each parameter.
+    assert_eq!((memory.parameters, memory.gradients, memory.moments), (flat, flat, 2 * flat));
+    assert!(memory.saved > 0 && memory.workspace > 0 && memory.peak <= memory.pool, "{memory:?}");
+    assert!(memory.peak >= 4 * flat + memory.saved, "{memory:?}");
     let test = images(&setup.gpu, 7);
     assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
     // The order of the images is none of its business.

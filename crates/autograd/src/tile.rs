@@ -84,7 +84,7 @@ impl Product<'_> {
             .set("col_tiles", self.n.div_ceil(tile.n));
         let launch = self.common(target.layout.set(target.bias.bind(launch)), &splits, &target);
         // Beside the sum itself, the loops over what an invocation loads, copies and stores.
-        launch.trips(2 * splits.k + 512).groups(tiles * splits.count).record()?;
+        launch.trips(2 * splits.k + 512).flops(self.flops()).groups(tiles * splits.count).record()?;
         self.reduce(target.partial.as_ref(), &splits)
     }
 }

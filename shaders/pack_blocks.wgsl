@@ -3,10 +3,10 @@
 //   AS_A 1: out[batch][strip][k / 4][line % STRIP][k % 4], lines are rows of A; as pack_a
 //   AS_A 0: out[batch][strip][k][line % STRIP], lines are columns of B; as pack_b
 // One invocation loads four vec4, transposes them where the packed order is the other one, and stores four vec4.
-// Header: BATCHES, LINES, K, STRIP (ROWS or COLS), AS_A, ALONG_K (1: S_K is 1, 0: S_LINE is 1), the five strides. The axis
+// Header: Element (f32, f16), BATCHES, LINES, K, STRIP (ROWS or COLS), AS_A, ALONG_K (1: S_K is 1, 0: S_LINE is 1), the five strides. The axis
 // with stride 1 has a size, and PLANE for k, divisible by 4, as are all other strides. Lines past the last are left as
 // they were: they only reach outputs that are not stored. k past the last is zero.
-@group(0) @binding(1) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> source: array<vec4<Element>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const K_QUADS = (K + 3u) / 4u;
@@ -18,7 +18,7 @@ fn load(batch: u32, line: u32, k: u32) -> vec4<f32> {
     if (line >= LINES || k >= K) {
         return vec4<f32>();
     }
-    return source[(batch * S_BATCH + line * S_LINE + k / PLANE * S_PLANE + k % PLANE * S_K) / 4u];
+    return vec4<f32>(source[(batch * S_BATCH + line * S_LINE + k / PLANE * S_PLANE + k % PLANE * S_K) / 4u]);
 }
 
 @compute @workgroup_size(64)

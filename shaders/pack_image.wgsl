@@ -5,9 +5,9 @@
 //   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][strip][k][col % STRIP]
 // Either way a vec4 is four neighbouring pixels at one tap. One invocation loads the window of four output pixels in
 // one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
-// Header: IMAGES, GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
+// Header: Element (f32, f16), IMAGES, GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
 // FLIP, AS_A, STRIP (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<Element>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const TAPS = KH * KW;
@@ -55,7 +55,7 @@ fn main(
         let from_quad = quad + v - LEFT;
         var pixels = vec4<f32>();
         if (iy < H && from_quad < W / 4u) {
-            pixels = x[row * (W / 4u) + from_quad];
+            pixels = vec4<f32>(x[row * (W / 4u) + from_quad]);
         }
         for (var e = 0u; e < 4u; e++) {
             window[v * 4u + e] = pixels[e];

@@ -199,6 +199,8 @@ kernels! {
     SGD = "sgd" "sgd": "sgd.wgsl" "index.wgsl";
     /// Adam or AdamW step over the flat parameters.
     ADAM = "adam" "adam": "adam.wgsl" "index.wgsl";
+    /// See `cast.wgsl`.
+    CAST = "cast" "main": "cast.wgsl" "index.wgsl";
     /// Packs operand a of matmul.
     MATMUL_PACK_A = "matmul_pack_a" "main": "pack_a.wgsl" "matmul_operands.wgsl";
     /// Packs operand b of matmul.

@@ -39,6 +39,16 @@ pub enum Error {
     /// `backward` on a tensor that depends on nothing tracked.
     #[error("backward: the tensor does not depend on any tensor made with tracked()")]
     NotTracked,
+    /// A feature that the device was made without.
+    #[error("{op}: this device has no {feature}; {advice}")]
+    Unsupported {
+        /// The op.
+        op: &'static str,
+        /// What is missing.
+        feature: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
     /// The device failed.
     #[error(transparent)]
     Device(#[from] wgrad_device::Error),

@@ -9,6 +9,7 @@ use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 
 use crate::Result;
+use crate::half::Element;
 use crate::pack::Fast;
 use crate::strips::{StripProduct, Strips};
 
@@ -127,6 +128,8 @@ impl Layout {
 /// A batched product to be launched.
 pub(crate) struct Product<'a> {
     pub gpu: &'a Gpu,
+    /// What both operands are made of; the output is f32.
+    pub element: Element,
     pub operands: &'static Operands,
     pub views: [View; 2],
     /// How the operands lie in memory, where a fast pack can read them.
@@ -159,7 +162,7 @@ impl Product<'_> {
 
     /// The header of a kernel that reads the operands.
     pub(crate) fn with_constants<'b>(&self, launch: Launch<'b>) -> Launch<'b> {
-        let mut launch = launch.header(shaders::ELEMENT_F32);
+        let mut launch = launch.header(self.element.header());
         for &(name, value) in self.constants {
             launch = launch.constant(name, value);
         }
@@ -211,7 +214,8 @@ impl Product<'_> {
         let launch = match &self.fast[operand] {
             Some(fast) => {
                 let chosen = fast.chosen();
-                let launch = fast.constants(self.gpu.launch(chosen.kernel), operand == 0);
+                let launch = self.gpu.launch(chosen.kernel).header(self.element.header());
+                let launch = fast.constants(launch, operand == 0);
                 // Loops over taps and window have constant bounds, but not all of them are unrolled.
                 let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(PACK_TRIPS);
                 launch.threads(chosen.threads)

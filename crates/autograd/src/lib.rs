@@ -18,6 +18,7 @@
 mod error;
 mod gemm;
 mod graph;
+mod half;
 mod ops;
 mod pack;
 mod shape;
@@ -28,6 +29,7 @@ mod winograd;
 
 pub use error::{Error, Result};
 pub use graph::{Gradients, Op, no_grad};
+pub use half::Half;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::Conv2dOptions;
 pub use ops::movement::concat;

@@ -263,7 +263,7 @@ impl Indices {
 }
 
 /// Size in bytes of an f32 or u32 tensor of this shape, if the adapter can hold and kernels can index it.
-fn checked_bytes(gpu: &Gpu, shape: &[usize]) -> Result<u64> {
+pub(crate) fn checked_bytes(gpu: &Gpu, shape: &[usize]) -> Result<u64> {
     if shape.contains(&0) {
         let message = format!("a tensor {shape:?} has no elements; a batch needs at least one sample");
         return Err(Error::shape("tensor", message));

@@ -10,7 +10,7 @@ use wgrad_autograd::device::{Family, shaders, wgpu};
 use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
-/// Kernels that other crates launch, and whose tests stand there.
+/// Kernels that other crates launch, or that take f16, and whose tests stand elsewhere.
 const LAUNCHED_ELSEWHERE: &[&str] = &[
     "sgd",
     "adam",
@@ -21,6 +21,7 @@ const LAUNCHED_ELSEWHERE: &[&str] = &[
     "gather_images_scalar_augmented",
     "limit_copy",
     "limit_fma",
+    "cast",
 ];
 
 /// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.

@@ -185,6 +185,11 @@ impl Gpu {
         self.0.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
+    /// Whether shaders may use 16-bit floats.
+    pub fn has_f16(&self) -> bool {
+        self.0.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
     /// The wgpu device.
     pub fn device(&self) -> &wgpu::Device {
         &self.0.device

@@ -3,7 +3,9 @@
 use wgrad_device::{Family, Gpu};
 
 use crate::gemm::{self, Bias, Layout, Operands, Product};
+use crate::half::{Element, Operand};
 use crate::pack::{Fast, Image, Matrix};
+use crate::shape::numel;
 use crate::winograd::{Pass, Winograd};
 use crate::{Error, Op, Result, Tensor};
 
@@ -29,9 +31,12 @@ impl Default for Conv2dOptions {
 /// Packed operands may take this many bytes; larger batches are computed in parts.
 const WORKSPACE: u64 = 32 << 20;
 
+/// The sizes of a convolution.
 #[derive(Clone, Copy)]
-struct Geometry {
+pub(crate) struct Geometry {
     options: Conv2dOptions,
+    /// What the operands are made of.
+    element: Element,
     images: usize,
     /// Channels of one group.
     c_in: usize,
@@ -42,13 +47,12 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn new(x: &Tensor, w: &Tensor, options: Conv2dOptions) -> Result<Self> {
+    pub(crate) fn new(element: Element, x: &[usize], w: &[usize], options: Conv2dOptions) -> Result<Self> {
         let error = |message: String| Err(Error::shape("conv2d", message));
-        let (&[images, c, h, width], &[oc, c_in, kh, kw]) = (x.shape(), w.shape()) else {
+        let (&[images, c, h, width], &[oc, c_in, kh, kw]) = (x, w) else {
             return error(format!(
                 "input {:?} and weight {:?}; expected [n, c, h, w] and [out, c/groups, kh, kw]",
-                x.shape(),
-                w.shape()
+                x, w
             ));
         };
         let Conv2dOptions { stride, padding, dilation, groups } = options;
@@ -67,8 +71,7 @@ impl Geometry {
         if c != c_in * groups || oc % groups != 0 {
             return error(format!(
                 "input {:?} and weight {:?} in {groups} group(s): {c} channels ≠ {groups} × {c_in}, or {oc} outputs don't divide",
-                x.shape(),
-                w.shape()
+                x, w
             ));
         }
         let size = |d: usize, n: usize, k: usize| {
@@ -77,12 +80,11 @@ impl Geometry {
         let (Some(oh), Some(ow)) = (size(0, h, kh), size(1, width, kw)) else {
             return error(format!(
                 "a kernel {:?} with {options:?} is larger than the padded input {:?}",
-                w.shape(),
-                x.shape()
+                w, x
             ));
         };
         let (input, output, kernel) = ([h, width], [oh, ow], [kh, kw]);
-        Ok(Self { options, images, c_in, c_out: oc / groups, input, output, kernel })
+        Ok(Self { options, element, images, c_in, c_out: oc / groups, input, output, kernel })
     }
 
     fn constants(&self) -> [(&'static str, usize); 16] {
@@ -127,7 +129,7 @@ impl Geometry {
         self.options.groups * self.c_out * self.out_pixels()
     }
 
-    fn output_shape(&self) -> [usize; 4] {
+    pub(crate) fn output_shape(&self) -> [usize; 4] {
         [self.images, self.options.groups * self.c_out, self.output[0], self.output[1]]
     }
 
@@ -146,7 +148,7 @@ impl Geometry {
 
     /// Both tensors may be bound from every multiple of this many images on.
     fn step(&self, gpu: &Gpu) -> usize {
-        let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / 4).max(4);
+        let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / self.element.bytes()).max(4);
         let aligned = |step: usize| {
             [self.in_image(), self.out_image()].iter().all(|n| (step * n).is_multiple_of(align))
         };
@@ -160,6 +162,7 @@ impl Geometry {
         let [h, w] = self.input;
         let sizes =
             Winograd { images: self.images, step: self.step(gpu), c_in: self.c_in, c_out: self.c_out, h, w };
+        let plain = plain && self.element == Element::F32;
         (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.pays()).then_some(sizes)
     }
 
@@ -220,6 +223,17 @@ impl Geometry {
         if let Some(winograd) = self.winograd(gpu) {
             return winograd.forward(&Pass { x, w, bias: bias.map(Tensor::view4), y });
         }
+        self.forward_product(x.into(), w.into(), bias, y)
+    }
+
+    pub(crate) fn forward_product(
+        &self,
+        x: Operand,
+        w: Operand,
+        bias: Option<&Tensor>,
+        y: &Tensor,
+    ) -> Result<()> {
+        let gpu = y.gpu();
         for (first, count) in
             self.parts(gpu, self.options.groups * self.c_in * self.taps() * self.out_pixels())
         {
@@ -230,6 +244,38 @@ impl Geometry {
             part.product(&part.constants(), gpu, kind).record()?;
         }
         Ok(())
+    }
+
+    pub(crate) fn input_grad_product(&self, w: Operand, dy: Operand, dx: &Tensor) -> Result<()> {
+        let gpu = dx.gpu();
+        for (first, count) in
+            self.parts(gpu, self.options.groups * self.c_out * self.taps() * self.in_pixels())
+        {
+            let part = self.with_images(count);
+            let views = [w.view(), images(dy, first, count)];
+            let kind =
+                Kind { operands: Which::InputGrad, views, bias: Bias::None, out: images(dx, first, count) };
+            part.product(&part.constants(), gpu, kind).record()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn weight_grad_product(&self, x: Operand, dy: Operand, shape: &[usize]) -> Result<Tensor> {
+        let gpu = x.gpu();
+        let floats = self.options.groups * self.out_pixels() * (self.c_in * self.taps()).next_multiple_of(64);
+        let mut sum: Option<Tensor> = None;
+        for (first, count) in self.parts(gpu, floats) {
+            let part = self.with_images(count);
+            let dw = Tensor::empty(gpu, shape)?;
+            let views = [images(x, first, count), images(dy, first, count)];
+            let kind = Kind { operands: Which::WeightGrad, views, bias: Bias::None, out: dw.view() };
+            part.product(&part.constants(), gpu, kind).record()?;
+            sum = Some(match sum {
+                Some(sum) => sum.add(&dw)?,
+                None => dw,
+            });
+        }
+        sum.ok_or_else(|| Error::shape("conv2d", "no images"))
     }
 
     /// The product of images `first..first + self.images`.
@@ -265,6 +311,7 @@ impl Geometry {
         let (batches, matrices) = (groups, [groups; 2]);
         Product {
             gpu,
+            element: self.element,
             operands,
             views: kind.views,
             fast,
@@ -306,10 +353,13 @@ struct Kind {
 }
 
 /// Images `first..first + count` of an `[n, c, h, w]` tensor.
-pub(crate) fn images(x: &Tensor, first: usize, count: usize) -> wgrad_device::View {
+pub(crate) fn images<'a>(x: impl Into<Operand<'a>>, first: usize, count: usize) -> wgrad_device::View {
+    let x = x.into();
+    let image = (numel(&x.shape()[1..]) * x.element().bytes()) as u64;
     let whole = x.view();
-    let image = whole.size / x.shape()[0] as u64;
-    whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
+    // Bindings are whole words; what lies behind an odd number of halves is the next image or padding.
+    let size = (count as u64 * image).next_multiple_of(4);
+    whole.buffer.view(whole.offset + first as u64 * image, size)
 }
 
 struct Conv2d {
@@ -326,13 +376,7 @@ impl Conv2d {
             winograd.input_grad(&Pass { x: dy, w: &self.w, bias: None, y: &dx })?;
             return Ok(dx);
         }
-        for (first, count) in g.parts(dy.gpu(), g.options.groups * g.c_out * g.taps() * g.in_pixels()) {
-            let part = g.with_images(count);
-            let views = [self.w.view(), images(dy, first, count)];
-            let kind =
-                Kind { operands: Which::InputGrad, views, bias: Bias::None, out: images(&dx, first, count) };
-            part.product(&part.constants(), dy.gpu(), kind).record()?;
-        }
+        g.input_grad_product((&self.w).into(), dy.into(), &dx)?;
         Ok(dx)
     }
 
@@ -343,20 +387,7 @@ impl Conv2d {
             winograd.weight_grad(&self.x, dy, dw.view())?;
             return Ok(dw);
         }
-        let floats = g.options.groups * g.out_pixels() * (g.c_in * g.taps()).next_multiple_of(64);
-        let mut sum: Option<Tensor> = None;
-        for (first, count) in g.parts(dy.gpu(), floats) {
-            let part = g.with_images(count);
-            let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
-            let views = [images(&self.x, first, count), images(dy, first, count)];
-            let kind = Kind { operands: Which::WeightGrad, views, bias: Bias::None, out: dw.view() };
-            part.product(&part.constants(), dy.gpu(), kind).record()?;
-            sum = Some(match sum {
-                Some(sum) => sum.add(&dw)?,
-                None => dw,
-            });
-        }
-        sum.ok_or_else(|| Error::shape("conv2d", "no images"))
+        g.weight_grad_product((&self.x).into(), dy.into(), self.w.shape())
     }
 }
 
@@ -385,7 +416,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`], [`Error::Device`].
     pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Tensor> {
-        let g = Geometry::new(self, w, options)?;
+        let g = Geometry::new(Element::F32, self.shape(), w.shape(), options)?;
         if let Some(bias) = bias.filter(|bias| bias.shape() != &w.shape()[..1]) {
             let message = format!("bias {:?} for a weight {:?}", bias.shape(), w.shape());
             return Err(Error::shape("conv2d", message));

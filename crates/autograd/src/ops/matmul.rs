@@ -1,13 +1,14 @@
 //! Matrix products.
 
 use crate::gemm::{self, Bias, Layout, Product};
+use crate::half::Operand;
 use crate::pack::Fast;
 use crate::shape::numel;
 use crate::{Error, Op, Result, Tensor};
 
 /// A batch of matrices: leading axes joined, and which of the last two is the row.
 struct Matrices<'a> {
-    tensor: &'a Tensor,
+    operand: Operand<'a>,
     batches: usize,
     rows: usize,
     cols: usize,
@@ -15,17 +16,18 @@ struct Matrices<'a> {
 }
 
 impl<'a> Matrices<'a> {
-    fn new(op: &'static str, tensor: &'a Tensor, transposed: bool) -> Result<Self> {
-        let shape = tensor.shape();
+    fn new(op: &'static str, operand: impl Into<Operand<'a>>, transposed: bool) -> Result<Self> {
+        let operand = operand.into();
+        let shape = operand.shape();
         let [.., r, c] = *shape else {
             return Err(Error::shape(op, format!("an operand {shape:?} is no matrix")));
         };
         let (rows, cols) = if transposed { (c, r) } else { (r, c) };
-        Ok(Self { tensor, batches: numel(&shape[..shape.len() - 2]), rows, cols, transposed })
+        Ok(Self { operand, batches: numel(&shape[..shape.len() - 2]), rows, cols, transposed })
     }
 
-    fn leading(&self) -> &[usize] {
-        &self.tensor.shape()[..self.tensor.shape().len() - 2]
+    fn leading(&self) -> &'a [usize] {
+        &self.operand.shape()[..self.operand.shape().len() - 2]
     }
 
     /// Strides from row to row and from column to column, and from matrix to matrix (0 where there is one).
@@ -37,7 +39,7 @@ impl<'a> Matrices<'a> {
 
 /// `a · b` for operands already checked, into a new tensor of this shape.
 fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Tensor> {
-    let y = Tensor::empty(a.tensor.gpu(), shape)?;
+    let y = Tensor::empty(a.operand.gpu(), shape)?;
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let ([a_batch, a_row, a_k], [b_batch, b_k, b_col]) = (a.strides(), b.strides());
     let constants = [
@@ -59,9 +61,10 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Te
     ];
     let product = Product {
         gpu: y.gpu(),
+        element: a.operand.element(),
         operands: &gemm::MATMUL,
         fast,
-        views: [a.tensor.view(), b.tensor.view()],
+        views: [a.operand.view(), b.operand.view()],
         constants: &constants,
         batches: a.batches.max(b.batches),
         matrices: [a.batches, b.batches],
@@ -77,7 +80,14 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Te
 }
 
 /// Product of `a` and `b`, each transposed where said, without a graph.
-fn matmul(op: &'static str, a: &Tensor, ta: bool, b: &Tensor, tb: bool) -> Result<Tensor> {
+pub(crate) fn matmul<'a>(
+    op: &'static str,
+    a: impl Into<Operand<'a>>,
+    ta: bool,
+    b: impl Into<Operand<'a>>,
+    tb: bool,
+) -> Result<Tensor> {
+    let (a, b) = (a.into(), b.into());
     let mut left = Matrices::new(op, a, ta)?;
     let right = Matrices::new(op, b, tb)?;
     if left.cols != right.rows {

@@ -38,6 +38,13 @@ need_adapter() {
     fi
 }
 
+# Installs Mesa's driver for AMD GPUs, whose compiler works without one; it is in the package of the software adapter.
+need_radv() {
+    need_adapter
+    ls /usr/share/vulkan/icd.d/radeon_icd*.json /etc/vulkan/icd.d/radeon_icd*.json >/dev/null 2>&1 ||
+        install_packages mesa-vulkan-drivers
+}
+
 validation_layer() {
     ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1 ||
         install_packages vulkan-validationlayers

@@ -1,0 +1,167 @@
+//! Which modules the engine makes for some work: the work is recorded on any adapter with the `gpu` family of kernels,
+//! and dropped without being run.
+
+use std::collections::BTreeMap;
+
+use wgrad::data::{DeviceImages, Normalize, synthetic};
+use wgrad::device::{Composed, Family};
+use wgrad::nn::{
+    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
+    Parameters, Sequential, Sgd, SgdOptions,
+};
+use wgrad::{Conv2dOptions, Gpu, Tensor};
+
+use crate::Result;
+
+const BATCH: usize = 64;
+
+/// A module that some work launches.
+#[derive(Clone, Debug)]
+pub struct Launched {
+    /// The kernel's name, numbered where several variants of it are launched.
+    pub name: String,
+    /// The entry point.
+    pub entry: &'static str,
+    /// The composed WGSL.
+    pub source: String,
+    /// What launches it.
+    pub work: Vec<&'static str>,
+}
+
+impl Launched {
+    /// The plain numbers among the module's constants, by name: those that the host put into the header, and a few of
+    /// the kernel's own.
+    pub fn constants(&self) -> Vec<(&str, usize)> {
+        self.source.lines().filter_map(constant).collect()
+    }
+
+    /// One of these numbers.
+    pub fn constant(&self, name: &str) -> Option<usize> {
+        self.constants().iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+}
+
+fn constant(line: &str) -> Option<(&str, usize)> {
+    let (name, value) = line.strip_prefix("const ")?.strip_suffix("u;")?.split_once(" = ")?;
+    Some((name, value.parse().ok()?))
+}
+
+/// Every module of a training step of the cifar10 CNN and of an MLP, and of a large product.
+pub fn launched() -> Result<Vec<Launched>> {
+    let work: [(&str, fn(&Gpu) -> Result<()>); 4] =
+        [("CNN step", cnn), ("MLP step", mlp), ("matmul 4096", matmul), ("products of f16", halves)];
+    let mut modules: BTreeMap<(&str, String), Launched> = BTreeMap::new();
+    for (name, record) in work {
+        let gpu = Gpu::builder().family(Family::Gpu).quiet().build()?;
+        record(&gpu)?;
+        for Composed { kernel, entry, source } in gpu.composed() {
+            let new =
+                || Launched { name: kernel.to_owned(), entry, source: source.clone(), work: Vec::new() };
+            modules.entry((kernel, source.clone())).or_insert_with(new).work.push(name);
+        }
+    }
+    let mut modules: Vec<Launched> = modules.into_values().collect();
+    number_variants(&mut modules);
+    Ok(modules)
+}
+
+/// Numbers the variants of a kernel, which follow each other.
+fn number_variants(modules: &mut [Launched]) {
+    for variants in modules.chunk_by_mut(|a, b| a.name == b.name).filter(|variants| variants.len() > 1) {
+        for (i, variant) in variants.iter_mut().enumerate() {
+            variant.name = format!("{}.{}", variant.name, i + 1);
+        }
+    }
+}
+
+fn step(
+    images: &DeviceImages,
+    model: &dyn Module,
+    parameters: &Parameters,
+    optimizer: &mut dyn Optimizer,
+) -> Result<()> {
+    images.shuffle(0, 0)?;
+    let (x, labels) = images.batch(0, BATCH, Normalize::default())?;
+    let loss = model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
+    Ok(optimizer.step(parameters, &loss.backward()?)?)
+}
+
+/// The model of the cifar10 example.
+fn cnn(gpu: &Gpu) -> Result<()> {
+    let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    let builder = Builder::new(gpu, 0);
+    let model = Sequential::new(&builder)
+        .with(|b| Conv2d::new(b, 3, 64, [3, 3], same))
+        .with(|_| MaxPool2d::new(2))
+        .with(|_| Activation::Relu)
+        .with(|b| Conv2d::new(b, 64, 128, [3, 3], same))
+        .with(|_| MaxPool2d::new(2))
+        .with(|_| Activation::Relu)
+        .with(|_| Flatten)
+        .with(|b| Linear::new(b, 128 * 8 * 8, 10));
+    let parameters = builder.finish()?;
+    let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() })?;
+    let images = DeviceImages::new(gpu, &synthetic::images(BATCH, 0))?;
+    step(&images, &model, &parameters, &mut sgd)
+}
+
+/// The model of the mlp example.
+fn mlp(gpu: &Gpu) -> Result<()> {
+    let builder = Builder::new(gpu, 0);
+    let model = Sequential::new(&builder)
+        .with(|_| Flatten)
+        .with(|b| Linear::new(b, 784, 256))
+        .with(|_| Activation::Relu)
+        .with(|b| Linear::new(b, 256, 128))
+        .with(|_| Activation::Relu)
+        .with(|b| Linear::new(b, 128, 10));
+    let parameters = builder.finish()?;
+    let mut adam = Adam::new(&parameters, AdamOptions::default())?;
+    let images = DeviceImages::new(gpu, &synthetic::images(BATCH, 0).to_grey_28()?)?;
+    step(&images, &model, &parameters, &mut adam)
+}
+
+fn matmul(gpu: &Gpu) -> Result<()> {
+    let a = Tensor::empty(gpu, &[4096, 4096])?;
+    let b = Tensor::empty(gpu, &[4096, 4096])?;
+    a.matmul(&b)?;
+    Ok(())
+}
+
+/// The large product and the CNN's second convolution, forward and gradients, of half-precision operands.
+fn halves(gpu: &Gpu) -> Result<()> {
+    let half = |shape: &[usize]| Tensor::empty(gpu, shape)?.to_half();
+    half(&[4096, 4096])?.matmul(&half(&[4096, 4096])?)?;
+    let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    let (x, w) = (half(&[BATCH, 64, 16, 16])?, half(&[128, 64, 3, 3])?);
+    x.conv2d(&w, None, same)?;
+    let dy = half(&[BATCH, 128, 16, 16])?;
+    dy.conv2d_input(&w, x.shape(), same)?;
+    dy.conv2d_weight(&x, w.shape(), same)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(name: &str, source: &str) -> Launched {
+        Launched { name: name.to_owned(), entry: "main", source: source.to_owned(), work: Vec::new() }
+    }
+
+    #[test]
+    fn variants_are_numbered() {
+        let mut modules = ["add", "relu", "relu", "sgd"].map(|name| module(name, ""));
+        number_variants(&mut modules);
+        assert_eq!(modules.map(|m| m.name), ["add", "relu.1", "relu.2", "sgd"]);
+    }
+
+    #[test]
+    fn constants_are_the_plain_numbers() {
+        let source =
+            "alias Element = f32;\nconst M = 4096u;\nconst TILE_M = 128u;\n// text\nconst HALF = M / 2u;\n";
+        let module = module("matmul", source);
+        assert_eq!(module.constants(), [("M", 4096), ("TILE_M", 128)]);
+        assert_eq!((module.constant("TILE_M"), module.constant("TILE_N")), (Some(128), None));
+    }
+}

@@ -1,52 +1,89 @@
-//! Kernels: matmul and the three products of a convolution, in direct FLOPs (two for each multiply-add).
+//! Kernels by named shapes: matmul and the three products of a convolution in FLOP/s (two for each multiply-add, counted
+//! as for a direct convolution), the rest in bytes/s of what is read and written.
 //!
 //!     cargo bench -p wgrad-benches --bench kernels
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use wgrad::autograd::Result;
 use wgrad::{Conv2dOptions, Gpu};
 use wgrad_benches::random;
 
-/// Runs `op` to the end once an iteration.
-fn bench(c: &mut Criterion, gpu: &Gpu, name: &str, flops: u64, op: impl Fn() -> wgrad::autograd::Result<()>) {
+/// Times `op` on what `prepare` gives, which is not timed, each to its end on the device.
+fn bench<S, T>(
+    c: &mut Criterion,
+    gpu: &Gpu,
+    name: &str,
+    throughput: Throughput,
+    prepare: impl Fn() -> Result<S>,
+    op: impl Fn(S) -> Result<T>,
+) {
+    let wait = || gpu.synchronize().expect("the device finishes");
     let mut group = c.benchmark_group("kernels");
-    group.sample_size(10).throughput(Throughput::Elements(flops));
+    group.sample_size(10).throughput(throughput);
     group.bench_function(name, |b| {
-        b.iter(|| {
-            op().expect("the op runs");
-            gpu.synchronize().expect("the device finishes");
+        b.iter_custom(|iterations| {
+            let mut total = Duration::ZERO;
+            for _ in 0..iterations {
+                let prepared = prepare().expect("it can be prepared");
+                wait();
+                let start = Instant::now();
+                let result = op(prepared).expect("the op runs");
+                wait();
+                total += start.elapsed();
+                drop(black_box(result));
+            }
+            total
         });
     });
     group.finish();
 }
 
-fn kernels(c: &mut Criterion) {
-    let gpu = Gpu::new().expect("an adapter");
+fn matmul(c: &mut Criterion, gpu: &Gpu) {
     for n in [512, 1024] {
-        let (a, b) = (random(&gpu, &[n, n]), random(&gpu, &[n, n]));
-        bench(c, &gpu, &format!("matmul {n}"), 2 * (n as u64).pow(3), || {
-            a.matmul(&b).map(|y| drop(black_box(y)))
-        });
+        let (a, b) = (random(gpu, &[n, n]), random(gpu, &[n, n]));
+        let flops = Throughput::Elements(2 * (n as u64).pow(3));
+        bench(c, gpu, &format!("matmul {n}"), flops, || Ok(()), |()| a.matmul(&b));
     }
-    let x = random(&gpu, &[64, 64, 16, 16]);
-    let w = random(&gpu, &[128, 64, 3, 3]);
-    let dy = random(&gpu, &[64, 128, 16, 16]);
+}
+
+fn conv2d(c: &mut Criterion, gpu: &Gpu) {
+    let x = random(gpu, &[64, 64, 16, 16]);
+    let w = random(gpu, &[128, 64, 3, 3]);
+    let dy = random(gpu, &[64, 128, 16, 16]);
     let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
-    let flops = 2 * 64 * 64 * 128 * 9 * 256;
-    bench(c, &gpu, "conv2d 64-128 3x3 16x16 batch 64, forward", flops, || {
-        x.conv2d(&w, None, options).map(|y| drop(black_box(y)))
-    });
+    let flops = || Throughput::Elements(2 * 64 * 64 * 128 * 9 * 256);
+    let shape = "conv2d 64-128 3x3 16x16 batch 64";
+    let forward = |()| x.conv2d(&w, None, options);
+    bench(c, gpu, &format!("{shape}, forward"), flops(), || Ok(()), forward);
     for (name, x, w) in
         [("input gradient", x.tracked(), w.clone()), ("weight gradient", x.clone(), w.tracked())]
     {
-        // One forward pass and one gradient an iteration: subtract the forward pass above.
-        bench(c, &gpu, &format!("conv2d 64-128 3x3 16x16 batch 64, forward and {name}"), 2 * flops, || {
-            x.conv2d(&w, None, options)?.backward_from(&dy).map(|g| drop(black_box(g)))
-        });
+        let forward = || x.conv2d(&w, None, options);
+        bench(c, gpu, &format!("{shape}, {name}"), flops(), forward, |y| y.backward_from(&dy));
     }
-    let x = random(&gpu, &[4 << 20]);
-    bench(c, &gpu, "relu of 4 Mi floats", 4 << 20, || x.relu().map(|y| drop(black_box(y))));
+}
+
+fn elementwise(c: &mut Criterion, gpu: &Gpu) {
+    let numel = 4 << 20;
+    let x = random(gpu, &[numel]);
+    // One read and one write.
+    let bytes = |numel: usize| Throughput::Bytes(2 * 4 * numel as u64);
+    bench(c, gpu, "relu of 4 Mi floats", bytes(numel), || Ok(()), |()| x.relu());
+    for [rows, cols] in [[4096, 1024], [65_536, 10]] {
+        let x = random(gpu, &[rows, cols]);
+        let name = format!("softmax {rows}x{cols}");
+        bench(c, gpu, &name, bytes(rows * cols), || Ok(()), |()| x.softmax());
+    }
+}
+
+fn kernels(c: &mut Criterion) {
+    let gpu = Gpu::new().expect("an adapter");
+    matmul(c, &gpu);
+    conv2d(c, &gpu);
+    elementwise(c, &gpu);
 }
 
 criterion_group!(benches, kernels);

@@ -1,6 +1,13 @@
-//! What the benchmarks share.
+//! What the benchmarks share: values, models and training steps.
 
-use wgrad::{Gpu, Tensor};
+pub mod plot;
+
+use wgrad::data::{DeviceImages, Normalize, synthetic};
+use wgrad::nn::{
+    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
+    Parameters, Result, Sequential, Sgd, SgdOptions,
+};
+use wgrad::{Conv2dOptions, Gpu, Tensor};
 
 /// Values that no kernel could shortcut.
 ///
@@ -15,4 +22,83 @@ pub fn random(gpu: &Gpu, shape: &[usize]) -> Tensor {
         })
         .collect();
     Tensor::from_slice(gpu, &values, shape).expect("the device holds the benchmark's tensors")
+}
+
+/// The CNN of the example `cifar10`, with `width` times its channels.
+pub fn cnn(builder: &Builder, width: usize) -> Sequential {
+    let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    let (first, second) = (64 * width, 128 * width);
+    Sequential::new(builder)
+        .with(|b| Conv2d::new(b, 3, first, [3, 3], same))
+        .with(|_| MaxPool2d::new(2))
+        .with(|_| Activation::Relu)
+        .with(|b| Conv2d::new(b, first, second, [3, 3], same))
+        .with(|_| MaxPool2d::new(2))
+        .with(|_| Activation::Relu)
+        .with(|_| Flatten)
+        .with(|b| Linear::new(b, second * 8 * 8, 10))
+}
+
+/// An MLP of 784, 256, 128 and 10 neurons.
+pub fn mlp(builder: &Builder) -> Sequential {
+    Sequential::new(builder)
+        .with(|_| Flatten)
+        .with(|b| Linear::new(b, 784, 256))
+        .with(|_| Activation::Relu)
+        .with(|b| Linear::new(b, 256, 128))
+        .with(|_| Activation::Relu)
+        .with(|b| Linear::new(b, 128, 10))
+}
+
+/// A model with what trains it, on one batch of synthetic images that lies on the device.
+pub struct Training {
+    model: Box<dyn Module>,
+    parameters: Parameters,
+    optimizer: Box<dyn Optimizer>,
+    images: DeviceImages,
+}
+
+impl Training {
+    /// A model on `batch` images of 32×32 RGB, trained by SGD with momentum.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn sgd<M: Module + 'static>(
+        gpu: &Gpu,
+        batch: usize,
+        model: impl FnOnce(&Builder) -> M,
+    ) -> Result<Self> {
+        let builder = Builder::new(gpu, 0);
+        let model = Box::new(model(&builder));
+        let parameters = builder.finish()?;
+        let options = SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() };
+        let optimizer = Box::new(Sgd::new(&parameters, options)?);
+        let images = DeviceImages::new(gpu, &synthetic::images(batch, 0)).expect("images fit");
+        Ok(Self { model, parameters, optimizer, images })
+    }
+
+    /// The MLP on `batch` grey images of 28×28, trained by Adam.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn mlp(gpu: &Gpu, batch: usize) -> Result<Self> {
+        let builder = Builder::new(gpu, 0);
+        let model = Box::new(mlp(&builder));
+        let parameters = builder.finish()?;
+        let optimizer = Box::new(Adam::new(&parameters, AdamOptions::default())?);
+        let grey = synthetic::images(batch, 0).to_grey_28().expect("32×32 images hold 28×28 ones");
+        let images = DeviceImages::new(gpu, &grey).expect("images fit");
+        Ok(Self { model, parameters, optimizer, images })
+    }
+
+    /// One step, waited for.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn step(&mut self) -> Result<()> {
+        let (x, labels) = self.images.batch(0, self.images.len(), Normalize::default()).expect("a batch");
+        let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
+        self.optimizer.step(&self.parameters, &loss.backward()?)?;
+        Ok(self.parameters.gpu().synchronize()?)
+    }
 }

@@ -34,8 +34,7 @@ pub struct Launch<'a> {
     params: Vec<(&'static str, Value)>,
     trips: Option<u64>,
     grid: Grid,
-    flops: Option<u64>,
-    started: Option<Instant>,
+    note: Note,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +47,11 @@ impl<'a> Launch<'a> {
     pub(crate) fn new(gpu: &'a Gpu, kernel: &'static Kernel) -> Self {
         // Room for the largest launches, so that none of the lists grows.
         let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
-        let (header, trips, grid, flops) = (String::new(), None, Grid::Threads(1), None);
+        let (header, trips, grid) = (String::new(), None, Grid::Threads(1));
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
-        Self { gpu, kernel, header, bindings, params, trips, grid, flops, started }
+        let note = Note { flops: None, bytes_read: None, started };
+        Self { gpu, kernel, header, bindings, params, trips, grid, note }
     }
 
     /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
@@ -137,7 +137,14 @@ impl<'a> Launch<'a> {
     /// States the launch's floating-point operations, two for a multiply-add, for profiles.
     #[inline]
     pub fn flops(mut self, flops: u64) -> Self {
-        self.flops = Some(flops);
+        self.note.flops = Some(flops);
+        self
+    }
+
+    /// States the bytes that the launch reads, for profiles, where it reads only a part of what is bound.
+    #[inline]
+    pub fn bytes_read(mut self, bytes: u64) -> Self {
+        self.note.bytes_read = Some(bytes);
         self
     }
 
@@ -186,8 +193,7 @@ impl<'a> Launch<'a> {
         }
         self.order_bindings(&pipeline);
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
-        let note = Note { flops: self.flops, started: self.started };
-        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid, note)
+        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid, self.note)
     }
 
     fn error(&self, message: String) -> Error {

@@ -29,6 +29,7 @@ pub enum Timing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Note {
     pub flops: Option<u64>,
+    pub bytes_read: Option<u64>,
     pub started: Option<Instant>,
 }
 
@@ -43,7 +44,7 @@ pub struct LaunchProfile {
     pub start: Duration,
     /// How long it ran.
     pub duration: Duration,
-    /// Bytes of the ranges bound that the kernel reads. It may read some twice or not at all.
+    /// Bytes that the kernel reads, each counted once: those of the ranges bound, unless the launch states fewer.
     pub bytes_read: u64,
     /// Bytes of the ranges bound that the kernel writes.
     pub bytes_written: u64,

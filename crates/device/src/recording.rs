@@ -34,6 +34,7 @@ pub(crate) struct Dispatch {
     pub params: Option<u32>,
     pub grid: [u32; 3],
     pub flops: Option<u64>,
+    pub bytes_read: Option<u64>,
     /// What recording it took, while a profile is under way.
     pub host: Duration,
 }
@@ -118,7 +119,8 @@ impl Recording {
         });
         let bindings = self.bind_groups.find(pipeline, views);
         let host = note.started.map_or(Duration::ZERO, |started| started.elapsed());
-        let dispatch = Dispatch { bindings, params, grid, flops: note.flops, host };
+        let Note { flops, bytes_read, .. } = note;
+        let dispatch = Dispatch { bindings, params, grid, flops, bytes_read, host };
         self.commands.push(Command::Dispatch(dispatch));
         Ok(())
     }

@@ -88,6 +88,18 @@ fn a_profile_holds_every_launch_and_changes_no_result() {
 }
 
 #[test]
+fn a_launch_may_state_what_it_reads() {
+    let [gpu, _] = gpus();
+    let (x, y) = (gpu.upload(&[1.0f32; 1024]).unwrap(), gpu.buffer(4096).unwrap());
+    gpu.start_profile().unwrap();
+    let launch = gpu.launch(&shaders::NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
+    let launch = launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
+    launch.bytes_read(16).threads(1).record().unwrap();
+    let launch = gpu.take_profile().unwrap().launches.remove(0);
+    assert_eq!((launch.bytes_read, launch.bytes_written), (16, 4096));
+}
+
+#[test]
 fn a_device_without_timestamps_is_timed_by_the_host() {
     let [_, gpu] = gpus();
     gpu.start_profile().unwrap();

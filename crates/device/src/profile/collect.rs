@@ -160,7 +160,10 @@ impl Profiler {
 fn described(recording: &Recording, command: &Command) -> LaunchProfile {
     let Recorded { name, grid } = recording.describe_command(command);
     let ([bytes_read, bytes_written], flops, host) = match command {
-        Command::Dispatch(d) => (recording.bind_groups.get(d.bindings).bytes(), d.flops, d.host),
+        Command::Dispatch(d) => {
+            let [read, written] = recording.bind_groups.get(d.bindings).bytes();
+            ([d.bytes_read.unwrap_or(read), written], d.flops, d.host)
+        }
         Command::Copy { size, .. } | Command::Write { size, .. } => ([*size; 2], None, Duration::ZERO),
         Command::Clear { size, .. } => ([0, *size], None, Duration::ZERO),
     };

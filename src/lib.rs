@@ -35,7 +35,7 @@
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, wgpu};
 pub use wgrad_autograd::{
-    BatchNormOptions, Conv2dOptions, Gpu, Gradients, Indices, Pool2dOptions, RunningStats, Tensor, concat,
+    BatchNormOptions, Conv2dOptions, Gpu, Gradients, Half, Indices, Pool2dOptions, RunningStats, Tensor, concat,
     no_grad,
 };
 pub use wgrad_data as data;

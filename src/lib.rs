@@ -35,8 +35,8 @@
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, wgpu};
 pub use wgrad_autograd::{
-    BatchNormOptions, Conv2dOptions, Gpu, Gradients, Half, Indices, Pool2dOptions, RunningStats, Tensor, concat,
-    no_grad,
+    BatchNormOptions, Conv2dOptions, Gpu, Gradients, Half, Indices, Pool2dOptions, RunningStats, Tensor,
+    concat, no_grad,
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;

@@ -1,5 +1,9 @@
 //! What the benchmarks share: values, models and training steps.
 
+/// The models of the example `cifar10`.
+#[path = "../../examples/cifar10/models.rs"]
+#[allow(missing_docs, reason = "an example's methods explain themselves")]
+pub mod models;
 pub mod plot;
 
 use wgrad::data::{DeviceImages, Normalize, synthetic};

@@ -209,7 +209,9 @@ impl DeviceImages {
             let launch = launch.set("n", words).set("start", start).set("key", key as usize);
             let launch = launch.set("first", part.first).set("count", part.count).set("epoch", epoch);
             let launch = launch.set_f32("scale", 1.0 / (255.0 * normalize.std));
-            launch.set_f32("shift", -normalize.mean / normalize.std).trips(8).threads(words).record()?;
+            let launch = launch.set_f32("shift", -normalize.mean / normalize.std).trips(8);
+            // Of the data set, which is bound whole, only the batch is read.
+            launch.bytes_read((4 * words + 8 * rows) as u64).threads(words).record()?;
         }
         Ok((x, y))
     }

@@ -123,8 +123,7 @@ impl Builder {
 
 /// The features that wgrad uses where they exist; it needs none of them.
 pub fn optional_features(adapter: &wgpu::Adapter) -> wgpu::Features {
-    let kernels =
-        wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::SHADER_F16;
+    let kernels = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::SHADER_F16;
     let profile = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
     adapter.features() & (kernels | profile)
 }

@@ -15,6 +15,9 @@ use crate::Result;
 
 const BATCH: usize = 64;
 
+/// Records some work on a device.
+type Record = fn(&Gpu) -> Result<()>;
+
 /// A module that some work launches.
 #[derive(Clone, Debug)]
 pub struct Launched {
@@ -48,7 +51,7 @@ fn constant(line: &str) -> Option<(&str, usize)> {
 
 /// Every module of a training step of the cifar10 CNN and of an MLP, and of a large product.
 pub fn launched() -> Result<Vec<Launched>> {
-    let work: [(&str, fn(&Gpu) -> Result<()>); 4] =
+    let work: [(&str, Record); 4] =
         [("CNN step", cnn), ("MLP step", mlp), ("matmul 4096", matmul), ("products of f16", halves)];
     let mut modules: BTreeMap<(&str, String), Launched> = BTreeMap::new();
     for (name, record) in work {

@@ -122,12 +122,12 @@ fn convolutions_of_halves_are_within_their_bounds() {
             let dx = hdy.conv2d_input(&hw, &x_shape, options).unwrap();
             let zero = Array::zeros(&x_shape);
             check(&name("input gradient"), &dx, w_shape[0] / groups * taps, [&w, &dy], |w, dy| {
-                numeric_gradient(&[zero.clone()], dy, &|x: &[Array]| conv(&x[0], w)).remove(0)
+                numeric_gradient(std::slice::from_ref(&zero), dy, |x: &[Array]| conv(&x[0], w)).remove(0)
             });
             let dw = hdy.conv2d_weight(&hx, &w_shape, options).unwrap();
             let zero = Array::zeros(&w_shape);
             check(&name("weight gradient"), &dw, dy.exact.len() / w_shape[0], [&x, &dy], |x, dy| {
-                numeric_gradient(&[zero.clone()], dy, &|w: &[Array]| conv(x, &w[0])).remove(0)
+                numeric_gradient(std::slice::from_ref(&zero), dy, |w: &[Array]| conv(x, &w[0])).remove(0)
             });
         }
     }

@@ -105,7 +105,8 @@ fn batch_norm_forward(
     let scale = weight[c] * s.y;
     for (var i = at.lane; i < count; i += LANES) {
         let value = (x[place(c, i)] - s.x) * scale + bias[c];
-        y[place(c, i)] = select(value, max(value, X(0.0)), RELU == 1u);
+        // A select, since max may drop a NaN.
+        y[place(c, i)] = select(value, select(value, X(0.0), value < X(0.0)), RELU == 1u);
     }
 }
 

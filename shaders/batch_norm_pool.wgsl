@@ -46,7 +46,9 @@ fn batch_norm_pool_forward(
         let v = pixels_less_mean(upper(o), s.x);
         // A negative scale makes the least pixel the greatest.
         let best = max(max(v[0] * scale, v[1] * scale), max(v[2] * scale, v[3] * scale)) + bias[c];
-        y[o] = select(best, max(best, vec4<f32>(0.0)), RELU == 1u);
+        // A select, since max may drop a NaN.
+        let zero = vec4<f32>(0.0);
+        y[o] = select(best, select(best, zero, best < zero), RELU == 1u);
     }
 }
 

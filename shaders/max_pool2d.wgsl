@@ -30,7 +30,8 @@ fn max_pool2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
             let ix = left + kx - PW;
             if iy < H && ix < W {
                 let value = x[plane + iy * W + ix];
-                if value > best || best_at == H * W {
+                // A NaN wins, so that a run that diverged shows it.
+                if value > best || best_at == H * W || value != value {
                     best = value;
                     best_at = iy * W + ix;
                 }

@@ -20,6 +20,11 @@ fn upper(i: u32) -> u32 {
     return (i / QUADS) * 4u * QUADS + i % QUADS * 2u;
 }
 
+// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it.
+fn wins(later: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
+    return (later > best) | (later != later);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn max_pool2d_pairs_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
@@ -31,18 +36,18 @@ fn max_pool2d_pairs_forward(@builtin(global_invocation_id) id: vec3<u32>, @built
     let u1 = x[at + 1u];
     let l0 = x[at + 2u * QUADS];
     let l1 = x[at + 2u * QUADS + 1u];
-    // Each window's four pixels in row order; a later one wins only if it is greater.
+    // Each window's four pixels in row order; the first of equal ones wins.
     var best = vec4<f32>(u0.x, u0.z, u1.x, u1.z);
     var winner = vec4<u32>(0u);
     let right = vec4<f32>(u0.y, u0.w, u1.y, u1.w);
-    winner = select(winner, vec4<u32>(1u), right > best);
-    best = max(best, right);
+    winner = select(winner, vec4<u32>(1u), wins(right, best));
+    best = select(best, right, wins(right, best));
     let below = vec4<f32>(l0.x, l0.z, l1.x, l1.z);
-    winner = select(winner, vec4<u32>(2u), below > best);
-    best = max(best, below);
+    winner = select(winner, vec4<u32>(2u), wins(below, best));
+    best = select(best, below, wins(below, best));
     let last = vec4<f32>(l0.y, l0.w, l1.y, l1.w);
-    winner = select(winner, vec4<u32>(3u), last > best);
-    y[i] = max(best, last);
+    winner = select(winner, vec4<u32>(3u), wins(last, best));
+    y[i] = select(best, last, wins(last, best));
     code[i] = winner.x | (winner.y << 2u) | (winner.z << 4u) | (winner.w << 6u);
 }
 

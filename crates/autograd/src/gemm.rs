@@ -170,7 +170,7 @@ impl Product<'_> {
     }
 
     fn record_strips(self) -> Result<()> {
-        let strips = Strips::of(self.gpu, self.m);
+        let strips = Strips::of(self.gpu);
         // Operands are packed with zeros to a multiple of four along k, which is what one pass of the kernel adds.
         let k4 = self.k.next_multiple_of(4);
         let (row_strips, col_strips) = (self.m.div_ceil(strips.rows), self.n.div_ceil(strips.cols));

@@ -39,15 +39,20 @@ pub(crate) struct StripProduct<'a> {
 }
 
 impl Strips {
-    /// The variant for a product of `m` rows.
-    pub(crate) fn of(gpu: &Gpu, m: usize) -> Self {
+    /// The variant of every product whose rows don't matter: one, since a variant takes a second to compile.
+    pub(crate) fn of(gpu: &Gpu) -> Self {
         let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
             return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
         };
         let kernel =
             if gpu.has_int64() { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
-        let rows = if m <= 16 { 16 } else { (4 * lanes).min(32) };
-        Self { kernel, lanes, rows, cols: 8 * lanes }
+        Self { kernel, lanes, rows: (4 * lanes).min(32), cols: 8 * lanes }
+    }
+
+    /// The variant for many products of `m` rows: of few rows, not half of each strip is left empty.
+    pub(crate) fn of_rows(gpu: &Gpu, m: usize) -> Self {
+        let strips = Self::of(gpu);
+        if m <= 16 { Self { rows: 16, ..strips } } else { strips }
     }
 
     /// Records the product.

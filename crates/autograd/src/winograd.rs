@@ -87,7 +87,7 @@ impl Winograd {
 
     fn convolve(&self, [from, to]: [usize; 2], turned: bool, pass: &Pass<'_>) -> Result<()> {
         let gpu = pass.x.gpu();
-        let strips = Strips::of(gpu, to);
+        let strips = Strips::of_rows(gpu, to);
         let k = from.next_multiple_of(4);
         let row_strips = to.div_ceil(strips.rows);
         let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
@@ -138,7 +138,7 @@ impl Winograd {
     /// Records dw = the gradient of the weight.
     pub(crate) fn weight_grad(&self, x: &Tensor, dy: &Tensor, dw: View) -> Result<()> {
         let gpu = x.gpu();
-        let strips = Strips::of(gpu, self.c_in);
+        let strips = Strips::of_rows(gpu, self.c_in);
         let n = self.c_out.next_multiple_of(8);
         let (row_strips, col_strips) = (self.c_in.div_ceil(strips.rows), n.div_ceil(strips.cols));
         let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();

@@ -63,6 +63,23 @@ fn dropout_and_choices(gpus: &[(&str, Gpu)]) {
         equal(family, gpu);
         dropout(family, gpu);
         ties(family, gpu);
+        diverged(family, gpu);
+    }
+}
+
+/// A NaN must reach the loss: ReLU and pooling would be the places to lose it.
+fn diverged(family: &str, gpu: &Gpu) {
+    let mut x = vec![-1.0; 2 * 8 * 8];
+    // Each of a window's four corners once.
+    for (window, at) in [0, 3, 28, 31].into_iter().enumerate() {
+        x[window / 2 * 64 + at] = f32::NAN;
+    }
+    let x = Tensor::from_slice(gpu, &x, &[1, 2, 8, 8]).unwrap();
+    let count = |t: Tensor| t.to_vec().unwrap().iter().filter(|v| v.is_nan()).count();
+    assert_eq!(count(x.relu().unwrap()), 4, "relu ({family})");
+    for padding in [0, 1] {
+        let options = Pool2dOptions { padding: [padding; 2], ..Pool2dOptions::square(2) };
+        assert_eq!(count(x.max_pool2d(options).unwrap()), 4, "max pooling, padding {padding} ({family})");
     }
 }
 

@@ -136,8 +136,8 @@ impl Op for AvgPool {
 }
 
 impl Tensor {
-    /// Maximum over windows; the first of equal maxima gets the gradient. WGSL leaves open whether a NaN wins, where
-    /// PyTorch passes it on.
+    /// Maximum over windows; the first of equal maxima gets the gradient. A NaN wins, as in PyTorch, on adapters
+    /// that honour NaN: WGSL allows others.
     ///
     /// Shape: `[n, c, h, w]` to `[n, c, oh, ow]`, `oh = (h + 2·padding - kernel) / stride + 1`, rounded down.
     ///

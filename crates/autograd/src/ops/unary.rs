@@ -132,8 +132,8 @@ impl Tensor {
         self.unary(&ABS, 0.0, 0.0)
     }
 
-    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept. WGSL leaves the result for NaN open, where PyTorch passes
-    /// it on.
+    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept. NaN stays NaN, as in PyTorch, on adapters that honour
+    /// NaN: WGSL allows others.
     ///
     /// # Errors
     /// [`Error::Device`].

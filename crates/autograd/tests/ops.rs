@@ -41,10 +41,19 @@ fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {
 #[test]
 fn every_op_agrees_with_its_reference() {
     let gpus = table::gpus();
-    for row in table::rows() {
-        row.check(&gpus);
-    }
-    dropout_and_choices(&gpus);
+    // The driver's compiler, in which most of the time goes, has one thread a device: the `gpu` family's kernels, which
+    // are the largest, beside all others.
+    let (tiled, strips) = gpus.split_at(1);
+    std::thread::scope(|scope| {
+        for gpus in [tiled, strips] {
+            scope.spawn(|| {
+                for row in table::rows() {
+                    row.check(gpus);
+                }
+                dropout_and_choices(gpus);
+            });
+        }
+    });
     let launched: BTreeSet<_> =
         gpus.iter().flat_map(|(_, gpu)| gpu.composed()).map(|composed| composed.kernel).collect();
     let forgotten: Vec<_> = shaders::ALL

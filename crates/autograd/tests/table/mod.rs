@@ -106,12 +106,12 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// A device for each way the ops can run.
+/// A device for each way the ops can run, the `gpu` family's first.
 pub fn gpus() -> Vec<(&'static str, Gpu)> {
     let poisoned = || Gpu::builder().poison().quiet();
     vec![
-        ("cpu", poisoned().family(Family::Cpu).build().unwrap()),
         ("gpu", poisoned().family(Family::Gpu).build().unwrap()),
+        ("cpu", poisoned().family(Family::Cpu).build().unwrap()),
         // Without subgroups and with the smallest limits.
         ("cpu baseline", poisoned().family(Family::Cpu).baseline().build().unwrap()),
         ("subgroups only", with_subgroups_only()),

@@ -30,8 +30,9 @@ fn max_pool2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
             let ix = left + kx - PW;
             if iy < H && ix < W {
                 let value = x[plane + iy * W + ix];
-                // A NaN wins, so that a run that diverged shows it.
-                if value > best || best_at == H * W || value != value {
+                // A NaN, told by its bits, wins, so that a run that diverged shows it.
+                let nan = (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
+                if value > best || best_at == H * W || nan {
                     best = value;
                     best_at = iy * W + ix;
                 }

@@ -20,9 +20,10 @@ fn upper(i: u32) -> u32 {
     return (i / QUADS) * 4u * QUADS + i % QUADS * 2u;
 }
 
-// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it.
+// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it. NaN is told by its bits,
+// since compilers take a comparison with itself for true.
 fn wins(later: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
-    return (later > best) | (later != later);
+    return (later > best) | ((bitcast<vec4<u32>>(later) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
 }
 
 @compute @workgroup_size(WORKGROUP)

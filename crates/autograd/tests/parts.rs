@@ -14,22 +14,22 @@ const FEW: usize = 14;
 /// Winograd's transforms of a `cpu` device take 0.6 MB an image, and 2 or 8 MB a part.
 #[test]
 fn a_batch_of_3_by_3_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(3);
+    a_batch_in_parts_is_its_parts(16, 3);
 }
 
-/// 16 · 25 · 32² gathered floats an image: 115 MB for all of them, and 32 MB a part.
+/// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 32 MB a part. Sums of 200 terms are never split.
 #[test]
 fn a_batch_of_5_by_5_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(5);
+    a_batch_in_parts_is_its_parts(8, 5);
 }
 
-fn a_batch_in_parts_is_its_parts(kernel: usize) {
+fn a_batch_in_parts_is_its_parts(channels: usize, kernel: usize) {
     for family in [Family::Cpu, Family::Gpu] {
         let gpu = Gpu::builder().family(family).poison().quiet().build().unwrap();
         let mut sampler = Sampler::new(5);
-        let x = sampler.uniform(&[IMAGES, 16, 32, 32], -1.0, 1.0);
-        let w = sampler.uniform(&[16, 16, kernel, kernel], -1.0, 1.0);
-        let dy = sampler.uniform(&[IMAGES, 16, 32, 32], -1.0, 1.0);
+        let x = sampler.uniform(&[IMAGES, channels, 32, 32], -1.0, 1.0);
+        let w = sampler.uniform(&[channels, channels, kernel, kernel], -1.0, 1.0);
+        let dy = sampler.uniform(&[IMAGES, channels, 32, 32], -1.0, 1.0);
         let upload = |a: &Array| Tensor::from_slice(&gpu, &a.to_f32(), &a.shape).unwrap();
         let (x, w, dy) = (upload(&x), upload(&w).tracked(), upload(&dy));
         let options = Conv2dOptions { padding: [kernel / 2; 2], ..Default::default() };

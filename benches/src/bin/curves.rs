@@ -1,7 +1,9 @@
 //! Training curves side by side: train loss and test accuracy by epoch, from the files that `cifar10 --metrics` and
 //! `benches/pytorch/cifar10.py --metrics` write.
 //!
-//!     cargo run --release -p wgrad-benches --bin curves -- docs/plots/curves.svg wgrad=FILE.jsonl PyTorch=FILE.jsonl
+//! ```text
+//! cargo run --release -p wgrad-benches --bin curves -- docs/plots/curves.svg wgrad=FILE.jsonl PyTorch=FILE.jsonl
+//! ```
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,9 @@
 //! How cost grows: step time and peak memory of the CNN over batch size and width, as a table and as a plot.
 //!
-//!     cargo run --release -p wgrad-benches --bin growth -- docs/plots/growth.svg [--batches 1,4,16,64,256] \
-//!         [--widths 1,2,4] [--steps 5]
+//! ```text
+//! cargo run --release -p wgrad-benches --bin growth -- docs/plots/growth.svg [--batches 1,4,16,64,256] \
+//!     [--widths 1,2,4] [--steps 5]
+//! ```
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,7 +1,9 @@
 //! wgrad's side of `ci/bench-peers`: one JSON line a measurement.
 //!
-//!     cargo run --release -p wgrad-benches --bin measure -- [first_step] [cnn_step] [mlp_step] [matmul_512] \
-//!         [matmul_1024] [resnet9_step]
+//! ```text
+//! cargo run --release -p wgrad-benches --bin measure -- [first_step] [cnn_step] [mlp_step] [matmul_512] \
+//!     [matmul_1024] [resnet9_step]
+//! ```
 //!
 //! Medians, each run waited for. `first_step` is the time from the process's start to the end of the first CNN step,
 //! and needs a process of its own.

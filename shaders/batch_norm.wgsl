@@ -66,16 +66,26 @@ fn moments(c: u32, lane: u32, count: u32) -> vec2<f32> {
     return vec2<f32>(centre, spread.x);
 }
 
-// Mean and 1 / deviation to normalise channel c by. Keeps them, and moves the running estimates in training. Lanes
-// without a channel have nothing to visit, but stay, since barriers want all.
-fn statistics(at: Own, c: u32, count: u32) -> vec2<f32> {
+// What an invocation does: its channel, its place among the lanes, how many X of the channel there are for them, and
+// whether it writes what is one to a channel. Lanes without a channel have nothing to visit, but stay, since barriers
+// want all.
+struct Turn { c: u32, lane: u32, count: u32, writes: bool }
+
+fn turn(group: vec3<u32>, groups: vec3<u32>, local: u32) -> Turn {
+    let at = own(group.y * groups.x + group.x, local);
+    let exists = at.channel < C;
+    return Turn(min(at.channel, C - 1u), at.lane, select(0u, p.count, exists), at.lane == 0u && exists);
+}
+
+// Mean and 1 / deviation to normalise a channel by. Keeps them, and moves the running estimates in training.
+fn statistics(t: Turn) -> vec2<f32> {
+    let c = t.c;
     var mean = running_mean[c];
     var variance = running_var[c];
-    let first = at.lane == 0u && at.channel < C;
     if TRAINING == 1u {
         let n = f32(p.count * WIDTH);
-        let found = moments(c, at.lane, count);
-        if first {
+        let found = moments(c, t.lane, t.count);
+        if t.writes {
             running_mean[c] = mix(mean, found.x, p.momentum);
             running_var[c] = mix(variance, found.y / (n - 1.0), p.momentum);
             if c == 0u {
@@ -86,7 +96,7 @@ fn statistics(at: Own, c: u32, count: u32) -> vec2<f32> {
         variance = found.y / n;
     }
     let r = 1.0 / sqrt(variance + p.eps);
-    if first {
+    if t.writes {
         stats[c] = vec2<f32>(mean, r);
     }
     return vec2<f32>(mean, r);
@@ -98,16 +108,25 @@ fn batch_norm_forward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let at = own(group.y * groups.x + group.x, local);
-    let count = select(0u, p.count, at.channel < C);
-    let c = min(at.channel, C - 1u);
-    let s = statistics(at, c, count);
+    let t = turn(group, groups, local);
+    let c = t.c;
+    let s = statistics(t);
     let scale = weight[c] * s.y;
-    for (var i = at.lane; i < count; i += LANES) {
+    for (var i = t.lane; i < t.count; i += LANES) {
         let value = (x[place(c, i)] - s.x) * scale + bias[c];
         // A select, since max may drop a NaN.
         y[place(c, i)] = select(value, select(value, X(0.0), value < X(0.0)), RELU == 1u);
     }
+}
+
+// Keeps a channel's dbias and dweight, and returns their means, which dx lacks; in evaluation none.
+fn shares(t: Turn, sum: X, products: X) -> vec2<f32> {
+    let sums = sum_lanes(vec2<f32>(total(sum), total(products)), t.lane);
+    if t.writes {
+        dbias[t.c] = sums.x;
+        dweight[t.c] = sums.y;
+    }
+    return select(vec2<f32>(0.0), sums / f32(p.count * WIDTH), TRAINING == 1u);
 }
 
 // dy where the ReLU let x̂ pass.
@@ -121,28 +140,22 @@ fn batch_norm_backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let at = own(group.y * groups.x + group.x, local);
-    let count = select(0u, p.count, at.channel < C);
-    let c = min(at.channel, C - 1u);
+    let t = turn(group, groups, local);
+    let c = t.c;
     let mean = saved[c].x;
     let r = saved[c].y;
     let w = weight[c];
     let b = bias[c];
     var sum = X(0.0);
     var products = X(0.0);
-    for (var i = at.lane; i < count; i += LANES) {
+    for (var i = t.lane; i < t.count; i += LANES) {
         let normal = (x[place(c, i)] - mean) * r;
         let g = masked(dy[place(c, i)], normal, w, b);
         sum += g;
         products += g * normal;
     }
-    let sums = sum_lanes(vec2<f32>(total(sum), total(products)), at.lane);
-    if at.lane == 0u && at.channel < C {
-        dbias[c] = sums.x;
-        dweight[c] = sums.y;
-    }
-    let share = select(vec2<f32>(0.0), sums / f32(p.count * WIDTH), TRAINING == 1u);
-    for (var i = at.lane; i < count; i += LANES) {
+    let share = shares(t, sum, products);
+    for (var i = t.lane; i < t.count; i += LANES) {
         let normal = (x[place(c, i)] - mean) * r;
         let g = masked(dy[place(c, i)], normal, w, b);
         dx[place(c, i)] = w * r * (g - share.x - normal * share.y);

@@ -36,12 +36,11 @@ fn batch_norm_pool_forward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let at = own(group.y * groups.x + group.x, local);
-    let count = select(0u, p.count, at.channel < C);
-    let c = min(at.channel, C - 1u);
-    let s = statistics(at, c, count);
+    let t = turn(group, groups, local);
+    let c = t.c;
+    let s = statistics(t);
     let scale = weight[c] * s.y;
-    for (var i = at.lane; i < count / 4u; i += LANES) {
+    for (var i = t.lane; i < t.count / 4u; i += LANES) {
         let o = out_place(c, i);
         let v = pixels_less_mean(upper(o), s.x);
         // A negative scale makes the least pixel the greatest.
@@ -73,14 +72,13 @@ fn batch_norm_pool_backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let at = own(group.y * groups.x + group.x, local);
-    let count = select(0u, p.count, at.channel < C);
-    let c = min(at.channel, C - 1u);
+    let t = turn(group, groups, local);
+    let c = t.c;
     let s = saved[c];
     let w = weight[c];
     var sum = vec4<f32>(0.0);
     var products = vec4<f32>(0.0);
-    for (var i = at.lane; i < count / 4u; i += LANES) {
+    for (var i = t.lane; i < t.count / 4u; i += LANES) {
         let o = out_place(c, i);
         let v = pixels_less_mean(upper(o), s.x);
         let normal = Pixels(v[0] * s.y, v[1] * s.y, v[2] * s.y, v[3] * s.y);
@@ -88,13 +86,8 @@ fn batch_norm_pool_backward(
         sum += (g[0] + g[1]) + (g[2] + g[3]);
         products += (g[0] * normal[0] + g[1] * normal[1]) + (g[2] * normal[2] + g[3] * normal[3]);
     }
-    let sums = sum_lanes(vec2<f32>(total(sum), total(products)), at.lane);
-    if at.lane == 0u && at.channel < C {
-        dbias[c] = sums.x;
-        dweight[c] = sums.y;
-    }
-    let share = select(vec2<f32>(0.0), sums / f32(p.count * WIDTH), TRAINING == 1u);
-    for (var i = at.lane; i < count / 4u; i += LANES) {
+    let share = shares(t, sum, products);
+    for (var i = t.lane; i < t.count / 4u; i += LANES) {
         let o = out_place(c, i);
         let v = pixels_less_mean(upper(o), s.x);
         let normal = Pixels(v[0] * s.y, v[1] * s.y, v[2] * s.y, v[3] * s.y);

@@ -6,7 +6,7 @@
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
 // Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
 // Outputs that cannot be stored by eight columns, and biases of columns, go through a partial buffer and reduce_splits.
-// Needs load_*.wgsl and wide_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
+// Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
 struct Params {
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
     m: u32, n: u32,               // n a multiple of 8

@@ -6,9 +6,8 @@
 // last, up to the next multiple of four (option 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
 // than that, EDGES is 1. The header gives both: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
-// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl and wide_*.wgsl.
+// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl, winograd_packed.wgsl and wide_*.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<Wide>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 // Row r of the windows of two tiles that lie side by side: their eight pixels, and where they begin or end a run, the
 // pixel beyond.
@@ -77,15 +76,9 @@ fn row(tile: u32, channel: u32, r: u32) -> Six {
         right));
 }
 
-// Transforms column c of the rows and stores it. at: where element 0 is stored; step: from element to element.
+// Transforms column c of the rows and stores it.
 fn column(rows: array<Six, 6>, c: u32, at: u32, step: u32) {
-    let v = transform_input(Six(rows[0][c], rows[1][c], rows[2][c], rows[3][c], rows[4][c], rows[5][c]));
-    out[at + c * step] = v[0];
-    out[at + (6u + c) * step] = v[1];
-    out[at + (12u + c) * step] = v[2];
-    out[at + (18u + c) * step] = v[3];
-    out[at + (24u + c) * step] = v[4];
-    out[at + (30u + c) * step] = v[5];
+    store_column(transform_input(Six(rows[0][c], rows[1][c], rows[2][c], rows[3][c], rows[4][c], rows[5][c])), c, at, step);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -2,9 +2,8 @@
 //   out[e][channel strip][tile][channel % strip], the operand B of the weight gradient, e = 0 … 35
 // Rows of a tile past the image's last are zero, and so are tiles from the last to the next multiple of four. One
 // invocation transforms a tile in four channels, the four components of each vec4.
-// Needs winograd.wgsl and winograd_tile.wgsl.
+// Needs winograd.wgsl, winograd_tile.wgsl and winograd_packed.wgsl.
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 fn load(tile: Place, r: u32) -> vec4<f32> {
     if (tile.y + r >= p.h) {
@@ -24,15 +23,9 @@ fn row(tiles: array<Place, 4>, r: u32) -> Six {
         vec4<f32>(a.z, b.z, c.z, d.z), vec4<f32>(a.w, b.w, c.w, d.w)));
 }
 
-// Transforms column c of the rows and stores it. at: where element 0 is stored; step: from element to element.
+// Transforms column c of the rows and stores it.
 fn column(rows: array<Six, 4>, c: u32, at: u32, step: u32) {
-    let d = transform_output_grad(Four(rows[0][c], rows[1][c], rows[2][c], rows[3][c]));
-    out[at + c * step] = d[0];
-    out[at + (6u + c) * step] = d[1];
-    out[at + (12u + c) * step] = d[2];
-    out[at + (18u + c) * step] = d[3];
-    out[at + (24u + c) * step] = d[4];
-    out[at + (30u + c) * step] = d[5];
+    store_column(transform_output_grad(Four(rows[0][c], rows[1][c], rows[2][c], rows[3][c])), c, at, step);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -221,20 +221,20 @@ kernels! {
     PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl";
     /// Packs image windows by vec4.
     PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
-    /// Product of packed strips, rows shared by shuffles, loads and stores of 64-bit integers.
+    /// Product of packed strips, rows shared by shuffles, strips read as 64-bit integers.
     GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_u64.wgsl";
     /// Product of packed strips, rows shared by shuffles.
     GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_f32.wgsl";
     /// Product of packed strips, rows loaded by each lane.
-    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl" "wide_f32.wgsl";
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "wide_f32.wgsl" "index.wgsl";
+    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_f32.wgsl" "index.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "wide_u64.wgsl" "index.wgsl";
+    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
     WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
-    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl";
+    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
     WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.

@@ -8,7 +8,7 @@ use half::f16;
 use wgrad_device::shaders;
 use wgrad_device::{Buffer, Gpu, View};
 
-use crate::ops::conv::{Conv2dOptions, Geometry};
+use crate::ops::conv::{Conv2dOptions, Geometry, check_bias};
 use crate::ops::matmul::matmul;
 use crate::shape::numel;
 use crate::tensor::checked_bytes;
@@ -177,10 +177,7 @@ impl Half {
     /// [`Error::Shape`], [`Error::Device`].
     pub fn conv2d(&self, w: &Half, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new(Element::F16, &self.shape, &w.shape, options)?;
-        if let Some(bias) = bias.filter(|bias| bias.shape() != &w.shape[..1]) {
-            let message = format!("bias {:?} for a weight {:?}", bias.shape(), w.shape);
-            return Err(Error::shape("conv2d", message));
-        }
+        check_bias(bias, &w.shape)?;
         let y = Tensor::empty(&self.gpu, &geometry.output_shape())?;
         geometry.forward_product(self.into(), w.into(), bias, &y)?;
         Ok(y)

@@ -24,12 +24,12 @@ pub(crate) struct StripProduct<'a> {
     pub strips_per_batch: [usize; 2],
     pub batches: usize,
     pub m: usize,
-    /// A multiple of 4.
+    /// A multiple of 8.
     pub n: usize,
     /// A multiple of 4.
     pub k: usize,
     pub splits: &'a Splits,
-    /// Whole vec4 only.
+    /// Multiples of 8 only.
     pub layout: Layout,
     /// Floats from one split's product to the next.
     pub c_split: usize,

@@ -362,6 +362,12 @@ pub(crate) fn images<'a>(x: impl Into<Operand<'a>>, first: usize, count: usize) 
     whole.buffer.view(whole.offset + first as u64 * image, size)
 }
 
+/// Refuses a bias that is not one value an output channel of a weight of shape `w`.
+pub(crate) fn check_bias(bias: Option<&Tensor>, w: &[usize]) -> Result<()> {
+    let Some(bias) = bias.filter(|bias| bias.shape() != &w[..1]) else { return Ok(()) };
+    Err(Error::shape("conv2d", format!("bias {:?} for a weight {w:?}", bias.shape())))
+}
+
 struct Conv2d {
     x: Tensor,
     w: Tensor,
@@ -417,10 +423,7 @@ impl Tensor {
     /// [`Error::Shape`], [`Error::Device`].
     pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Tensor> {
         let g = Geometry::new(Element::F32, self.shape(), w.shape(), options)?;
-        if let Some(bias) = bias.filter(|bias| bias.shape() != &w.shape()[..1]) {
-            let message = format!("bias {:?} for a weight {:?}", bias.shape(), w.shape());
-            return Err(Error::shape("conv2d", message));
-        }
+        check_bias(bias, w.shape())?;
         let y = Tensor::empty(self.gpu(), &g.output_shape())?;
         g.forward(self, w, bias, &y)?;
         let mut inputs = vec![self, w];

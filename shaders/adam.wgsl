@@ -4,6 +4,7 @@
 // with step = lr / (1 - β1ᵗ) and root = √(1 - β2ᵗ), computed by the host in f64.
 // w, grad, m, v: n4 vec4 from `first`. One invocation a vec4.
 struct Params {
+    first_group: u32,
     first: u32, n4: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, step: f32, root: f32,
     l2: f32, shrink: f32,
 }

@@ -3,7 +3,7 @@
 //   backward  dx[p][iy][ix] = Σ dy over the windows that contain (iy, ix) / (KH·KW)
 // x, dx: [planes, H, W]; y, dy: [planes, OH, OW]; the header gives the sizes.
 // One invocation an element of y (forward) or of dx (backward).
-struct Params { n: u32 }
+struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;

@@ -7,7 +7,7 @@
 // x, y, dy, dx by X, which is a vec4 where planes are whole vec4; stats: m and r of each channel, for the gradient.
 // LANES invocations a channel, in turns along it: batch_norm_lanes_*.wgsl says who, and adds up what they found.
 // count: X in a channel. The header gives C, PLANE (X in a plane), RELU and TRAINING.
-struct Params { count: u32, eps: f32, momentum: f32 }
+struct Params { first_group: u32, count: u32, eps: f32, momentum: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
@@ -72,7 +72,7 @@ fn moments(c: u32, lane: u32, count: u32) -> vec2<f32> {
 struct Turn { c: u32, lane: u32, count: u32, writes: bool }
 
 fn turn(group: vec3<u32>, groups: vec3<u32>, local: u32) -> Turn {
-    let at = own(group.y * groups.x + group.x, local);
+    let at = own(p.first_group + group.y * groups.x + group.x, local);
     let exists = at.channel < C;
     return Turn(min(at.channel, C - 1u), at.lane, select(0u, p.count, exists), at.lane == 0u && exists);
 }

@@ -1,7 +1,7 @@
 // Elementwise y = f(a, b) with NumPy broadcasting; f stands in binary/<op>.wgsl.
 // The header gives RANK, DIMS of y and the strides A_STRIDES, B_STRIDES (0 along a broadcast axis).
 // One invocation an element of y.
-struct Params { n: u32 }
+struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;

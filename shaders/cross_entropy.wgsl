@@ -4,7 +4,7 @@
 //   dx_c = dloss · scale · (softmax(x)_c - q_c)
 // x, dx: [rows, cols]; labels: [rows]; loss: [rows]; dloss: one value, the gradient of the rows' mean, with
 // scale = 1 / rows. A label that is no class gives a NaN loss. One invocation a row.
-struct Params { rows: u32, cols: u32, smoothing: f32, scale: f32 }
+struct Params { first_group: u32, rows: u32, cols: u32, smoothing: f32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;

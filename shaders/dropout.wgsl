@@ -1,7 +1,7 @@
 // Dropout: y = x / (1 - rate) where the element is kept, 0 elsewhere; the backward pass is the same kernel on
 // dy with the same key and counter, so no mask is stored. An element is kept if its random word is at
 // least `threshold` = rate · 2³².  x, y: [n]. One invocation an element.
-struct Params { n: u32, key: u32, counter: u32, threshold: u32, scale: f32 }
+struct Params { first_group: u32, n: u32, key: u32, counter: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;

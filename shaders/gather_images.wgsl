@@ -4,7 +4,7 @@
 // first … first + count - 1 (a large data set lies in several buffers, and each launch fills the rows whose image it
 // has); labels: four a word, of all images.  x: [rows, SIZE]. One invocation a word of an image. Needs put_*.wgsl and
 // pixels_*.wgsl, which takes the pixels as they are or shifts and mirrors the image.
-struct Params { n: u32, start: u32, first: u32, count: u32, scale: f32, shift: f32, key: u32, epoch: u32 }
+struct Params { first_group: u32, n: u32, start: u32, first: u32, count: u32, scale: f32, shift: f32, key: u32, epoch: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> pixels: array<u32>;

@@ -8,6 +8,7 @@
 // Outputs that cannot be stored by eight columns, and biases of columns, go through a partial buffer and reduce_splits.
 // Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
 struct Params {
+    first_group: u32,
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
     m: u32, n: u32,               // n a multiple of 8
     k: u32, k_per_split: u32,     // multiples of 4; the last split may be shorter
@@ -66,7 +67,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tile = group.y * groups.x + group.x;
+    let tile = p.first_group + group.y * groups.x + group.x;
     if (tile >= p.batches * p.splits * p.row_strips * p.col_strips) {
         return;
     }

@@ -8,6 +8,7 @@
 // Needs an operand file, element_*.wgsl, store_*.wgsl, bias_*.wgsl, and a header with TILE_M, TILE_N (64 or 128) and
 // TILE_K (16).
 struct Params {
+    first_group: u32,
     batches: u32, splits: u32, row_tiles: u32, col_tiles: u32, // grid: one workgroup for each combination
     m: u32, n: u32,   // n may exceed N in a partial product, whose padding nobody reads
     k_per_split: u32, // a multiple of TILE_K; the last split may be shorter
@@ -108,7 +109,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tile = group.y * groups.x + group.x;
+    let tile = p.first_group + group.y * groups.x + group.x;
     if (tile >= p.batches * p.splits * p.row_tiles * p.col_tiles) {
         return;
     }

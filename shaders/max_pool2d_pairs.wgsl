@@ -4,7 +4,7 @@
 //   backward  dx = dy where the pixel won, 0 elsewhere
 // x, dx: [planes, 2 · OH, 2 · OW] by vec4; y, dy: [planes, OH, OW] by vec4, OW a multiple of 4; code: a word for each
 // vec4 of y. The header gives OW. One invocation a vec4 of y or dy.
-struct Params { n4: u32 }
+struct Params { first_group: u32, n4: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;

@@ -2,6 +2,8 @@
 //   out[batch][strip][k / 4][r][k % 4] = A(batch, strip * ROWS + r, k), zero past the last row and the last k
 // One invocation makes one vec4, one row at four k. Needs an operand file, and a header with ROWS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
+struct Params { first_group: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const K_QUADS = (K + 3u) / 4u;
@@ -21,7 +23,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 64u + local;
+    let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
     if (i >= COUNT) {
         return;
     }

@@ -2,6 +2,8 @@
 //   out[batch][strip][k][c] = B(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
 // One invocation makes one vec4, four columns at one k. Needs an operand file, and a header with COLS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
+struct Params { first_group: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const QUADS = COLS / 4u;
@@ -22,7 +24,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 64u + local;
+    let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
     if (i >= COUNT) {
         return;
     }

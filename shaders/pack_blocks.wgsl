@@ -6,6 +6,8 @@
 // Header: Element (f32, f16), BATCHES, LINES, K, STRIP (ROWS or COLS), AS_A, ALONG_K (1: S_K is 1, 0: S_LINE is 1), the five strides. The axis
 // with stride 1 has a size, and PLANE for k, divisible by 4, as are all other strides. Lines past the last are left as
 // they were: they only reach outputs that are not stored. k past the last is zero.
+struct Params { first_group: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> source: array<vec4<Element>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
@@ -27,7 +29,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 64u + local;
+    let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
     if (i >= COUNT) {
         return;
     }

@@ -7,6 +7,8 @@
 // one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
 // Header: Element (f32, f16), IMAGES, GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
 // FLIP, AS_A, STRIP (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
+struct Params { first_group: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<Element>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
@@ -37,7 +39,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+    let i = (p.first_group + workgroup.y * workgroups.x + workgroup.x) * 64u + local;
     if (i >= COUNT) {
         return;
     }

@@ -3,6 +3,7 @@
 // partial: [splits, batches, m, padded], rows padded to a multiple of 4. One invocation makes four columns.
 // Needs store_*.wgsl and bias_*.wgsl.
 struct Params {
+    first_group: u32,
     batches: u32, splits: u32, m: u32, n: u32, padded: u32,
     // out's layout: batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
@@ -16,7 +17,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 64u + local;
+    let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
     let quads = p.padded / 4u;
     let count = p.batches * p.m * quads;
     if (i >= count) {

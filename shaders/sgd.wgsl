@@ -1,7 +1,7 @@
 // Stochastic gradient descent over a range of the flat parameter buffer, PyTorch's formula:
 //   g += decay·w;  v = momentum·v + g (v = 0 before the first step);  w -= lr·(nesterov ? g + momentum·v : v)
 // w, grad, velocity: n4 vec4 from `first`. One invocation a vec4.
-struct Params { first: u32, n4: u32, lr: f32, momentum: f32, decay: f32, nesterov: u32 }
+struct Params { first_group: u32, first: u32, n4: u32, lr: f32, momentum: f32, decay: f32, nesterov: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> w: array<vec4<f32>>;

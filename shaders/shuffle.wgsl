@@ -3,7 +3,7 @@
 // round function; where it leaves 0 … n-1 it is applied again until it comes back (cycle walking: Black and
 // Rogaway 2002). So every index is computed alone, and no sort is needed. 2^(2·half) ≤ 4n: four walks on average.
 // One invocation an index.
-struct Params { n: u32, half: u32, key: u32, epoch: u32, shuffled: u32 }
+struct Params { first_group: u32, n: u32, half: u32, key: u32, epoch: u32, shuffled: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> order: array<u32>;
 

@@ -1,6 +1,7 @@
 // Shared: where tiles of 4 × 4 pixels lie in an image [images, channels, h, w]. Tiles are numbered (image, tile row,
 // tile column); a quad is four of them, which the four components of a vec4 are.
 struct Params {
+    first_group: u32,
     images: u32, channels: u32, h: u32,
     across: u32, // columns of tiles, w / 4
     in_image: u32, // tiles

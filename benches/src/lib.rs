@@ -95,14 +95,23 @@ impl Training {
         Ok(Self { model, parameters, optimizer, images })
     }
 
+    /// Records one step, and gives its loss.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn record(&mut self) -> Result<Tensor> {
+        let (x, labels) = self.images.batch(0, self.images.len(), Normalize::default()).expect("a batch");
+        let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
+        self.optimizer.step(&self.parameters, &loss.backward()?)?;
+        Ok(loss)
+    }
+
     /// One step, waited for.
     ///
     /// # Errors
     /// What the device reports.
     pub fn step(&mut self) -> Result<()> {
-        let (x, labels) = self.images.batch(0, self.images.len(), Normalize::default()).expect("a batch");
-        let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
-        self.optimizer.step(&self.parameters, &loss.backward()?)?;
+        self.record()?;
         Ok(self.parameters.gpu().synchronize()?)
     }
 }

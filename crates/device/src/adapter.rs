@@ -15,6 +15,7 @@ pub struct Builder {
     pub(crate) checked: Option<bool>,
     baseline: bool,
     pub(crate) poison: bool,
+    pub(crate) cut: bool,
     quiet: bool,
 }
 
@@ -41,6 +42,12 @@ impl Builder {
     /// its input, shows. For tests.
     pub fn poison(mut self) -> Self {
         self.poison = true;
+        self
+    }
+
+    /// Runs every launch that slices could cut in three dispatches. For tests.
+    pub fn cut(mut self) -> Self {
+        self.cut = true;
         self
     }
 

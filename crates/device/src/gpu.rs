@@ -64,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) staging: StagingPool,
     pub(crate) borrowed: bool,
     poison: bool,
+    pub(crate) cut: bool,
     family: Family,
     subgroup: Option<u32>,
     state: Mutex<State>,
@@ -139,7 +140,7 @@ impl Gpu {
         let pool = Pool::new(device.clone(), limits.clone());
         let state = State { pipelines: Pipelines::new(checked), recording: Recording::default() };
         let state = Mutex::new(state);
-        let (staging, poison) = (StagingPool::default(), builder.poison);
+        let (staging, poison, cut) = (StagingPool::default(), builder.poison, builder.cut);
         Self(Arc::new(Inner {
             device,
             queue,
@@ -149,6 +150,7 @@ impl Gpu {
             staging,
             borrowed,
             poison,
+            cut,
             family,
             subgroup,
             state,
@@ -307,7 +309,7 @@ impl Gpu {
         Launch::new(self, kernel)
     }
 
-    /// Submits what was recorded. Returns without waiting, unless four submissions of an owned device are
+    /// Submits all that was recorded. Returns without waiting, unless four submissions of an owned device are
     /// still running: then it waits for the oldest.
     ///
     /// # Errors
@@ -364,7 +366,7 @@ impl Gpu {
 
     /// Number of bind groups made so far; a repeated step makes none.
     pub fn bind_groups_created(&self) -> u64 {
-        self.state().recording.bind_groups_created()
+        self.state().recording.bind_groups_created
     }
 
     /// Frees the buffers kept for reuse.

@@ -9,6 +9,7 @@ use crate::buffer::View;
 use crate::gpu::{Gpu, State};
 use crate::pipeline::Pipeline;
 use crate::profile::Note;
+use crate::recording::Part;
 use crate::{Error, Result};
 
 /// The most loop iterations one invocation may run, all its loops together. llvmpipe leaves loops silently
@@ -16,7 +17,7 @@ use crate::{Error, Result};
 pub const MAX_TRIPS: u64 = 65_535;
 
 /// The most workgroups along one axis of a grid, in WebGPU's default limits.
-const MAX_GROUPS: u64 = 65_535;
+pub(crate) const MAX_GROUPS: u64 = 65_535;
 
 enum Grid {
     Threads(u64),
@@ -187,13 +188,13 @@ impl<'a> Launch<'a> {
         let State { pipelines, recording } = &mut *state;
         let pipeline = pipelines.get(self.gpu, self.kernel, &self.header)?;
         self.check_trips(&pipeline)?;
-        let grid = self.fold(pipeline.interface.workgroup_size)?;
+        let (grid, part) = self.grid_of(&pipeline)?;
         if grid.contains(&0) {
             return Ok(());
         }
         self.order_bindings(&pipeline);
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
-        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, grid, self.note)
+        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, (grid, part), self.note)
     }
 
     fn error(&self, message: String) -> Error {
@@ -210,28 +211,26 @@ impl<'a> Launch<'a> {
         }
     }
 
-    fn fold(&self, size: [u32; 3]) -> Result<[u32; 3]> {
+    /// The grid, and where the launch may be cut, its workgroups as they are counted.
+    fn grid_of(&self, pipeline: &Pipeline) -> Result<([u32; 3], Option<Part>)> {
         let limit = MAX_GROUPS.min(u64::from(self.gpu.limits().max_compute_workgroups_per_dimension));
         let groups = match self.grid {
-            Grid::Exact(grid) => {
-                return if grid.iter().any(|&n| u64::from(n) > limit) {
-                    Err(self.error(format!(
-                        "a grid of {grid:?} workgroups; the adapter's limit is {limit} along each axis"
-                    )))
-                } else {
-                    Ok(grid)
-                };
+            Grid::Exact(grid) if grid.iter().any(|&n| u64::from(n) > limit) => {
+                return Err(self.error(format!(
+                    "a grid of {grid:?} workgroups; the adapter's limit is {limit} along each axis"
+                )));
             }
-            Grid::Threads(n) => n.div_ceil(u64::from(size[0])),
+            Grid::Exact(grid) => return Ok((grid, None)),
+            Grid::Threads(n) => n.div_ceil(u64::from(pipeline.interface.workgroup_size[0])),
             Grid::Groups(n) => n,
         };
-        let rows = groups.div_ceil(limit);
-        if rows > limit {
-            return Err(
-                self.error(format!("{groups} workgroups are more than the adapter's {limit} × {limit}"))
-            );
-        }
-        Ok([groups.div_ceil(rows.max(1)) as u32, rows as u32, 1])
+        let grid = fold(groups, limit).ok_or_else(|| {
+            self.error(format!("{groups} workgroups are more than the adapter's {limit} × {limit}"))
+        })?;
+        let can_be_cut =
+            pipeline.interface.uniform.as_ref().is_some_and(|uniform| uniform.first_group.is_some());
+        let count = groups as u32;
+        Ok((grid, can_be_cut.then_some(Part { first: 0, count, whole: count })))
     }
 
     /// Brings the bindings into the order in which the kernel declares them.
@@ -280,4 +279,10 @@ impl<'a> Launch<'a> {
             self.kernel.name
         );
     }
+}
+
+/// Folds `groups` workgroups into rows, all of one length, where one axis of `limit` is too short.
+pub(crate) fn fold(groups: u64, limit: u64) -> Option<[u32; 3]> {
+    let rows = groups.div_ceil(limit);
+    (rows <= limit).then(|| [groups.div_ceil(rows.max(1)) as u32, rows as u32, 1])
 }

@@ -13,6 +13,8 @@
 mod adapter;
 mod bind_groups;
 mod buffer;
+mod costs;
+mod encode;
 mod error;
 mod gpu;
 mod launch;
@@ -22,6 +24,8 @@ mod profile;
 mod readback;
 mod recording;
 mod reflect;
+mod slicer;
+mod timer;
 
 pub use adapter::Builder;
 pub use buffer::{Buffer, View};
@@ -32,5 +36,6 @@ pub use pipeline::Composed;
 pub use profile::{KernelProfile, LaunchProfile, Profile, Roofline, Timing};
 pub use readback::Pending;
 pub use recording::Recorded;
+pub use slicer::{Slice, Slicer};
 pub use wgpu;
 pub use wgrad_shaders as shaders;

@@ -11,6 +11,7 @@ use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot
 
 use crate::buffer::View;
 use crate::gpu::Gpu;
+use crate::recording::Command;
 use crate::{Error, Result};
 
 type Mapped = Result<(), wgpu::BufferAsyncError>;
@@ -54,8 +55,11 @@ impl StagingPool {
 pub(crate) struct Request {
     pub staging: wgpu::Buffer,
     sender: OneshotSender<Mapped>,
-    submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+    submission: Submission,
 }
+
+/// The submission that runs a read, once there is one; without a number where the application submits it.
+type Submission = Arc<OnceLock<Option<wgpu::SubmissionIndex>>>;
 
 impl Request {
     /// Asks for the staging buffer's content once `index` is done.
@@ -66,7 +70,16 @@ impl Request {
             let _ = sender.send(result);
         });
         // Only now: who sees the submission polls for it, and must find the callback in place.
-        let _ = self.submission.set(index);
+        let _ = self.submission.set(Some(index));
+    }
+
+    /// Asks for the content once the application has submitted `encoder` and that is done.
+    pub(crate) fn map_on_submit(self, encoder: &wgpu::CommandEncoder) {
+        let sender = self.sender;
+        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., move |result| {
+            let _ = sender.send(result);
+        });
+        let _ = self.submission.set(None);
     }
 }
 
@@ -78,7 +91,7 @@ pub struct Pending<T> {
     receive: Pin<Box<Receive>>,
     // The channel closes when its receiver is dropped.
     _receiver: OneshotReceiver<Mapped>,
-    submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+    submission: Submission,
     count: usize,
     taken: bool,
     values: PhantomData<fn() -> T>,
@@ -102,9 +115,9 @@ impl Gpu {
         );
         let staging = self.0.staging.take(self, view.size)?;
         let (sender, receiver): (_, OneshotReceiver<Mapped>) = oneshot_channel();
-        let submission = Arc::new(OnceLock::new());
+        let submission = Submission::default();
         let request = Request { staging: staging.clone(), sender, submission: Arc::clone(&submission) };
-        self.state().recording.read(self, view, request)?;
+        self.state().recording.push(self, Command::read(view, request))?;
         let count = view.size as usize / size_of::<T>();
         let receive = Box::pin(receiver.receive());
         Ok(Pending {
@@ -161,13 +174,17 @@ impl<T: bytemuck::AnyBitPattern> Pending<T> {
         if self.submission.get().is_none() {
             self.gpu.submit()?;
         }
-        let submission_index = self.submission.get().cloned();
-        if submission_index.is_none() {
+        let Some(submission_index) = self.submission.get().cloned() else {
             return Err(Error::Readback { message: "the submission that held it failed".to_owned() });
-        }
+        };
+        let encoded = submission_index.is_none();
         self.gpu.poll(wgpu::PollType::Wait { submission_index, timeout: None })?;
         match self.try_take()? {
             Some(values) => Ok(values),
+            None if encoded => {
+                let message = "the command encoder that holds it was not submitted yet".to_owned();
+                Err(Error::Readback { message })
+            }
             // Another thread that polls may still be running the callback that delivers.
             None => pollster::block_on(self),
         }

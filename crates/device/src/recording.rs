@@ -1,6 +1,7 @@
-//! The recording: commands as data, and how they become one submission.
+//! The recording: commands as data, in one queue, and how they become submissions.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use crate::Result;
 use crate::bind_groups::BindGroups;
 use crate::buffer::View;
 use crate::gpu::{Gpu, Scopes};
+use crate::launch::{MAX_GROUPS, fold};
 use crate::pipeline::Pipeline;
 use crate::profile::{Note, Profiler};
 use crate::readback::Request;
+use crate::timer::Watch;
 
 /// Writes up to this size travel inside the recording; larger ones submit what came before and go straight
 /// to the queue, which spares a copy of the data.
@@ -25,25 +28,50 @@ const MOST_STAGED: usize = 16 << 20;
 /// Submissions of an owned device that may be unfinished before [`Gpu::submit`] waits.
 const MOST_IN_FLIGHT: usize = 4;
 
+/// The workgroups that a dispatch runs of a launch that may be cut into several.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub first: u32,
+    pub count: u32,
+    /// Workgroups of the launch.
+    pub whole: u32,
+}
+
 /// A launch with its grid. Its parameters lie in the recording's bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dispatch {
     /// The number of its pipeline and bindings in [`BindGroups`].
     pub bindings: u32,
-    /// Where its parameters begin, if it has any.
-    pub params: Option<u32>,
+    /// Where its parameters lie, if it has any.
+    pub params: Option<Range<u32>>,
     pub grid: [u32; 3],
+    pub part: Option<Part>,
     pub flops: Option<u64>,
     pub bytes_read: Option<u64>,
     /// What recording it took, while a profile is under way.
     pub host: Duration,
 }
 
-#[derive(Debug)]
+impl Dispatch {
+    /// Cuts off at most `count` workgroups, as many as rows of the grid can hold exactly: a workgroup more would run
+    /// twice. Gives all of it, and leaves none, where that is fewer or it cannot be cut.
+    fn cut(&mut self, count: u32, limit: u64) -> Option<Dispatch> {
+        let part = self.part.as_mut().filter(|part| part.count > count && count > 0)?;
+        let row = limit as u32;
+        let count = if count > row { count / row * row } else { count };
+        let cut = Part { count, ..*part };
+        part.first += count;
+        part.count -= count;
+        self.grid = fold(u64::from(part.count), limit)?;
+        Some(Dispatch { part: Some(cut), grid: fold(u64::from(count), limit)?, ..self.clone() })
+    }
+}
+
 pub(crate) enum Command {
     Dispatch(Dispatch),
     Copy { src: (wgpu::Buffer, u64), dst: (wgpu::Buffer, u64), size: u64 },
-    Write { dst: (wgpu::Buffer, u64), staged_at: u64, size: u64 },
+    Read { src: (wgpu::Buffer, u64), size: u64, request: Request },
+    Write { dst: (wgpu::Buffer, u64), staged: Range<usize> },
     Clear { dst: (wgpu::Buffer, u64), size: u64 },
 }
 
@@ -59,6 +87,10 @@ impl Command {
     pub(crate) fn clear(dst: &View) -> Self {
         Self::Clear { dst: place(dst), size: dst.size }
     }
+
+    pub(crate) fn read(src: &View, request: Request) -> Self {
+        Self::Read { src: place(src), size: src.size, request }
+    }
 }
 
 /// One recorded command, described.
@@ -72,15 +104,15 @@ pub struct Recorded {
 
 #[derive(Default)]
 pub(crate) struct Recording {
-    commands: Vec<Command>,
+    commands: VecDeque<Command>,
+    /// The bytes of small writes.
     staged: Vec<u8>,
     /// The parameters of all launches, each at an offset that a uniform binding may have.
     params: Vec<u8>,
-    reads: Vec<Request>,
     staging: Option<wgpu::Buffer>,
-    uniforms: Option<wgpu::Buffer>,
+    pub(crate) uniforms: Option<wgpu::Buffer>,
     pub(crate) bind_groups: BindGroups,
-    bind_groups_created: u64,
+    pub(crate) bind_groups_created: u64,
     forget: bool,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     pub(crate) profiler: Option<Profiler>,
@@ -92,7 +124,7 @@ impl Recording {
             // Waiting for the device is left to the next explicit submission: the lock is held here.
             self.submit(gpu)?;
         }
-        self.commands.push(command);
+        self.commands.push_back(command);
         Ok(())
     }
 
@@ -104,7 +136,7 @@ impl Recording {
         pipeline: &Arc<Pipeline>,
         views: &[(&str, View)],
         pack: impl FnOnce(&mut [u8]),
-        grid: [u32; 3],
+        (grid, part): ([u32; 3], Option<Part>),
         note: Note,
     ) -> Result<()> {
         if self.commands.len() >= LONGEST_RECORDING {
@@ -115,47 +147,51 @@ impl Recording {
             let at = self.params.len().next_multiple_of(align);
             self.params.resize(at + uniform.size as usize, 0);
             pack(&mut self.params[at..]);
-            at as u32
+            at as u32..self.params.len() as u32
         });
         let bindings = self.bind_groups.find(pipeline, views);
         let host = note.started.map_or(Duration::ZERO, |started| started.elapsed());
         let Note { flops, bytes_read, .. } = note;
-        let dispatch = Dispatch { bindings, params, grid, flops, bytes_read, host };
-        self.commands.push(Command::Dispatch(dispatch));
+        let dispatch = Dispatch { bindings, params, grid, part, flops, bytes_read, host };
+        self.commands.push_back(Command::Dispatch(dispatch));
         Ok(())
     }
 
     pub(crate) fn write(&mut self, gpu: &Gpu, view: &View, bytes: &[u8]) -> Result<()> {
         let size = bytes.len().next_multiple_of(4);
         if bytes.len() > LARGEST_STAGED_WRITE {
-            self.submit(gpu)?;
-            let scopes = Scopes::push(gpu.device());
-            let whole = bytes.len() & !3;
-            gpu.queue().write_buffer(view.buffer.raw(), view.offset, &bytes[..whole]);
-            if whole < bytes.len() {
-                let mut last = [0; 4];
-                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-                gpu.queue().write_buffer(view.buffer.raw(), view.offset + whole as u64, &last);
-            }
-            return scopes.pop();
+            return self.write_large(gpu, view, bytes);
         }
         // Submitted before the bytes are staged: they belong to the recording that their command is in.
         let full = self.commands.len() >= LONGEST_RECORDING;
         if full || self.staged.len() + size > MOST_STAGED {
             self.submit(gpu)?;
         }
-        let staged_at = self.staged.len() as u64;
+        let start = self.staged.len();
         self.staged.extend_from_slice(bytes);
-        self.staged.resize(staged_at as usize + size, 0);
-        self.commands.push(Command::Write { dst: place(view), staged_at, size: size as u64 });
+        self.staged.resize(start + size, 0);
+        self.commands.push_back(Command::Write { dst: place(view), staged: start..start + size });
         Ok(())
     }
 
-    pub(crate) fn read(&mut self, gpu: &Gpu, view: &View, request: Request) -> Result<()> {
-        let copy = Command::Copy { src: place(view), dst: (request.staging.clone(), 0), size: view.size };
-        self.push(gpu, copy)?;
-        self.reads.push(request);
-        Ok(())
+    /// Straight to the queue where nothing is recorded; otherwise in its turn, from a buffer of its own, because
+    /// submitting all that is recorded could take longer than a frame.
+    fn write_large(&mut self, gpu: &Gpu, view: &View, bytes: &[u8]) -> Result<()> {
+        let scopes = Scopes::push(gpu.device());
+        let (whole, rest) = bytes.split_at(bytes.len() & !3);
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = if rest.is_empty() { &[][..] } else { &last[..] };
+        if self.commands.is_empty() {
+            gpu.queue().write_buffer(view.buffer.raw(), view.offset, whole);
+            if !last.is_empty() {
+                gpu.queue().write_buffer(view.buffer.raw(), view.offset + whole.len() as u64, last);
+            }
+            return scopes.pop();
+        }
+        let (src, size) = crate::encode::filled(gpu, &[whole, last])?;
+        scopes.pop()?;
+        self.push(gpu, Command::Copy { src: (src, 0), dst: place(view), size })
     }
 
     pub(crate) fn describe(&self) -> Vec<Recorded> {
@@ -167,129 +203,190 @@ impl Recording {
             Command::Dispatch(d) => {
                 Recorded { name: self.bind_groups.get(d.bindings).pipeline.kernel.name, grid: d.grid }
             }
-            Command::Copy { .. } => Recorded { name: "copy", grid: [0; 3] },
+            Command::Copy { .. } | Command::Read { .. } => Recorded { name: "copy", grid: [0; 3] },
             Command::Write { .. } => Recorded { name: "write", grid: [0; 3] },
             Command::Clear { .. } => Recorded { name: "clear", grid: [0; 3] },
         }
     }
 
-    pub(crate) fn bind_groups_created(&self) -> u64 {
-        self.bind_groups_created
+    /// The commands not yet submitted, in their order.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter()
     }
 
-    /// Forgets the bind groups, at once or with the next submission if launches that need them are recorded.
+    /// Forgets the bind groups, at once or when nothing is recorded that needs them.
     pub(crate) fn forget_bind_groups(&mut self) {
-        if self.commands.is_empty() {
+        self.forget = true;
+        self.forget_if_empty();
+    }
+
+    fn forget_if_empty(&mut self) {
+        if self.commands.is_empty() && (self.forget || self.bind_groups.too_many()) {
             self.bind_groups.clear();
-        } else {
-            self.forget = true;
+            self.forget = false;
         }
     }
 
-    /// Encodes everything recorded into one command buffer and submits it. Returns the submission to wait for, if
-    /// too many of an owned device are unfinished: the caller waits once it has let go of the lock.
+    /// Submits everything recorded. Returns the submission to wait for, if too many of an owned device are unfinished:
+    /// the caller waits once it has let go of the lock.
     pub(crate) fn submit(&mut self, gpu: &Gpu) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.commands.is_empty() {
             return Ok(None);
         }
-        let commands = std::mem::take(&mut self.commands);
-        let reads = std::mem::take(&mut self.reads);
-        let scopes = Scopes::push(gpu.device());
-        self.upload_staged(gpu);
-        self.upload_params(gpu);
-        let index = match self.profiler.take() {
-            Some(mut profiler) => {
-                let index = profiler.submit(self, gpu, &commands);
-                self.profiler = Some(profiler);
-                index
+        let index = loop {
+            let commands = match gpu.0.cut {
+                true => self.take(gpu, |_, command| third(command)),
+                false => self.commands.drain(..).collect(),
+            };
+            let index = self.run(gpu, commands, None)?;
+            if self.commands.is_empty() {
+                break index;
             }
-            None => self.encode_and_submit(gpu, &commands),
         };
-        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
-            self.bind_groups.clear();
-        }
-        scopes.pop()?;
-        for request in reads {
-            request.map(index.clone());
-        }
         Ok(self.in_flight_too_long(gpu, index))
     }
 
-    fn upload_staged(&mut self, gpu: &Gpu) {
-        if self.staged.is_empty() {
-            return;
+    /// Takes commands from the front of the queue for as long as `groups` says so: it is asked how many workgroups of
+    /// each may run, and the first that may not run whole ends the portion, cut if part of it may.
+    pub(crate) fn take(
+        &mut self,
+        gpu: &Gpu,
+        mut groups: impl FnMut(&Recording, &Command) -> u32,
+    ) -> Vec<Command> {
+        let limit = MAX_GROUPS.min(u64::from(gpu.limits().max_compute_workgroups_per_dimension));
+        let mut taken = Vec::new();
+        while let Some(mut command) = self.commands.pop_front() {
+            let count = groups(self, &command);
+            if count == u32::MAX {
+                taken.push(command);
+                continue;
+            }
+            if let Command::Dispatch(dispatch) = &mut command {
+                taken.extend(dispatch.cut(count, limit).map(Command::Dispatch));
+            }
+            self.commands.push_front(command);
+            break;
         }
-        let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = grown(gpu, &mut self.staging, "wgrad staging", usage, self.staged.len());
-        gpu.queue().write_buffer(buffer, 0, &self.staged);
-        self.staged.clear();
+        taken
     }
 
-    /// Writes all launches' parameters in one go.
-    fn upload_params(&mut self, gpu: &Gpu) {
-        if self.params.is_empty() {
-            return;
+    /// Submits `commands`, the first of the queue.
+    pub(crate) fn run(
+        &mut self,
+        gpu: &Gpu,
+        commands: Vec<Command>,
+        watch: Option<Watch<'_>>,
+    ) -> Result<wgpu::SubmissionIndex> {
+        let scopes = Scopes::push(gpu.device());
+        let params = self.params_of(&commands);
+        if !params.is_empty() {
+            self.make_room_for_uniforms(gpu, params.len());
+            if let Some(buffer) = &self.uniforms {
+                gpu.queue().write_buffer(buffer, 0, &self.params[params.clone()]);
+            }
         }
-        // Uniform structs are multiples of four bytes, and so is every offset.
+        let staged = staged_of(&commands);
+        if !staged.is_empty() {
+            let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+            let buffer = grown(gpu, &mut self.staging, "wgrad staging", usage, staged.len());
+            gpu.queue().write_buffer(buffer, 0, &self.staged[staged.clone()]);
+        }
+        let staging = self.staging.clone();
+        let base = Base { params: params.start, staging: staging.as_ref(), staged: staged.start };
+        let index = match self.profiler.take() {
+            Some(mut profiler) => {
+                let index = profiler.submit(self, gpu, &commands, base);
+                self.profiler = Some(profiler);
+                watch.iter().for_each(|watch| gpu.queue().on_submitted_work_done(watch.setter()));
+                index
+            }
+            None => {
+                let descriptor = wgpu::CommandEncoderDescriptor { label: Some("wgrad") };
+                let mut encoder = gpu.device().create_command_encoder(&descriptor);
+                self.encode(gpu, &mut encoder, &commands, base, watch);
+                gpu.queue().submit([encoder.finish()])
+            }
+        };
+        self.sweep();
+        scopes.pop()?;
+        for command in commands {
+            if let Command::Read { request, .. } = command {
+                request.map(index.clone());
+            }
+        }
+        Ok(index)
+    }
+
+    /// Encodes `commands`, the first of the queue, for the application to submit. What they read from the host travels in
+    /// the same encoder, because another such encoder may be submitted before it.
+    pub(crate) fn run_in(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        commands: Vec<Command>,
+        watch: Option<Watch<'_>>,
+    ) -> Result<()> {
+        let scopes = Scopes::push(gpu.device());
+        let (params, staged) = (self.params_of(&commands), staged_of(&commands));
+        let parts = [&self.params[params.clone()], &self.staged[staged.clone()]];
+        let (host, _) = crate::encode::filled(gpu, &parts)?;
+        if !params.is_empty() {
+            self.make_room_for_uniforms(gpu, params.len());
+            if let Some(buffer) = &self.uniforms {
+                encoder.copy_buffer_to_buffer(&host, 0, buffer, 0, params.len() as u64);
+            }
+        }
+        // The staged bytes lie behind the parameters.
+        let base = Base {
+            params: params.start,
+            staging: Some(&host),
+            staged: staged.start.wrapping_sub(params.len()),
+        };
+        self.encode(gpu, encoder, &commands, base, watch);
+        self.sweep();
+        for command in commands {
+            if let Command::Read { request, .. } = command {
+                request.map_on_submit(encoder);
+            }
+        }
+        scopes.pop()
+    }
+
+    /// Where the parameters of `commands` lie, with the first workgroup of each that was cut written into them.
+    fn params_of(&mut self, commands: &[Command]) -> Range<usize> {
+        let mut all = 0..0;
+        for command in commands {
+            let Command::Dispatch(dispatch) = command else { continue };
+            let Some(params) = &dispatch.params else { continue };
+            let first = if all.is_empty() { params.start as usize } else { all.start };
+            all = first..params.end as usize;
+            let uniform = self.bind_groups.get(dispatch.bindings).pipeline.interface.uniform.as_ref();
+            let offset = uniform.and_then(|uniform| uniform.first_group);
+            if let (Some(offset), Some(part)) = (offset, dispatch.part) {
+                let at = (params.start + offset) as usize;
+                self.params[at..at + 4].copy_from_slice(&part.first.to_le_bytes());
+            }
+        }
+        all
+    }
+
+    fn make_room_for_uniforms(&mut self, gpu: &Gpu, bytes: usize) {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let had = self.uniforms.as_ref().map_or(0, wgpu::Buffer::size);
-        let buffer = grown(gpu, &mut self.uniforms, "wgrad parameters", usage, self.params.len());
-        gpu.queue().write_buffer(buffer, 0, &self.params);
-        self.params.clear();
+        let buffer = grown(gpu, &mut self.uniforms, "wgrad parameters", usage, bytes);
         if had != buffer.size() {
             // They refer to the smaller buffer.
             self.bind_groups.renew();
         }
     }
 
-    /// All commands in one command buffer, and all launches between two copies in one pass.
-    pub(crate) fn encode_and_submit(&mut self, gpu: &Gpu, commands: &[Command]) -> wgpu::SubmissionIndex {
-        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        for command in commands {
-            if let Command::Dispatch(dispatch) = command {
-                let pass = pass.get_or_insert_with(|| {
-                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
-                });
-                self.encode_dispatch(gpu, pass, dispatch);
-            } else {
-                // Copies happen between passes; ending one is what dropping it does.
-                drop(pass.take());
-                self.encode_copy(&mut encoder, command);
-            }
+    /// Drops what nothing recorded needs any longer.
+    fn sweep(&mut self) {
+        if self.commands.is_empty() {
+            self.params.clear();
+            self.staged.clear();
         }
-        drop(pass);
-        gpu.queue().submit([encoder.finish()])
-    }
-
-    pub(crate) fn encode_dispatch(
-        &mut self,
-        gpu: &Gpu,
-        pass: &mut wgpu::ComputePass<'_>,
-        dispatch: &Dispatch,
-    ) {
-        let bindings = self.bind_groups.get_mut(dispatch.bindings);
-        pass.set_pipeline(&bindings.pipeline.raw);
-        let (group, made) = bindings.group(gpu, self.uniforms.as_ref());
-        self.bind_groups_created += u64::from(made);
-        pass.set_bind_group(0, group, dispatch.params.as_slice());
-        let [x, y, z] = dispatch.grid;
-        pass.dispatch_workgroups(x, y, z);
-    }
-
-    pub(crate) fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, command: &Command) {
-        match command {
-            Command::Copy { src, dst, size } => {
-                encoder.copy_buffer_to_buffer(&src.0, src.1, &dst.0, dst.1, *size);
-            }
-            Command::Write { dst, staged_at, size } => {
-                if let Some(staging) = &self.staging {
-                    encoder.copy_buffer_to_buffer(staging, *staged_at, &dst.0, dst.1, *size);
-                }
-            }
-            Command::Clear { dst, size } => encoder.clear_buffer(&dst.0, dst.1, Some(*size)),
-            Command::Dispatch(_) => {}
-        }
+        self.forget_if_empty();
     }
 
     fn in_flight_too_long(
@@ -303,6 +400,36 @@ impl Recording {
         self.in_flight.push_back(index);
         if self.in_flight.len() > MOST_IN_FLIGHT { self.in_flight.pop_front() } else { None }
     }
+}
+
+/// Where the bytes stand that commands refer to by their place in the recording.
+#[derive(Clone, Copy)]
+pub(crate) struct Base<'a> {
+    /// The recording's parameter that is the first of the uniform buffer.
+    pub params: usize,
+    pub staging: Option<&'a wgpu::Buffer>,
+    /// The recording's staged byte that is the first of `staging`; wraps below zero.
+    pub staged: usize,
+}
+
+/// A third of a launch's workgroups, and all that are left if these are no more.
+fn third(command: &Command) -> u32 {
+    match command {
+        Command::Dispatch(Dispatch { part: Some(part), .. }) if part.count > part.whole.div_ceil(3) => {
+            part.whole.div_ceil(3)
+        }
+        _ => u32::MAX,
+    }
+}
+
+/// Where the staged bytes of `commands` lie.
+fn staged_of(commands: &[Command]) -> Range<usize> {
+    let mut ranges = commands.iter().filter_map(|command| match command {
+        Command::Write { staged, .. } => Some(staged),
+        _ => None,
+    });
+    let Some(first) = ranges.next() else { return 0..0 };
+    first.start..ranges.last().unwrap_or(first).end
 }
 
 /// The buffer in `slot`, replaced by one of at least twice the size where it is too small.

@@ -28,7 +28,11 @@ pub(crate) struct Param {
 pub(crate) struct Uniform {
     pub slot: u32,
     pub size: u32,
+    /// What launches set.
     pub params: Vec<Param>,
+    /// Where `first_group` lies, the number of the first workgroup that a dispatch runs. Kernels that have it may be cut
+    /// into several dispatches.
+    pub first_group: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -85,18 +89,19 @@ fn uniform_of(module: &naga::Module, ty: naga::Handle<naga::Type>, slot: u32) ->
     let TypeInner::Struct { members, span } = &module.types[ty].inner else {
         return Err("the uniform is not a struct".to_owned());
     };
-    let mut params = Vec::new();
+    let (mut params, mut first_group) = (Vec::new(), None);
     for member in members {
         let TypeInner::Scalar(scalar) = module.types[member.ty].inner else {
             return Err(format!("parameter {:?} is not a scalar", member.name));
         };
-        params.push(Param {
-            name: member.name.clone().unwrap_or_default(),
-            offset: member.offset,
-            kind: scalar.kind,
-        });
+        let name = member.name.clone().unwrap_or_default();
+        if name == "first_group" {
+            first_group = Some(member.offset);
+        } else {
+            params.push(Param { name, offset: member.offset, kind: scalar.kind });
+        }
     }
-    Ok(Uniform { slot, size: *span, params })
+    Ok(Uniform { slot, size: *span, params, first_group })
 }
 
 fn loops(block: &naga::Block) -> bool {

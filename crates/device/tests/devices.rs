@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use wgrad_device::{Error, Gpu, Result, shaders, wgpu};
 
+mod common;
+use common::borrowed;
+
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
 }
@@ -127,19 +130,6 @@ fn no_adapter_names_the_package_to_install() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("no adapter: "), "{text}");
     assert!(text.contains("mesa-vulkan-drivers") && text.contains("WGPU_ADAPTER_NAME"), "{text}");
-}
-
-/// An application's own device, with default limits and no features.
-fn borrowed() -> Gpu {
-    let own = gpu();
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends = own.info().backend.into();
-    let instance = wgpu::Instance::new(descriptor);
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let adapter = adapters.into_iter().find(|a| a.get_info().name == own.info().name).unwrap();
-    let (device, queue) =
-        pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
-    Gpu::from_wgpu(device, queue)
 }
 
 #[test]

@@ -150,7 +150,7 @@ struct Run<'a> {
     checkpoint: Option<Checkpoint>,
     identity: Identity,
     metrics: Option<Metrics>,
-    losses: Losses,
+    losses: Losses<usize>,
     memory: StepMemory,
     /// Steps whose memory is still to be measured.
     to_measure: usize,
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
         self.task.optimizer.step(self.task.parameters, &gradients)?;
         self.position.step += 1;
         self.position.images += rows;
-        self.losses.push(self.position.step, rows, &loss)?;
+        self.losses.push(self.position.step, &loss, rows)?;
         parameters.gpu().submit()?;
         if let Some(measuring) = measuring {
             self.memory = measuring.step_done(parameters.gpu());
@@ -306,8 +306,8 @@ impl<'a> Run<'a> {
         Ok(train.batch_augmented(start, rows, normalize, augment, draw)?)
     }
 
-    fn arrived(&mut self, arrived: StepLoss, progress: &Progress) -> Result<()> {
-        let StepLoss { step, images, loss } = arrived;
+    fn arrived(&mut self, (arrived, images): (StepLoss, usize), progress: &Progress) -> Result<()> {
+        let StepLoss { step, loss } = arrived;
         if let Some(metrics) = &mut self.metrics {
             metrics.step(step, loss)?;
         }

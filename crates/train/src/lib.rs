@@ -9,9 +9,12 @@ mod losses;
 mod memory;
 mod metrics;
 mod progress;
+mod stepper;
 
 pub use checkpoint::{Checkpoint, Position};
 pub use error::{Error, Result};
 pub use fit::{EpochReport, Options, Outcome, Task, accuracy, fit};
 pub use interrupt::Interrupt;
+pub use losses::StepLoss;
 pub use memory::StepMemory;
+pub use stepper::Stepper;

@@ -7,47 +7,64 @@ use wgrad_autograd::device::Pending;
 
 use crate::Result;
 
-/// Losses under way at most. More would let the device fall behind by that many steps before anybody noticed.
+/// Losses under way at most where they are waited for. More would let the device fall behind by that many steps before
+/// anybody noticed.
 const LAG: usize = 4;
 
 /// A step's loss that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct StepLoss {
+pub struct StepLoss {
+    /// The step, counted from 1.
     pub step: u64,
-    pub images: usize,
+    /// Its loss.
     pub loss: f32,
 }
 
-struct Waiting {
-    step: u64,
-    images: usize,
-    value: Pending<f32>,
-}
-
-impl Waiting {
-    fn wait(self) -> Result<StepLoss> {
-        let loss = self.value.wait()?.first().copied().unwrap_or(f32::NAN);
-        Ok(StepLoss { step: self.step, images: self.images, loss })
+impl StepLoss {
+    fn new(step: u64, values: &[f32]) -> Self {
+        Self { step, loss: values.first().copied().unwrap_or(f32::NAN) }
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Losses(VecDeque<Waiting>);
+struct Waiting<T> {
+    step: u64,
+    value: Pending<f32>,
+    tag: T,
+}
 
-impl Losses {
+/// Losses under way, each with something that its owner wants back with it.
+pub(crate) struct Losses<T>(VecDeque<Waiting<T>>);
+
+impl<T> Default for Losses<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Losses<T> {
     /// Records the read of `loss`, to be submitted with the step.
-    pub(crate) fn push(&mut self, step: u64, images: usize, loss: &Tensor) -> Result<()> {
-        self.0.push_back(Waiting { step, images, value: loss.read_later()? });
+    pub(crate) fn push(&mut self, step: u64, loss: &Tensor, tag: T) -> Result<()> {
+        self.0.push_back(Waiting { step, value: loss.read_later()?, tag });
         Ok(())
     }
 
+    /// The next loss in the order of steps, if it has arrived.
+    pub(crate) fn arrived(&mut self) -> Result<Option<(StepLoss, T)>> {
+        let Some(oldest) = self.0.front_mut() else { return Ok(None) };
+        let Some(values) = oldest.value.try_take()? else { return Ok(None) };
+        Ok(self.0.pop_front().map(|Waiting { step, tag, .. }| (StepLoss::new(step, &values), tag)))
+    }
+
     /// The next loss in the order of steps, if it must be waited for by now.
-    pub(crate) fn overdue(&mut self) -> Result<Option<StepLoss>> {
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn overdue(&mut self) -> Result<Option<(StepLoss, T)>> {
         if self.0.len() <= LAG { Ok(None) } else { self.next() }
     }
 
     /// The next loss in the order of steps; waits for it.
-    pub(crate) fn next(&mut self) -> Result<Option<StepLoss>> {
-        self.0.pop_front().map(Waiting::wait).transpose()
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn next(&mut self) -> Result<Option<(StepLoss, T)>> {
+        let Some(Waiting { step, value, tag }) = self.0.pop_front() else { return Ok(None) };
+        Ok(Some((StepLoss::new(step, &value.wait()?), tag)))
     }
 }

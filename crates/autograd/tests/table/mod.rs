@@ -110,10 +110,11 @@ pub fn rows() -> Vec<Row> {
 pub fn gpus() -> Vec<(&'static str, Gpu)> {
     let poisoned = || Gpu::builder().poison().quiet();
     vec![
-        ("gpu", poisoned().family(Family::Gpu).build().unwrap()),
+        // Cut launches are judged like whole ones, which "cpu" and every other test run.
+        ("gpu", poisoned().family(Family::Gpu).cut().build().unwrap()),
         ("cpu", poisoned().family(Family::Cpu).build().unwrap()),
         // Without subgroups and with the smallest limits.
-        ("cpu baseline", poisoned().family(Family::Cpu).baseline().build().unwrap()),
+        ("cpu baseline", poisoned().family(Family::Cpu).baseline().cut().build().unwrap()),
         ("subgroups only", with_subgroups_only()),
     ]
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use std::sync::atomic::Ordering;
 
 use super::{LaunchProfile, Profile, Timing};
+use crate::encode::encode_copy;
 use crate::gpu::Gpu;
-use crate::recording::{Command, Recorded, Recording};
+use crate::recording::{Base, Command, Recorded, Recording};
 use crate::{Error, Result};
 
 /// Launches in a profile. A day of training must not fill the memory with them.
@@ -51,15 +52,18 @@ impl Profiler {
         recording: &mut Recording,
         gpu: &Gpu,
         commands: &[Command],
+        base: Base<'_>,
     ) -> wgpu::SubmissionIndex {
         if self.count + commands.len() > MOST_LAUNCHES {
             self.omitted += commands.len() as u64;
-            return recording.encode_and_submit(gpu, commands);
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            recording.encode(gpu, &mut encoder, commands, base, None);
+            return gpu.queue().submit([encoder.finish()]);
         }
         self.count += commands.len();
         match self.timing {
-            Timing::Timestamps => self.submit_with_timestamps(recording, gpu, commands),
-            Timing::Host => self.submit_one_by_one(recording, gpu, commands),
+            Timing::Timestamps => self.submit_with_timestamps(recording, gpu, commands, base),
+            Timing::Host => self.submit_one_by_one(recording, gpu, commands, base),
         }
     }
 
@@ -68,6 +72,7 @@ impl Profiler {
         recording: &mut Recording,
         gpu: &Gpu,
         commands: &[Command],
+        base: Base<'_>,
     ) -> wgpu::SubmissionIndex {
         let mut launches = Vec::with_capacity(commands.len());
         for command in commands {
@@ -75,9 +80,9 @@ impl Profiler {
             match command {
                 Command::Dispatch(dispatch) => {
                     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                    recording.encode_dispatch(gpu, &mut pass, dispatch);
+                    recording.encode_dispatch(gpu, &mut pass, dispatch, base);
                 }
-                _ => recording.encode_copy(&mut encoder, command),
+                _ => encode_copy(&mut encoder, command, base),
             }
             let encoded = encoder.finish();
             let start = self.began.elapsed();
@@ -97,6 +102,7 @@ impl Profiler {
         recording: &mut Recording,
         gpu: &Gpu,
         commands: &[Command],
+        base: Base<'_>,
     ) -> wgpu::SubmissionIndex {
         let is_timed = |command: &Command| self.copies || matches!(command, Command::Dispatch(_));
         let timed = commands.iter().filter(|command| is_timed(command)).count();
@@ -112,13 +118,14 @@ impl Profiler {
                     end_of_pass_write_index: Some(query + 1),
                 });
                 let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-                recording.encode_dispatch(gpu, &mut encoder.begin_compute_pass(&descriptor), dispatch);
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                recording.encode_dispatch(gpu, &mut pass, dispatch, base);
             } else if self.copies {
                 encoder.write_timestamp(set, query);
-                recording.encode_copy(&mut encoder, command);
+                encode_copy(&mut encoder, command, base);
                 encoder.write_timestamp(set, query + 1);
             } else {
-                recording.encode_copy(&mut encoder, command);
+                encode_copy(&mut encoder, command, base);
                 continue;
             }
             launches.push(described(recording, command));
@@ -164,7 +171,8 @@ fn described(recording: &Recording, command: &Command) -> LaunchProfile {
             let [read, written] = recording.bind_groups.get(d.bindings).bytes();
             ([d.bytes_read.unwrap_or(read), written], d.flops, d.host)
         }
-        Command::Copy { size, .. } | Command::Write { size, .. } => ([*size; 2], None, Duration::ZERO),
+        Command::Copy { size, .. } | Command::Read { size, .. } => ([*size; 2], None, Duration::ZERO),
+        Command::Write { staged, .. } => ([staged.len() as u64; 2], None, Duration::ZERO),
         Command::Clear { size, .. } => ([0, *size], None, Duration::ZERO),
     };
     let (start, duration) = (Duration::ZERO, Duration::ZERO);

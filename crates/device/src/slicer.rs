@@ -9,7 +9,7 @@ use web_time::Instant;
 use crate::Result;
 use crate::costs::{Costs, Share};
 use crate::gpu::Gpu;
-use crate::recording::{Command, Dispatch, Recording};
+use crate::recording::{Command, Dispatch, Part, Recording};
 use crate::timer::{Timer, Watch};
 
 /// Slices that may be unfinished. One runs while the next waits, so the device does not stand still between frames.
@@ -206,14 +206,13 @@ fn take(costs: &Costs, recording: &mut Recording, gpu: &Gpu, budget: Duration) -
             Command::Dispatch(Dispatch { part, .. }) => *part,
             _ => None,
         };
+        let fitting = |count: u32| (left / share.estimate * f64::from(count)) as u32;
         let groups = match part {
             _ if share.estimate <= left => u32::MAX,
             // The first goes on in any case, or nothing ever would.
-            None if shares.is_empty() => u32::MAX,
-            Some(part) if shares.is_empty() || left > LEAST_PART * budget => {
-                let fitting = (left / share.estimate * f64::from(part.count)) as u32;
-                fitting.max(u32::from(shares.is_empty()))
-            }
+            None | Some(Part { count: 1, .. }) if shares.is_empty() => u32::MAX,
+            Some(part) if shares.is_empty() => fitting(part.count).max(1),
+            Some(part) if left > LEAST_PART * budget => fitting(part.count),
             _ => 0,
         };
         let of_it = match part {

@@ -33,10 +33,10 @@
 //! - [`device`] is the layer below, for kernels of your own and for a wgpu device that you already have.
 
 pub use wgrad_autograd as autograd;
-pub use wgrad_autograd::device::{self, wgpu};
+pub use wgrad_autograd::device::{self, optional_features, required_limits, wgpu};
 pub use wgrad_autograd::{
     BatchNormOptions, Conv2dOptions, Gpu, Gradients, Half, Indices, Pool2dOptions, RunningStats, Tensor,
-    concat, no_grad,
+    TextureOptions, concat, no_grad,
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;

@@ -201,6 +201,10 @@ kernels! {
     ADAM = "adam" "adam": "adam.wgsl" "index.wgsl";
     /// See `cast.wgsl`.
     CAST = "cast" "main": "cast.wgsl" "index.wgsl";
+    /// See `texture_to_tensor.wgsl`.
+    TEXTURE_TO_TENSOR = "texture_to_tensor" "texture_to_tensor": "texture_to_tensor.wgsl" "index.wgsl";
+    /// See `tensor_to_texture.wgsl`.
+    TENSOR_TO_TEXTURE = "tensor_to_texture" "tensor_to_texture": "tensor_to_texture.wgsl" "index.wgsl";
     /// Packs operand a of matmul.
     MATMUL_PACK_A = "matmul_pack_a" "main": "pack_a.wgsl" "matmul_operands.wgsl";
     /// Packs operand b of matmul.

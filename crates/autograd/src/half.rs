@@ -5,13 +5,13 @@
 //! counts in steps of 2), and results are f32 tensors. Nothing else computes in f16.
 
 use half::f16;
-use wgrad_device::shaders;
 use wgrad_device::{Buffer, Gpu, View};
+use wgrad_device::{shaders, wgpu};
 
 use crate::ops::conv::{Conv2dOptions, Geometry, check_bias};
 use crate::ops::matmul::matmul;
 use crate::shape::numel;
-use crate::tensor::checked_bytes;
+use crate::tensor::{check_range, checked_bytes};
 use crate::{Error, Result, Tensor};
 
 /// What a product's operands are made of.
@@ -96,21 +96,32 @@ impl<'a> Operand<'a> {
 pub struct Half {
     gpu: Gpu,
     buffer: Buffer,
+    /// First byte within the buffer.
+    offset: u64,
     shape: Vec<usize>,
 }
 
 impl Half {
     fn empty(gpu: &Gpu, op: &'static str, shape: &[usize]) -> Result<Self> {
-        if !gpu.has_f16() {
-            return Err(Error::Unsupported {
-                op,
-                feature: "SHADER_F16",
-                advice: "multiply f32 tensors, or take an adapter with 16-bit floats",
-            });
-        }
-        // The limit is an f32 tensor's: what is converted must exist as one.
-        let bytes = checked_bytes(gpu, shape)? / 2;
-        Ok(Self { gpu: gpu.clone(), buffer: gpu.buffer(bytes)?, shape: shape.to_vec() })
+        let buffer = gpu.buffer(half_bytes(gpu, op, shape)?)?;
+        Ok(Self { gpu: gpu.clone(), buffer, offset: 0, shape: shape.to_vec() })
+    }
+
+    /// The f16 values in an application's own buffer from byte `offset`, as [`Tensor::from_wgpu_buffer`], to the end of
+    /// the last four.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a device without f16, else as [`Tensor::from_wgpu_buffer`].
+    pub fn from_wgpu_buffer(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, shape: &[usize]) -> Result<Self> {
+        let bytes = half_bytes(gpu, "from_wgpu_buffer", shape)?;
+        let buffer = gpu.import(buffer)?;
+        check_range(gpu, &buffer, offset, bytes.next_multiple_of(8), shape)?;
+        Ok(Self { gpu: gpu.clone(), buffer, offset, shape: shape.to_vec() })
+    }
+
+    /// Buffer, offset and size in bytes of the values up to the end of the last four, as [`Tensor::as_wgpu`].
+    pub fn as_wgpu(&self) -> wgpu::BufferBinding<'_> {
+        self.buffer.as_wgpu(self.offset, numel(&self.shape).next_multiple_of(4) as u64 * 2)
     }
 
     /// Shape: `shape`, row-major values.
@@ -134,7 +145,7 @@ impl Half {
 
     /// Where the values lie, up to the end of the last quad.
     pub fn view(&self) -> View {
-        self.buffer.view(0, (numel(&self.shape) as u64).next_multiple_of(4) * 2)
+        self.buffer.view(self.offset, (numel(&self.shape) as u64).next_multiple_of(4) * 2)
     }
 
     /// The same values as f32.
@@ -221,6 +232,19 @@ impl Half {
         }
         Ok(geometry)
     }
+}
+
+/// Bytes of an f16 tensor, if the device has f16.
+fn half_bytes(gpu: &Gpu, op: &'static str, shape: &[usize]) -> Result<u64> {
+    if !gpu.has_f16() {
+        return Err(Error::Unsupported {
+            op,
+            feature: "SHADER_F16",
+            advice: "multiply f32 tensors, or take an adapter with 16-bit floats",
+        });
+    }
+    // The limit is an f32 tensor's: what is converted must exist as one.
+    Ok(checked_bytes(gpu, shape)? / 2)
 }
 
 impl Tensor {

@@ -34,6 +34,7 @@ pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::Conv2dOptions;
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
+pub use ops::texture::TextureOptions;
 pub use tensor::{Indices, Tensor};
 pub use wgrad_device as device;
 pub use wgrad_device::Gpu;

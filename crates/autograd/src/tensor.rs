@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wgrad_device::{Buffer, Gpu, Pending, View};
+use wgrad_device::{Buffer, Gpu, Pending, View, wgpu};
 
 use crate::graph::Node;
 use crate::shape::numel;
@@ -85,22 +85,34 @@ impl Tensor {
 
     /// The values in `buffer` from byte `offset`, shared, not copied.
     ///
+    /// Kernels read and write four values at a time, so the buffer must reach to the end of the last four: 16 bytes for
+    /// each four values begun.
+    ///
     /// # Errors
     /// [`Error::Shape`] if the range leaves the buffer or `offset` is not aligned for storage bindings.
     pub fn from_buffer(gpu: &Gpu, buffer: &Buffer, offset: u64, shape: &[usize]) -> Result<Self> {
         let bytes = checked_bytes(gpu, shape)?;
-        let align = u64::from(gpu.limits().min_storage_buffer_offset_alignment);
-        // Kernels touch whole vec4s, so the last one must lie in the buffer too.
-        if !offset.is_multiple_of(align)
-            || offset.checked_add(bytes.next_multiple_of(16)).is_none_or(|end| end > buffer.size())
-        {
-            let message = format!(
-                "a tensor {shape:?} at byte {offset} of a buffer of {} bytes; offsets are multiples of {align}",
-                buffer.size()
-            );
-            return Err(Error::shape("from_buffer", message));
-        }
+        check_range(gpu, buffer, offset, bytes.next_multiple_of(16), shape)?;
         Ok(Self::new(gpu, buffer.clone(), offset, shape))
+    }
+
+    /// The values in an application's own buffer from byte `offset`, shared, not copied: what its commands write is what
+    /// ops read, in the order of submissions. [`Gpu::import`] tells what is asked of the buffer, and
+    /// [`Tensor::from_buffer`] of the range; import a buffer once where several tensors lie in it.
+    ///
+    /// What an op read in the forward pass must not change before the backward pass has run.
+    ///
+    /// # Errors
+    /// As [`Gpu::import`] and [`Tensor::from_buffer`].
+    pub fn from_wgpu_buffer(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, shape: &[usize]) -> Result<Self> {
+        Self::from_buffer(gpu, &gpu.import(buffer)?, offset, shape)
+    }
+
+    /// Buffer, offset and size in bytes of the values, for an application's own bind groups and copies.
+    ///
+    /// [`Buffer::as_wgpu`] tells when to submit. Keep the tensor until your commands are submitted.
+    pub fn as_wgpu(&self) -> wgpu::BufferBinding<'_> {
+        self.0.buffer.as_wgpu(self.0.offset, self.numel() as u64 * 4)
     }
 
     /// The same values as a leaf whose gradient [`Tensor::backward`] returns.
@@ -193,15 +205,29 @@ impl Tensor {
         Ok(self.gpu().read_async(&self.view()).await?)
     }
 
+    /// Submits and reads a tensor of one element without blocking.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for any other number of elements, [`Error::Device`].
+    pub async fn item_async(&self) -> Result<f32> {
+        self.check_single()?;
+        Ok(self.to_vec_async().await?[0])
+    }
+
+    fn check_single(&self) -> Result<()> {
+        if self.numel() == 1 {
+            return Ok(());
+        }
+        Err(Error::shape("item", format!("a tensor {:?} is not a single value", self.shape())))
+    }
+
     /// Submits, waits and reads a tensor of one element.
     ///
     /// # Errors
     /// [`Error::Shape`] for any other number of elements, [`Error::Device`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn item(&self) -> Result<f32> {
-        if self.numel() != 1 {
-            return Err(Error::shape("item", format!("a tensor {:?} is not a single value", self.shape())));
-        }
+        self.check_single()?;
         Ok(self.to_vec()?[0])
     }
 
@@ -219,6 +245,8 @@ impl Tensor {
 pub struct Indices {
     gpu: Gpu,
     buffer: Buffer,
+    /// First byte within the buffer.
+    offset: u64,
     shape: Vec<usize>,
 }
 
@@ -229,7 +257,7 @@ impl Indices {
     /// As [`Tensor::empty`].
     pub fn empty(gpu: &Gpu, shape: &[usize]) -> Result<Self> {
         let buffer = gpu.buffer(checked_bytes(gpu, shape)?)?;
-        Ok(Self { gpu: gpu.clone(), buffer, shape: shape.to_vec() })
+        Ok(Self { gpu: gpu.clone(), buffer, offset: 0, shape: shape.to_vec() })
     }
 
     /// Shape: `[values.len()]`.
@@ -242,6 +270,22 @@ impl Indices {
         Ok(indices)
     }
 
+    /// The u32 values in an application's own buffer from byte `offset`, as [`Tensor::from_wgpu_buffer`], to the end of
+    /// the last value. Each must be below the number of classes where it is a label.
+    ///
+    /// # Errors
+    /// As [`Tensor::from_wgpu_buffer`].
+    pub fn from_wgpu_buffer(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, shape: &[usize]) -> Result<Self> {
+        let buffer = gpu.import(buffer)?;
+        check_range(gpu, &buffer, offset, checked_bytes(gpu, shape)?, shape)?;
+        Ok(Self { gpu: gpu.clone(), buffer, offset, shape: shape.to_vec() })
+    }
+
+    /// Buffer, offset and size in bytes of the values, as [`Tensor::as_wgpu`].
+    pub fn as_wgpu(&self) -> wgpu::BufferBinding<'_> {
+        self.buffer.as_wgpu(self.offset, numel(&self.shape) as u64 * 4)
+    }
+
     /// Elements along each axis.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -249,7 +293,7 @@ impl Indices {
 
     /// Where the values lie.
     pub fn view(&self) -> View {
-        self.buffer.view(0, numel(&self.shape) as u64 * 4)
+        self.buffer.view(self.offset, numel(&self.shape) as u64 * 4)
     }
 
     /// Submits, waits and reads the values.
@@ -260,6 +304,42 @@ impl Indices {
     pub fn to_vec(&self) -> Result<Vec<u32>> {
         Ok(self.gpu.read(&self.view())?)
     }
+
+    /// Submits and reads the values without blocking.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub async fn to_vec_async(&self) -> Result<Vec<u32>> {
+        Ok(self.gpu.read_async(&self.view()).await?)
+    }
+
+    /// Records a read of the values, to be taken when they have arrived.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn read_later(&self) -> Result<Pending<u32>> {
+        Ok(self.gpu.read_later(&self.view())?)
+    }
+}
+
+/// Fails if `bytes` from `offset` leave the buffer, or if a storage binding cannot begin there.
+pub(crate) fn check_range(
+    gpu: &Gpu,
+    buffer: &Buffer,
+    offset: u64,
+    bytes: u64,
+    shape: &[usize],
+) -> Result<()> {
+    let align = u64::from(gpu.limits().min_storage_buffer_offset_alignment);
+    let fits = offset.checked_add(bytes).is_some_and(|end| end <= buffer.size());
+    if fits && offset.is_multiple_of(align) {
+        return Ok(());
+    }
+    let message = format!(
+        "a tensor {shape:?} takes {bytes} bytes from byte {offset} of a buffer of {}; offsets are multiples of {align}",
+        buffer.size()
+    );
+    Err(Error::shape("from_buffer", message))
 }
 
 /// Size in bytes of an f32 or u32 tensor of this shape, if the adapter can hold and kernels can index it.

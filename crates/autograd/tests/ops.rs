@@ -10,7 +10,7 @@ use wgrad_autograd::device::{Family, shaders, wgpu};
 use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
-/// Kernels that other crates launch, or that take f16, and whose tests stand elsewhere.
+/// Kernels that other crates launch, or that take f16 or textures, and whose tests stand elsewhere.
 const LAUNCHED_ELSEWHERE: &[&str] = &[
     "sgd",
     "adam",
@@ -22,6 +22,8 @@ const LAUNCHED_ELSEWHERE: &[&str] = &[
     "limit_copy",
     "limit_fma",
     "cast",
+    "texture_to_tensor",
+    "tensor_to_texture",
 ];
 
 /// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.

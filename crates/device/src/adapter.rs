@@ -57,6 +57,12 @@ impl Builder {
         self
     }
 
+    /// Works on an application's own device, as [`Gpu::from_wgpu`], with these settings. Those of the search for an
+    /// adapter, and of what to ask of it, don't matter.
+    pub fn from_wgpu(self, device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
+        Gpu::assemble(device, queue, true, &self)
+    }
+
     /// Makes the `Gpu`, blocking until the device is there.
     ///
     /// # Errors
@@ -128,14 +134,19 @@ impl Builder {
     }
 }
 
-/// The features that wgrad uses where they exist; it needs none of them.
+/// The features that help a [`Gpu`], of those that the adapter has: an application that makes its own device adds them to
+/// its `required_features`. None is needed.
+///
+/// Subgroups, 64-bit integers and 16-bit floats are for kernels, timestamps for profiles.
 pub fn optional_features(adapter: &wgpu::Adapter) -> wgpu::Features {
     let kernels = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::SHADER_F16;
     let profile = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
     adapter.features() & (kernels | profile)
 }
 
-/// The limits that help: all that the adapter has.
+/// The limits that help a [`Gpu`], all that the adapter has: an application that makes its own device raises its
+/// `required_limits` to them ([`wgpu::Limits::or_better_values_from`]), or to those that it knows to need. A device with
+/// `Limits::default()` will do, for tensors of up to 128 MiB.
 pub fn required_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
     adapter.limits()
 }

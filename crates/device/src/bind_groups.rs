@@ -20,11 +20,19 @@ struct Bound {
     size: u64,
 }
 
+/// What a launch binds, in the order in which its kernel declares it.
+#[derive(Clone, Copy)]
+pub(crate) struct Resources<'a> {
+    pub views: &'a [(&'static str, View)],
+    pub textures: &'a [(&'static str, wgpu::TextureView)],
+}
+
 /// A pipeline with all that is bound to it but the parameters.
 #[derive(Debug)]
 pub(crate) struct Bindings {
     pub pipeline: Arc<Pipeline>,
     bound: Vec<Bound>,
+    textures: Vec<(u32, wgpu::TextureView)>,
     // Made when it is first encoded: only then is the buffer of parameters known.
     group: Option<wgpu::BindGroup>,
 }
@@ -42,8 +50,17 @@ impl Bindings {
     /// The bind group, and whether it was made just now.
     pub(crate) fn group(&mut self, gpu: &Gpu, uniforms: Option<&wgpu::Buffer>) -> (&wgpu::BindGroup, bool) {
         let made = self.group.is_none();
-        let group = self.group.get_or_insert_with(|| create(gpu, &self.pipeline, &self.bound, uniforms));
+        let group = self
+            .group
+            .get_or_insert_with(|| create(gpu, &self.pipeline, &self.bound, &self.textures, uniforms));
         (group, made)
+    }
+
+    /// Lets go of all that is bound. The number stays, to be given to other bindings.
+    fn release(&mut self) {
+        self.bound.clear();
+        self.textures.clear();
+        self.group = None;
     }
 }
 
@@ -53,17 +70,25 @@ pub(crate) struct BindGroups {
     by_key: HashMap<Box<[u64]>, u32>,
     all: Vec<Bindings>,
     key: Vec<u64>,
+    /// Bindings with textures: an application's views have no numbers and may never come back, so they are not found
+    /// again.
+    once: Vec<u32>,
+    /// Numbers whose bindings were released.
+    free: Vec<u32>,
 }
 
 impl BindGroups {
-    /// The number of the bindings of `views`, in the order of the pipeline's storage bindings.
-    pub(crate) fn find(&mut self, pipeline: &Arc<Pipeline>, views: &[(&str, View)]) -> u32 {
+    /// The number of the bindings of `resources`.
+    pub(crate) fn find(&mut self, pipeline: &Arc<Pipeline>, resources: Resources<'_>) -> u32 {
+        let Resources { views, textures } = resources;
         self.key.clear();
         self.key.push(u64::from(pipeline.id));
         for (_, view) in views {
             self.key.extend([view.buffer.id(), view.offset, view.size]);
         }
-        if let Some(&found) = self.by_key.get(self.key.as_slice()) {
+        if textures.is_empty()
+            && let Some(&found) = self.by_key.get(self.key.as_slice())
+        {
             return found;
         }
         let bound = views.iter().zip(&pipeline.interface.storage).map(|((_, view), storage)| Bound {
@@ -72,11 +97,28 @@ impl BindGroups {
             offset: view.offset,
             size: view.size,
         });
-        let bindings = Bindings { pipeline: Arc::clone(pipeline), bound: bound.collect(), group: None };
-        let number = self.all.len() as u32;
-        self.all.push(bindings);
-        self.by_key.insert(self.key.as_slice().into(), number);
+        let slots = pipeline.interface.textures.iter().map(|texture| texture.slot);
+        let number = self.add(Bindings {
+            pipeline: Arc::clone(pipeline),
+            bound: bound.collect(),
+            textures: slots.zip(textures).map(|(slot, (_, view))| (slot, view.clone())).collect(),
+            group: None,
+        });
+        if textures.is_empty() {
+            self.by_key.insert(self.key.as_slice().into(), number);
+        } else {
+            self.once.push(number);
+        }
         number
+    }
+
+    fn add(&mut self, bindings: Bindings) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.all[number as usize] = bindings;
+            return number;
+        }
+        self.all.push(bindings);
+        self.all.len() as u32 - 1
     }
 
     pub(crate) fn get(&self, number: u32) -> &Bindings {
@@ -96,6 +138,30 @@ impl BindGroups {
     pub(crate) fn clear(&mut self) {
         self.by_key.clear();
         self.all.clear();
+        self.once.clear();
+        self.free.clear();
+    }
+
+    /// Releases the bindings of textures, and those of the buffers of these numbers, which are gone. Nothing that was
+    /// recorded may hold their numbers.
+    pub(crate) fn sweep(&mut self, forgotten: &[u64]) {
+        let Self { by_key, all, once, free, .. } = self;
+        for number in once.drain(..) {
+            all[number as usize].release();
+            free.push(number);
+        }
+        if forgotten.is_empty() {
+            return;
+        }
+        by_key.retain(|key, &mut number| {
+            // Behind the pipeline's number, three for each range.
+            let gone = key[1..].chunks_exact(3).any(|range| forgotten.contains(&range[0]));
+            if gone {
+                all[number as usize].release();
+                free.push(number);
+            }
+            !gone
+        });
     }
 
     /// Has every bind group made anew, because the buffer of parameters was replaced.
@@ -108,6 +174,7 @@ fn create(
     gpu: &Gpu,
     pipeline: &Pipeline,
     bound: &[Bound],
+    textures: &[(u32, wgpu::TextureView)],
     uniforms: Option<&wgpu::Buffer>,
 ) -> wgpu::BindGroup {
     let uniform = pipeline.interface.uniform.as_ref().zip(uniforms).map(|(uniform, buffer)| {
@@ -120,7 +187,11 @@ fn create(
         let binding = wgpu::BufferBinding { buffer: &bound.buffer, offset: bound.offset, size };
         wgpu::BindGroupEntry { binding: bound.slot, resource: wgpu::BindingResource::Buffer(binding) }
     });
-    let entries: Vec<_> = uniform.into_iter().chain(storage).collect();
+    let textures = textures.iter().map(|(slot, view)| wgpu::BindGroupEntry {
+        binding: *slot,
+        resource: wgpu::BindingResource::TextureView(view),
+    });
+    let entries: Vec<_> = uniform.into_iter().chain(storage).chain(textures).collect();
     gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(pipeline.kernel.name),
         layout: &pipeline.layout,

@@ -59,6 +59,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// An application's buffer or texture that cannot be used as asked.
+    #[error("{resource}: {message}")]
+    Resource {
+        /// `buffer` or `texture`.
+        resource: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
     /// wgpu refused a command.
     #[error("the GPU refused a command: {message}")]
     Validation {

@@ -1,13 +1,13 @@
 //! [`Gpu`]: one device with its pool, pipelines and recording.
 
 use std::fmt;
-use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::adapter::Builder;
 use crate::buffer::{Buffer, View};
+use crate::health::{Health, Scopes};
 use crate::launch::Launch;
 use crate::pipeline::{Composed, Pipelines};
 use crate::pool::Pool;
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     family: Family,
     subgroup: Option<u32>,
     state: Mutex<State>,
-    lost: Arc<OnceLock<String>>,
+    pub(crate) health: Arc<Health>,
     unique: AtomicU64,
     pub(crate) profiling: AtomicBool,
 }
@@ -104,10 +104,14 @@ impl Gpu {
 
     /// Works on an application's own device, which may have `Limits::default()` and no optional feature.
     ///
+    /// [`crate::required_limits`] and [`crate::optional_features`] tell what would help.
+    ///
     /// The device's error handlers stay as they are, and nothing polls it or waits for it, except where
-    /// the caller asks for that: [`Gpu::read`], [`crate::Pending::wait`], [`Gpu::synchronize`].
+    /// the caller asks for that: [`Gpu::read`], [`crate::Pending::wait`], [`Gpu::synchronize`]. Errors come back from
+    /// the calls that cause them, and [`Error::Lost`] from every call after the device was found to be lost
+    /// ([`Gpu::notify_lost`]).
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        Self::assemble(device, queue, true, &Builder::default())
+        Self::builder().from_wgpu(device, queue)
     }
 
     pub(crate) fn assemble(
@@ -129,15 +133,17 @@ impl Gpu {
         let subgroup = (device.features().contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size);
-        let lost = Arc::new(OnceLock::new());
-        if !borrowed {
-            let flag = Arc::clone(&lost);
+        let health = Arc::new(Health::new(device.clone()));
+        // A browser's devices promise to tell all who ask; elsewhere there is one callback, the application's.
+        if !borrowed || cfg!(target_arch = "wasm32") {
+            let health = Arc::downgrade(&health);
             device.set_device_lost_callback(move |reason, message| {
-                // The first report is the cause; later ones are its consequences.
-                let _ = flag.set(format!("{reason:?}: {message}"));
+                if let Some(health) = health.upgrade() {
+                    health.set_lost(format!("{reason:?}: {message}"));
+                }
             });
         }
-        let pool = Pool::new(device.clone(), limits.clone());
+        let pool = Pool::new(Arc::clone(&health), limits.clone());
         let state = State { pipelines: Pipelines::new(checked), recording: Recording::default() };
         let state = Mutex::new(state);
         let (staging, poison, cut) = (StagingPool::default(), builder.poison, builder.cut);
@@ -154,7 +160,7 @@ impl Gpu {
             family,
             subgroup,
             state,
-            lost,
+            health,
             unique: AtomicU64::new(0),
             profiling: AtomicBool::new(false),
         }))
@@ -167,10 +173,24 @@ impl Gpu {
 
     /// Fails once the device is lost.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.0.lost.get() {
-            Some(reason) => Err(Error::Lost { reason: reason.clone() }),
-            None => Ok(()),
-        }
+        self.0.health.check()
+    }
+
+    /// Fails if the device turns out to be lost, or if a browser has delivered an error late.
+    pub(crate) fn probe(&self) -> Result<()> {
+        self.0.health.probe()
+    }
+
+    pub(crate) fn scopes(&self) -> Scopes<'_> {
+        self.0.health.scopes()
+    }
+
+    /// Tells this `Gpu` that its device is lost: every later call fails with [`Error::Lost`] and `reason`.
+    ///
+    /// For an application's own lost callback ([`wgpu::Device::set_device_lost_callback`]), which a borrowed device keeps.
+    /// Without it a loss shows at the next submission, read or new buffer.
+    pub fn notify_lost(&self, reason: impl Into<String>) {
+        self.0.health.set_lost(reason.into());
     }
 
     /// Fails for a buffer of another `Gpu`, whose numbers would be mistaken for this one's.
@@ -267,7 +287,8 @@ impl Gpu {
     /// Writes `data` to the front of `view`, in order with the launches recorded before and after.
     ///
     /// # Errors
-    /// [`Error::Lost`], or a failed submission of what was recorded before.
+    /// [`Error::Lost`], [`Error::Resource`] for an imported buffer made without `COPY_DST`, or a failed submission of
+    /// what was recorded before.
     ///
     /// # Panics
     /// If `data` is longer than the view.
@@ -275,6 +296,7 @@ impl Gpu {
         self.check()?;
         let bytes: &[u8] = bytemuck::cast_slice(data);
         self.check_owner(view, "write")?;
+        view.check_usage(wgpu::BufferUsages::COPY_DST, "write")?;
         assert!(bytes.len() as u64 <= view.size, "{} bytes written to a view of {}", bytes.len(), view.size);
         self.state().recording.write(self, view, bytes)
     }
@@ -282,7 +304,7 @@ impl Gpu {
     /// Copies `src` to `dst`, both of the same size, a multiple of four bytes.
     ///
     /// # Errors
-    /// [`Error::Lost`].
+    /// [`Error::Lost`], [`Error::Resource`] for an imported buffer made without `COPY_SRC` or `COPY_DST`.
     ///
     /// # Panics
     /// If the sizes differ.
@@ -290,6 +312,8 @@ impl Gpu {
         self.check()?;
         self.check_owner(src, "copy")?;
         self.check_owner(dst, "copy")?;
+        src.check_usage(wgpu::BufferUsages::COPY_SRC, "copy")?;
+        dst.check_usage(wgpu::BufferUsages::COPY_DST, "copy")?;
         assert_eq!(src.size, dst.size, "copy between views of different sizes");
         self.state().recording.push(self, Command::copy(src, dst))
     }
@@ -297,10 +321,11 @@ impl Gpu {
     /// Fills `view` with zeros.
     ///
     /// # Errors
-    /// [`Error::Lost`].
+    /// [`Error::Lost`], [`Error::Resource`] for an imported buffer made without `COPY_DST`.
     pub fn clear(&self, view: &View) -> Result<()> {
         self.check()?;
         self.check_owner(view, "clear")?;
+        view.check_usage(wgpu::BufferUsages::COPY_DST, "clear")?;
         self.state().recording.push(self, Command::clear(view))
     }
 
@@ -334,14 +359,19 @@ impl Gpu {
     }
 
     pub(crate) fn poll(&self, poll: wgpu::PollType) -> Result<()> {
-        let result = self.0.device.poll(poll);
-        if result.is_err() {
-            // A lost device refuses to wait for a submission before it reports its loss; polling without a wait
-            // lets it.
-            let _ = self.0.device.poll(wgpu::PollType::Poll);
-        }
-        self.check()?;
-        result.map(drop).map_err(|error| Error::Readback { message: error.to_string() })
+        // wgpu marks the device as lost and panics where the driver fails while it is waited for.
+        let result = match catch_unwind(AssertUnwindSafe(|| self.0.device.poll(poll))) {
+            Ok(result) => result,
+            Err(panic) => {
+                self.probe()?;
+                resume_unwind(panic)
+            }
+        };
+        let Err(error) = result else { return self.check() };
+        // A lost device refuses to wait for a submission before it reports its loss; polling without a wait lets it.
+        let _ = self.0.device.poll(wgpu::PollType::Poll);
+        self.probe()?;
+        Err(Error::Readback { message: error.to_string() })
     }
 
     /// The launches and copies recorded and not yet submitted, for tests and for people.
@@ -371,42 +401,7 @@ impl Gpu {
 
     /// Frees the buffers kept for reuse.
     pub fn trim(&self) {
-        self.state().recording.forget_bind_groups();
+        self.state().recording.forget_bind_groups(self);
         self.0.pool.trim();
-    }
-}
-
-/// Error scopes around wgpu calls, so that their errors come back as values.
-///
-/// Scopes end in the reverse of the order they began in, and fields are dropped in the order of declaration.
-pub(crate) struct Scopes {
-    validation: wgpu::ErrorScopeGuard,
-    memory: wgpu::ErrorScopeGuard,
-}
-
-impl Scopes {
-    pub(crate) fn push(device: &wgpu::Device) -> Self {
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        Self { validation, memory }
-    }
-
-    /// The error caught, if any. In a browser it arrives later, and is reported by the device itself.
-    pub(crate) fn pop(self) -> Result<()> {
-        let validation = now(self.validation.pop()).flatten();
-        let memory = now(self.memory.pop()).flatten();
-        if memory.is_some() {
-            return Err(Error::OutOfMemory { bytes: 0, live: 0 });
-        }
-        validation.map_or(Ok(()), |error| Err(Error::Validation { message: error.to_string() }))
-    }
-}
-
-/// The future's value if it has one already: wgpu's native error scopes always do.
-fn now<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
     }
 }

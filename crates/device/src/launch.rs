@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use wgrad_shaders::Kernel;
 
+use crate::bind_groups::Resources;
 use crate::buffer::View;
 use crate::gpu::{Gpu, State};
 use crate::pipeline::Pipeline;
 use crate::profile::Note;
 use crate::recording::Part;
+use crate::reflect::Interface;
 use crate::{Error, Result};
 
 /// The most loop iterations one invocation may run, all its loops together. llvmpipe leaves loops silently
@@ -32,6 +34,7 @@ pub struct Launch<'a> {
     kernel: &'static Kernel,
     header: String,
     bindings: Vec<(&'static str, View)>,
+    textures: Vec<(&'static str, wgpu::TextureView)>,
     params: Vec<(&'static str, Value)>,
     trips: Option<u64>,
     grid: Grid,
@@ -48,11 +51,11 @@ impl<'a> Launch<'a> {
     pub(crate) fn new(gpu: &'a Gpu, kernel: &'static Kernel) -> Self {
         // Room for the largest launches, so that none of the lists grows.
         let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
-        let (header, trips, grid) = (String::new(), None, Grid::Threads(1));
+        let (header, textures, trips, grid) = (String::new(), Vec::new(), None, Grid::Threads(1));
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
         let note = Note { flops: None, bytes_read: None, started };
-        Self { gpu, kernel, header, bindings, params, trips, grid, note }
+        Self { gpu, kernel, header, bindings, textures, params, trips, grid, note }
     }
 
     /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
@@ -109,6 +112,13 @@ impl<'a> Launch<'a> {
     #[inline]
     pub fn bind(mut self, name: &'static str, view: impl Into<View>) -> Self {
         self.bindings.push((name, view.into()));
+        self
+    }
+
+    /// Binds a view of an application's texture to the texture variable `name`. It is kept until the launch has been
+    /// submitted; what wgpu has against it shows at the submission.
+    pub fn texture(mut self, name: &'static str, view: wgpu::TextureView) -> Self {
+        self.textures.push((name, view));
         self
     }
 
@@ -193,8 +203,9 @@ impl<'a> Launch<'a> {
             return Ok(());
         }
         self.order_bindings(&pipeline);
+        let resources = Resources { views: &self.bindings, textures: &self.textures };
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
-        recording.dispatch(self.gpu, &pipeline, &self.bindings, pack, (grid, part), self.note)
+        recording.dispatch(self.gpu, &pipeline, resources, pack, (grid, part), self.note)
     }
 
     fn error(&self, message: String) -> Error {
@@ -235,16 +246,9 @@ impl<'a> Launch<'a> {
 
     /// Brings the bindings into the order in which the kernel declares them.
     fn order_bindings(&mut self, pipeline: &Pipeline) {
-        let storage = &pipeline.interface.storage;
-        for (i, wanted) in storage.iter().enumerate() {
-            let found = self.bindings.iter().skip(i).position(|(name, _)| *name == wanted.name);
-            let found =
-                found.unwrap_or_else(|| panic!("{}: binding {} is not bound", self.kernel.name, wanted.name));
-            self.bindings.swap(i, i + found);
-        }
-        if let Some((name, _)) = self.bindings.get(storage.len()) {
-            panic!("{} has no binding {name}", self.kernel.name);
-        }
+        let Interface { storage, textures, .. } = &pipeline.interface;
+        order(self.kernel.name, &mut self.bindings, storage.iter().map(|binding| &binding.name));
+        order(self.kernel.name, &mut self.textures, textures.iter().map(|binding| &binding.name));
     }
 
     /// Writes the uniform struct.
@@ -285,4 +289,21 @@ impl<'a> Launch<'a> {
 pub(crate) fn fold(groups: u64, limit: u64) -> Option<[u32; 3]> {
     let rows = groups.div_ceil(limit);
     (rows <= limit).then(|| [groups.div_ceil(rows.max(1)) as u32, rows as u32, 1])
+}
+
+/// Brings what is bound into the order of the names `wanted`.
+fn order<'a, T>(
+    kernel: &str,
+    bound: &mut [(&'static str, T)],
+    wanted: impl ExactSizeIterator<Item = &'a String>,
+) {
+    let count = wanted.len();
+    for (i, wanted) in wanted.enumerate() {
+        let found = bound.iter().skip(i).position(|(name, _)| name == wanted);
+        let found = found.unwrap_or_else(|| panic!("{kernel}: binding {wanted} is not bound"));
+        bound.swap(i, i + found);
+    }
+    if let Some((name, _)) = bound.get(count) {
+        panic!("{kernel} has no binding {name}");
+    }
 }

@@ -60,7 +60,7 @@ impl Pipelines {
         let source = kernel.compose(header);
         let (module, interface) = reflect(&source, kernel.entry).map_err(failed)?;
         let device = gpu.device();
-        let scopes = crate::gpu::Scopes::push(device);
+        let scopes = gpu.scopes();
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
@@ -90,6 +90,7 @@ impl Pipelines {
             cache: None,
         });
         scopes.pop().map_err(|error| failed(error.to_string()))?;
+        gpu.probe()?;
         Ok(Pipeline { id: self.count, kernel, interface, layout, raw, source })
     }
 
@@ -105,17 +106,21 @@ impl Pipelines {
 }
 
 fn bind_group_layout(device: &wgpu::Device, name: &str, interface: &Interface) -> wgpu::BindGroupLayout {
-    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+    let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        ty,
         count: None,
     };
-    let uniform = interface.uniform.iter().map(|u| entry(u.slot, wgpu::BufferBindingType::Uniform, true));
+    let buffer =
+        |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+    let uniform =
+        interface.uniform.iter().map(|u| entry(u.slot, buffer(wgpu::BufferBindingType::Uniform, true)));
     let storage = interface
         .storage
         .iter()
-        .map(|s| entry(s.slot, wgpu::BufferBindingType::Storage { read_only: !s.writable }, false));
-    let entries: Vec<_> = uniform.chain(storage).collect();
+        .map(|s| entry(s.slot, buffer(wgpu::BufferBindingType::Storage { read_only: !s.writable }, false)));
+    let textures = interface.textures.iter().map(|t| entry(t.slot, t.ty));
+    let entries: Vec<_> = uniform.chain(storage).chain(textures).collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries })
 }

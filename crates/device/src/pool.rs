@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::buffer::Buffer;
 use crate::gpu::MemoryStats;
+use crate::health::Health;
 use crate::{Error, Result};
 
 const USAGES: wgpu::BufferUsages =
@@ -22,7 +23,7 @@ const MOST_TIMES_TOO_LARGE: u64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Pool {
-    device: wgpu::Device,
+    health: Arc<Health>,
     limits: wgpu::Limits,
     state: Mutex<State>,
 }
@@ -35,11 +36,13 @@ struct State {
     held: u64,
     next_id: u64,
     stats: MemoryStats,
+    /// Numbers of imported buffers that were dropped since somebody asked.
+    forgotten: Vec<u64>,
 }
 
 impl Pool {
-    pub(crate) fn new(device: wgpu::Device, limits: wgpu::Limits) -> Arc<Self> {
-        Arc::new(Self { device, limits, state: Mutex::default() })
+    pub(crate) fn new(health: Arc<Health>, limits: wgpu::Limits) -> Arc<Self> {
+        Arc::new(Self { health, limits, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,8 +64,7 @@ impl Pool {
             Error::OutOfMemory { .. } => Error::OutOfMemory { bytes, live: state.stats.live },
             other => other,
         })?;
-        let id = state.next_id;
-        state.next_id += 1;
+        let id = state.next_id();
         state.held += size;
         state.stats.created += 1;
         state.stats.add_live(size);
@@ -85,14 +87,16 @@ impl Pool {
     }
 
     fn create(&self, size: u64) -> Result<wgpu::Buffer> {
-        let scopes = crate::gpu::Scopes::push(&self.device);
-        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let scopes = self.health.scopes();
+        let raw = self.health.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgrad tensor"),
             size,
             usage: USAGES,
             mapped_at_creation: false,
         });
         scopes.pop()?;
+        // A lost device makes buffers that are none, and says nothing.
+        self.health.probe()?;
         Ok(raw)
     }
 
@@ -101,6 +105,21 @@ impl Pool {
         let mut state = self.state();
         state.stats.live -= size;
         state.free.insert((raw.size(), id), raw);
+    }
+
+    /// A number for a buffer that is not of the pool.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.state().next_id()
+    }
+
+    /// Takes note that the imported buffer of this number is gone.
+    pub(crate) fn forget(&self, id: u64) {
+        self.state().forgotten.push(id);
+    }
+
+    /// The imported buffers that are gone since this was last asked.
+    pub(crate) fn take_forgotten(&self) -> Vec<u64> {
+        std::mem::take(&mut self.state().forgotten)
     }
 
     /// Frees the cached buffers.
@@ -123,6 +142,11 @@ impl Pool {
 }
 
 impl State {
+    fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
     /// The free buffer that suits a request best, with its number.
     fn take(&mut self, size: u64) -> Option<(u64, Arc<wgpu::Buffer>)> {
         let suitable = (size, 0)..=(size.saturating_mul(MOST_TIMES_TOO_LARGE), u64::MAX);

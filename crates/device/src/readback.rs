@@ -27,7 +27,7 @@ impl StagingPool {
         if let Some(buffer) = cached {
             return Ok(buffer);
         }
-        let scopes = crate::gpu::Scopes::push(gpu.device());
+        let scopes = gpu.scopes();
         let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgrad readback"),
             size,
@@ -63,14 +63,16 @@ type Submission = Arc<OnceLock<Option<wgpu::SubmissionIndex>>>;
 
 impl Request {
     /// Asks for the staging buffer's content once `index` is done.
-    pub(crate) fn map(self, index: wgpu::SubmissionIndex) {
+    pub(crate) fn map(self, gpu: &Gpu, index: wgpu::SubmissionIndex) -> Result<()> {
         let sender = self.sender;
+        let scopes = gpu.scopes();
         self.staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // Nobody listens if the pending read was dropped, which is not an error.
             let _ = sender.send(result);
         });
         // Only now: who sees the submission polls for it, and must find the callback in place.
         let _ = self.submission.set(Some(index));
+        scopes.pop()
     }
 
     /// Asks for the content once the application has submitted `encoder` and that is done.
@@ -101,13 +103,14 @@ impl Gpu {
     /// Records a copy of `view` and returns at once. It runs with the next submission.
     ///
     /// # Errors
-    /// [`Error::Lost`], [`Error::OutOfMemory`].
+    /// [`Error::Lost`], [`Error::OutOfMemory`], [`Error::Resource`] for an imported buffer made without `COPY_SRC`.
     ///
     /// # Panics
     /// If the view's size is no multiple of `T`'s, or of four bytes.
     pub fn read_later<T: bytemuck::AnyBitPattern>(&self, view: &View) -> Result<Pending<T>> {
         self.check()?;
         self.check_owner(view, "read")?;
+        view.check_usage(wgpu::BufferUsages::COPY_SRC, "read")?;
         assert!(
             view.size.is_multiple_of(4) && view.size.is_multiple_of(size_of::<T>() as u64),
             "read of {} bytes",
@@ -190,6 +193,11 @@ impl<T: bytemuck::AnyBitPattern> Pending<T> {
         }
     }
 
+    /// The device's loss, if that is why the read failed, or what wgpu says.
+    fn failed(&self, message: String) -> Error {
+        self.gpu.probe().err().unwrap_or(Error::Readback { message })
+    }
+
     fn poll_values(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<T>>> {
         if self.taken {
             let message = "its values were taken before".to_owned();
@@ -198,18 +206,27 @@ impl<T: bytemuck::AnyBitPattern> Pending<T> {
         if !self.gpu.0.borrowed {
             self.gpu.poll(wgpu::PollType::Poll)?;
         }
-        let Poll::Ready(mapped) = self.receive.as_mut().poll(cx) else { return Poll::Pending };
+        let Poll::Ready(mapped) = self.receive.as_mut().poll(cx) else {
+            // Of a device that nobody polls any more because it is lost, nothing would ever arrive.
+            self.gpu.probe()?;
+            return Poll::Pending;
+        };
         self.taken = true;
-        let failed = |message: String| Error::Readback { message };
-        let mapped = mapped.ok_or_else(|| failed("the submission that held it failed".to_owned()))?;
-        mapped.map_err(|error| failed(error.to_string()))?;
-        let bytes = self.staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
+        let Some(Ok(())) = mapped else {
+            return Poll::Ready(Err(self.failed("the submission that held it failed".to_owned())));
+        };
+        let scopes = self.gpu.scopes();
+        let bytes = self.staging.get_mapped_range(..).map_err(|error| self.failed(error.to_string()))?;
         let values = (0..self.count)
             .map(|i| bytemuck::pod_read_unaligned(&bytes[i * size_of::<T>()..(i + 1) * size_of::<T>()]));
         let values: Vec<T> = values.collect();
         drop(bytes);
         self.staging.unmap();
-        self.gpu.0.staging.put_back(self.staging.clone());
+        match scopes.pop() {
+            Ok(()) => self.gpu.0.staging.put_back(self.staging.clone()),
+            // The values are right, whatever became of the device meanwhile; the next call tells.
+            Err(_) => drop(self.gpu.probe()),
+        }
         Poll::Ready(Ok(values))
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Result;
-use crate::bind_groups::BindGroups;
+use crate::bind_groups::{BindGroups, Resources};
 use crate::buffer::View;
-use crate::gpu::{Gpu, Scopes};
+use crate::gpu::Gpu;
+use crate::health::Scopes;
 use crate::launch::{MAX_GROUPS, fold};
 use crate::pipeline::Pipeline;
 use crate::profile::{Note, Profiler};
@@ -128,13 +129,12 @@ impl Recording {
         Ok(())
     }
 
-    /// Appends a launch. `views` are bound in the order of the pipeline's storage bindings, and `pack` writes the
-    /// parameters into zeroed bytes.
+    /// Appends a launch. `pack` writes the parameters into zeroed bytes.
     pub(crate) fn dispatch(
         &mut self,
         gpu: &Gpu,
         pipeline: &Arc<Pipeline>,
-        views: &[(&str, View)],
+        resources: Resources<'_>,
         pack: impl FnOnce(&mut [u8]),
         (grid, part): ([u32; 3], Option<Part>),
         note: Note,
@@ -149,7 +149,7 @@ impl Recording {
             pack(&mut self.params[at..]);
             at as u32..self.params.len() as u32
         });
-        let bindings = self.bind_groups.find(pipeline, views);
+        let bindings = self.bind_groups.find(pipeline, resources);
         let host = note.started.map_or(Duration::ZERO, |started| started.elapsed());
         let Note { flops, bytes_read, .. } = note;
         let dispatch = Dispatch { bindings, params, grid, part, flops, bytes_read, host };
@@ -177,7 +177,7 @@ impl Recording {
     /// Straight to the queue where nothing is recorded; otherwise in its turn, from a buffer of its own, because
     /// submitting all that is recorded could take longer than a frame.
     fn write_large(&mut self, gpu: &Gpu, view: &View, bytes: &[u8]) -> Result<()> {
-        let scopes = Scopes::push(gpu.device());
+        let scopes = gpu.scopes();
         let (whole, rest) = bytes.split_at(bytes.len() & !3);
         let mut last = [0; 4];
         last[..rest.len()].copy_from_slice(rest);
@@ -215,22 +215,16 @@ impl Recording {
     }
 
     /// Forgets the bind groups, at once or when nothing is recorded that needs them.
-    pub(crate) fn forget_bind_groups(&mut self) {
+    pub(crate) fn forget_bind_groups(&mut self, gpu: &Gpu) {
         self.forget = true;
-        self.forget_if_empty();
-    }
-
-    fn forget_if_empty(&mut self) {
-        if self.commands.is_empty() && (self.forget || self.bind_groups.too_many()) {
-            self.bind_groups.clear();
-            self.forget = false;
-        }
+        self.sweep(gpu);
     }
 
     /// Submits everything recorded. Returns the submission to wait for, if too many of an owned device are unfinished:
     /// the caller waits once it has let go of the lock.
     pub(crate) fn submit(&mut self, gpu: &Gpu) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.commands.is_empty() {
+            self.tidy_bind_groups(gpu);
             return Ok(None);
         }
         let index = loop {
@@ -277,7 +271,7 @@ impl Recording {
         commands: Vec<Command>,
         watch: Option<Watch<'_>>,
     ) -> Result<wgpu::SubmissionIndex> {
-        let scopes = Scopes::push(gpu.device());
+        let scopes = gpu.scopes();
         let params = self.params_of(&commands);
         if !params.is_empty() {
             self.make_room_for_uniforms(gpu, params.len());
@@ -307,11 +301,11 @@ impl Recording {
                 gpu.queue().submit([encoder.finish()])
             }
         };
-        self.sweep();
-        scopes.pop()?;
+        self.sweep(gpu);
+        self.checked(gpu, scopes)?;
         for command in commands {
             if let Command::Read { request, .. } = command {
-                request.map(index.clone());
+                request.map(gpu, index.clone())?;
             }
         }
         Ok(index)
@@ -326,7 +320,7 @@ impl Recording {
         commands: Vec<Command>,
         watch: Option<Watch<'_>>,
     ) -> Result<()> {
-        let scopes = Scopes::push(gpu.device());
+        let scopes = gpu.scopes();
         let (params, staged) = (self.params_of(&commands), staged_of(&commands));
         let parts = [&self.params[params.clone()], &self.staged[staged.clone()]];
         let (host, _) = crate::encode::filled(gpu, &parts)?;
@@ -343,13 +337,13 @@ impl Recording {
             staged: staged.start.wrapping_sub(params.len()),
         };
         self.encode(gpu, encoder, &commands, base, watch);
-        self.sweep();
+        self.sweep(gpu);
         for command in commands {
             if let Command::Read { request, .. } = command {
                 request.map_on_submit(encoder);
             }
         }
-        scopes.pop()
+        self.checked(gpu, scopes)
     }
 
     /// Where the parameters of `commands` lie, with the first workgroup of each that was cut written into them.
@@ -381,12 +375,27 @@ impl Recording {
     }
 
     /// Drops what nothing recorded needs any longer.
-    fn sweep(&mut self) {
-        if self.commands.is_empty() {
-            self.params.clear();
-            self.staged.clear();
+    fn sweep(&mut self, gpu: &Gpu) {
+        if !self.commands.is_empty() {
+            return;
         }
-        self.forget_if_empty();
+        self.params.clear();
+        self.staged.clear();
+        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
+            self.bind_groups.clear();
+        }
+        self.bind_groups.sweep(&gpu.0.pool.take_forgotten());
+    }
+
+    /// Ends the scopes of a submission. After an error, what was made for it may be invalid and would fail every
+    /// submission after it, so all of that is made anew.
+    fn checked(&mut self, gpu: &Gpu, scopes: Scopes<'_>) -> Result<()> {
+        let result = scopes.pop().and_then(|()| gpu.probe());
+        if result.is_err() {
+            (self.staging, self.uniforms) = (None, None);
+            self.bind_groups.renew();
+        }
+        result
     }
 
     fn in_flight_too_long(

@@ -1,7 +1,9 @@
 //! What a WGSL module says about itself, learned by naga: bindings, parameters, workgroup size, loops.
 
 use naga::valid::{Capabilities, GlobalUse, ValidationFlags, Validator};
-use naga::{AddressSpace, ScalarKind, Statement, TypeInner};
+use naga::{AddressSpace, ImageClass, ScalarKind, Statement, TypeInner};
+
+use crate::texture::STORAGE_FORMATS;
 
 /// One storage binding.
 #[derive(Debug)]
@@ -13,6 +15,14 @@ pub(crate) struct Binding {
     /// Read, and written, by the code that the entry point reaches.
     pub read: bool,
     pub written: bool,
+}
+
+/// One texture.
+#[derive(Debug)]
+pub(crate) struct TextureBinding {
+    pub name: String,
+    pub slot: u32,
+    pub ty: wgpu::BindingType,
 }
 
 /// One member of the uniform `Params`.
@@ -38,6 +48,7 @@ pub(crate) struct Uniform {
 #[derive(Debug)]
 pub(crate) struct Interface {
     pub storage: Vec<Binding>,
+    pub textures: Vec<TextureBinding>,
     pub uniform: Option<Uniform>,
     pub workgroup_size: [u32; 3],
     pub has_loop: bool,
@@ -55,7 +66,7 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
         .position(|point| point.name == entry)
         .ok_or_else(|| format!("no entry point named {entry}"))?;
     let uses = info.get_entry_point(index);
-    let mut storage = Vec::new();
+    let (mut storage, mut textures) = (Vec::new(), Vec::new());
     let mut uniform = None;
     for (handle, variable) in module.global_variables.iter() {
         let Some(binding) = &variable.binding else { continue };
@@ -72,6 +83,11 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
                 written: uses[handle].contains(GlobalUse::WRITE),
             }),
             AddressSpace::Uniform => uniform = Some(uniform_of(&module, variable.ty, binding.binding)?),
+            AddressSpace::Handle => {
+                let ty = texture_type(&module.types[variable.ty].inner)
+                    .ok_or_else(|| format!("binding {name} is no texture that launches can bind"))?;
+                textures.push(TextureBinding { name, slot: binding.binding, ty });
+            }
             other => {
                 return Err(format!(
                     "binding {name} lies in an address space that launches don't fill: {other:?}"
@@ -82,7 +98,27 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
     let workgroup_size = module.entry_points[index].workgroup_size;
     let has_loop = module.functions.iter().any(|(_, f)| loops(&f.body))
         || loops(&module.entry_points[index].function.body);
-    Ok((module, Interface { storage, uniform, workgroup_size, has_loop }))
+    Ok((module, Interface { storage, textures, uniform, workgroup_size, has_loop }))
+}
+
+/// Float textures to load from, and storage textures to write to, of two dimensions.
+fn texture_type(ty: &TypeInner) -> Option<wgpu::BindingType> {
+    let TypeInner::Image { dim: naga::ImageDimension::D2, arrayed: false, class } = *ty else { return None };
+    let view_dimension = wgpu::TextureViewDimension::D2;
+    match class {
+        // Nothing is sampled, so formats that cannot be filtered will do too.
+        ImageClass::Sampled { kind: ScalarKind::Float, multi: false } => Some(wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension,
+            multisampled: false,
+        }),
+        ImageClass::Storage { format, access: naga::StorageAccess::STORE } => {
+            let (_, format, _) = STORAGE_FORMATS.into_iter().find(|(_, _, known)| *known == format)?;
+            let access = wgpu::StorageTextureAccess::WriteOnly;
+            Some(wgpu::BindingType::StorageTexture { access, format, view_dimension })
+        }
+        _ => None,
+    }
 }
 
 fn uniform_of(module: &naga::Module, ty: naga::Handle<naga::Type>, slot: u32) -> Result<Uniform, String> {

@@ -178,3 +178,152 @@ fn a_borrowed_device_keeps_the_applications_error_handler() {
     assert!(gpu.buffer(u64::MAX / 2).is_err());
     assert!(receiver.try_recv().is_err(), "and not of those that wgrad returns");
 }
+/// Runs `f` on a borrowed device that the application destroys, and gives its error, in time.
+fn after_destroy<T: Send + 'static>(f: impl FnOnce(&Gpu) -> Result<T> + Send + 'static) -> Option<Error> {
+    in_time(move || {
+        let gpu = borrowed();
+        assert_eq!(negated(&gpu, &[1.0]).unwrap(), [-1.0]);
+        gpu.device().destroy();
+        f(&gpu).err()
+    })
+}
+
+type Call = fn(&Gpu) -> Result<()>;
+
+/// wgpu tells only the application's callback, and nobody polls: each call finds out by itself.
+#[test]
+fn every_call_on_a_destroyed_borrowed_device_says_that_it_is_lost() {
+    let calls: [(&str, Call); 9] = [
+        ("a launch and a read", |gpu| negated(gpu, &[1.0]).map(drop)),
+        ("a new buffer", |gpu| gpu.buffer(1 << 20).map(drop)),
+        ("a large upload", |gpu| gpu.upload(&vec![0u8; 3 << 20]).map(drop)),
+        ("a submission", |gpu| {
+            gpu.clear(&gpu.upload(&[1.0f32])?.view(0, 4))?;
+            gpu.submit()
+        }),
+        ("waiting", |gpu| {
+            let _ = gpu.upload(&[1.0f32])?;
+            gpu.synchronize()
+        }),
+        ("a read", |gpu| gpu.read::<f32>(&gpu.upload(&[1.0f32])?.view(0, 4)).map(drop)),
+        ("an awaited read", |gpu| {
+            pollster::block_on(gpu.read_async::<f32>(&gpu.upload(&[1.0f32])?.view(0, 4))).map(drop)
+        }),
+        ("a new kernel", |gpu| {
+            let (x, y) = (gpu.buffer(16)?, gpu.buffer(16)?);
+            let launch = gpu.launch(&shaders::EXP).bind("x", x.whole()).bind("y", y.whole());
+            launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).record()
+        }),
+        ("an imported buffer", |gpu| {
+            let usage = wgpu::BufferUsages::STORAGE;
+            let descriptor =
+                wgpu::BufferDescriptor { label: None, size: 64, usage, mapped_at_creation: false };
+            gpu.import(&gpu.device().create_buffer(&descriptor)).map(drop)
+        }),
+    ];
+    for (name, call) in calls {
+        let error = after_destroy(call);
+        assert!(matches!(error, Some(Error::Lost { .. })), "{name}: {error:?}");
+    }
+    // Profiles wait for each launch, or for the queries' results.
+    let error = after_destroy(|gpu| {
+        gpu.start_profile()?;
+        negated(gpu, &[1.0])?;
+        gpu.take_profile()
+    });
+    assert!(matches!(error, Some(Error::Lost { .. })), "{error:?}");
+}
+
+#[test]
+fn reads_under_way_when_a_borrowed_device_is_destroyed_end() {
+    in_time(|| {
+        let gpu = borrowed();
+        let x = gpu.upload(&[1.0f32; 4]).unwrap();
+        let read = || gpu.read_later::<f32>(&x.view(0, 16)).unwrap();
+        let (mut asked, waited, awaited) = (read(), read(), read());
+        gpu.submit().unwrap();
+        let recorded = read();
+        gpu.device().destroy();
+        // Nobody polls the device: what was submitted cannot arrive any more.
+        assert!(matches!(asked.try_take(), Err(Error::Lost { .. })));
+        // Waiting polls, so it may get the values yet.
+        for read in [waited.wait(), pollster::block_on(awaited), recorded.wait()] {
+            assert!(
+                matches!(&read, Err(Error::Lost { .. })) || read.as_ref().is_ok_and(|x| *x == [1.0; 4]),
+                "{read:?}"
+            );
+        }
+        assert!(matches!(gpu.submit(), Err(Error::Lost { .. })));
+        // Everything else is dropped after its device.
+    });
+}
+
+#[test]
+fn the_applications_lost_callback_stays_and_may_tell() {
+    in_time(|| {
+        let gpu = borrowed();
+        let (sender, receiver) = mpsc::channel();
+        let told = gpu.clone();
+        gpu.device().set_device_lost_callback(move |reason, message| {
+            told.notify_lost(format!("the application says {reason:?}"));
+            let _ = sender.send((reason, message));
+        });
+        let x = gpu.upload(&[1.0f32; 4]).unwrap();
+        gpu.device().destroy();
+        gpu.device().poll(wgpu::PollType::Poll).unwrap();
+        assert_eq!(receiver.recv().unwrap().0, wgpu::DeviceLostReason::Destroyed);
+        // The first report stands, and calls that record only fail with it too.
+        for error in [gpu.clear(&x.view(0, 16)).unwrap_err(), gpu.submit().unwrap_err()] {
+            assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+            assert!(error.to_string().contains("the application says Destroyed"), "{error}");
+        }
+        assert!(matches!(gpu.read_later::<f32>(&x.view(0, 16)), Err(Error::Lost { .. })));
+    });
+}
+
+#[test]
+fn the_gpu_lives_on_when_the_application_drops_device_and_queue() {
+    in_time(|| {
+        // Nothing of the application is left but what the Gpu holds: instance, adapter, device and queue are dropped.
+        let gpu = borrowed();
+        assert_eq!(negated(&gpu, &[1.0, 2.0]).unwrap(), [-1.0, -2.0]);
+        let pending = gpu.read_later::<f32>(&gpu.upload(&[3.0f32]).unwrap().view(0, 4)).unwrap();
+        drop(gpu);
+        assert_eq!(pending.wait().unwrap(), [3.0]);
+    });
+}
+
+#[test]
+fn errors_of_the_engine_never_reach_the_applications_handler() {
+    in_time(|| {
+        let gpu = borrowed();
+        let (sender, receiver) = mpsc::channel();
+        gpu.device().on_uncaptured_error(std::sync::Arc::new(move |error: wgpu::Error| {
+            let _ = sender.send(error.to_string());
+        }));
+        let descriptor = wgpu::BufferDescriptor {
+            label: None,
+            size: 64,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: true,
+        };
+        let raw = gpu.device().create_buffer(&descriptor);
+        let x = gpu.import(&raw).unwrap();
+        for profiled in [false, true] {
+            if profiled {
+                gpu.start_profile().unwrap();
+            }
+            let y = gpu.buffer(64).unwrap();
+            let launch = gpu.launch(&shaders::NEG).bind("x", x.whole()).bind("y", y.whole());
+            launch.set("n4", 4).set_f32("a", 0.0).set_f32("b", 0.0).threads(4).record().unwrap();
+            let error = gpu.submit().unwrap_err();
+            assert!(matches!(error, Error::Validation { .. }), "{error:?}");
+        }
+        gpu.take_profile().unwrap();
+        gpu.device().destroy();
+        assert!(negated(&gpu, &[1.0]).is_err());
+        gpu.device().poll(wgpu::PollType::Poll).unwrap();
+        drop((x, gpu));
+        assert!(receiver.try_recv().is_err());
+    });
+}

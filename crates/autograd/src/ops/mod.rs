@@ -11,4 +11,5 @@ pub(crate) mod movement;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
+pub(crate) mod texture;
 pub(crate) mod unary;

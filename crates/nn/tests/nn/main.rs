@@ -13,4 +13,5 @@ mod parameters;
 mod reproducible;
 mod resnet_layers;
 mod schedules;
+mod sharing;
 mod state_dicts;

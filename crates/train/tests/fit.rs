@@ -35,7 +35,10 @@ struct Setup {
 
 impl Setup {
     fn new(seed: u64) -> Self {
-        let gpu = gpu();
+        Self::on(gpu(), seed)
+    }
+
+    fn on(gpu: Gpu, seed: u64) -> Self {
         let builder = Builder::new(&gpu, seed);
         let model = Sequential::new(&builder)
             .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
@@ -210,6 +213,67 @@ fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
         assert_eq!(second.state(), whole.state(), "interrupted at step {step}");
         assert_eq!(second.adam.steps(), 10);
         assert_eq!(metrics(folder.path()), metrics(whole_folder.path()), "interrupted at step {step}");
+    }
+}
+
+/// Destroys the device in the given forward pass.
+struct Destroying<'a> {
+    model: &'a Sequential,
+    gpu: &'a Gpu,
+    forward: usize,
+    forwards: AtomicUsize,
+}
+
+impl Module for Destroying<'_> {
+    fn forward(&self, x: &Tensor, mode: Mode) -> wgrad_nn::Result<Tensor> {
+        if self.forwards.fetch_add(1, Ordering::Relaxed) + 1 == self.forward {
+            self.gpu.device().destroy();
+        }
+        self.model.forward(x, mode)
+    }
+}
+
+/// A run that loses its device in the second epoch, after the checkpoint of the first.
+fn lose(options: &Options, gpu: Gpu, forward: usize) -> Error {
+    let mut setup = Setup::on(gpu, 3);
+    let (train, test) = (images(&setup.gpu, 22), images(&setup.gpu, 7));
+    let Setup { gpu, model, parameters, adam } = &mut setup;
+    let model = Destroying { model, gpu, forward, forwards: AtomicUsize::new(0) };
+    let task = Task { model: &model, parameters, optimizer: adam, train: &train, test: &test };
+    fit(task, options, &Interrupt::default()).unwrap_err()
+}
+
+#[test]
+fn after_a_lost_device_a_new_one_and_the_checkpoint_continue_the_run_to_the_bit() {
+    let whole_folder = tempfile::tempdir().unwrap();
+    let mut whole = Setup::new(3);
+    whole.fit(&with_recipe(whole_folder.path()), &Interrupt::default()).unwrap();
+    // Five steps, two batches of the test, and then the second epoch.
+    for forward in [8, 10] {
+        for borrowed in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = with_recipe(folder.path());
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let lost = options.clone();
+            std::thread::spawn(move || {
+                let own = gpu();
+                let (device, queue) = (own.device().clone(), own.queue().clone());
+                let gpu = if borrowed { Gpu::builder().from_wgpu(device, queue) } else { own };
+                sender.send(lose(&lost, gpu, forward))
+            });
+            let error =
+                receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("it hangs or panicked");
+            let text = error.to_string();
+            assert!(text.contains("device was lost") && text.contains("last checkpoint"), "{text}");
+
+            // Dropout goes by the seed of the model; the weights come from the checkpoint.
+            let mut second = Setup::new(3);
+            let zeros = vec![0.0f32; second.parameters.flat().numel()];
+            second.gpu.write(&second.parameters.flat().view(), &zeros).unwrap();
+            let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
+            assert_eq!((outcome.steps, outcome.epochs.len()), (10, 1), "the second epoch anew");
+            assert_eq!(second.state(), whole.state(), "lost in forward pass {forward}");
+        }
     }
 }
 

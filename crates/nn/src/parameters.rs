@@ -166,6 +166,15 @@ impl Parameters {
         Ok(StateDict { tensors, metadata: BTreeMap::new() })
     }
 
+    /// As [`Parameters::split`], without blocking.
+    ///
+    /// # Errors
+    /// [`crate::Error::Op`] if reading from the device fails.
+    pub async fn split_async(&self, flat: &Tensor) -> Result<StateDict> {
+        let tensors = self.parameters.split(&flat.to_vec_async().await?).collect();
+        Ok(StateDict { tensors, metadata: BTreeMap::new() })
+    }
+
     /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use wgrad_autograd::{Indices, Tensor, no_grad};
+use wgrad_autograd::{Indices, Tensor};
 use wgrad_data::{Augment, DeviceImages, Draw, Normalize};
 use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
+use crate::accuracy::accuracy;
 use crate::checkpoint::{Checkpoint, Identity, Position};
 use crate::losses::{Losses, StepLoss};
 use crate::memory::{Measuring, StepMemory};
@@ -113,34 +114,6 @@ pub struct Outcome {
 /// device report.
 pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> Result<Outcome> {
     Run::new(task, options)?.run(interrupt)
-}
-
-/// Share of the images that `model` names rightly, 0 to 1.
-///
-/// # Errors
-/// What the model and the device report.
-pub fn accuracy(
-    model: &dyn Module,
-    images: &DeviceImages,
-    batch: usize,
-    normalize: Normalize,
-) -> Result<f64> {
-    let mut right = 0;
-    let mut start = 0;
-    let mut waiting = Vec::new();
-    while start < images.len() {
-        let rows = batch.clamp(1, images.len() - start);
-        let (x, labels) = images.batch(start, rows, normalize)?;
-        let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
-        let gpu = x.gpu();
-        waiting.push((gpu.read_later::<u32>(&named.view())?, gpu.read_later::<u32>(&labels.view())?));
-        gpu.submit()?;
-        start += rows;
-    }
-    for (named, labels) in waiting {
-        right += named.wait()?.iter().zip(&labels.wait()?).filter(|(a, b)| a == b).count();
-    }
-    Ok(right as f64 / images.len() as f64)
 }
 
 struct Run<'a> {

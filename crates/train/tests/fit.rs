@@ -11,7 +11,9 @@ use wgrad_nn::{
     Adam, AdamOptions, BatchNorm2d, Builder, Dropout, Flatten, Linear, Mode, Module, OneCycle, Optimizer,
     Parameters, Sequential, Sgd, SgdOptions, StateDict,
 };
-use wgrad_train::{Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, fit};
+use wgrad_train::{
+    Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, accuracy_async, fit,
+};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -98,6 +100,15 @@ fn learns_and_reports() {
     // The order of the images is none of its business.
     test.shuffle(1, 0).unwrap();
     assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
+    let awaited = accuracy_async(&setup.model, &test, 3, Default::default());
+    assert_eq!(pollster::block_on(awaited).unwrap(), 1.0);
+    // A model that knows nothing is as good as guessing, for both.
+    let fresh = Setup::new(2);
+    let test = images(&fresh.gpu, 7);
+    let blocking = accuracy(&fresh.model, &test, 3, Default::default()).unwrap();
+    assert!(blocking < 1.0, "{blocking}");
+    let awaited = accuracy_async(&fresh.model, &test, 3, Default::default());
+    assert_eq!(pollster::block_on(awaited).unwrap(), blocking);
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn parameters_without_a_gradient_are_not_touched() {
             optimizer.step(&parameters, &gradients).unwrap();
         }
         let after = parameters.state_dict().unwrap();
+        assert_eq!(pollster::block_on(parameters.state_dict_async()).unwrap(), after);
         assert_eq!(bits(&after.tensors["frozen"].1), bits(&before.tensors["frozen"].1), "{config}");
         for name in ["a", "c"] {
             let pairs = after.tensors[name].1.iter().zip(&before.tensors[name].1);
@@ -96,6 +97,7 @@ fn parameters_without_a_gradient_are_not_touched() {
         }
         for slot in optimizer.slots() {
             let moments = parameters.split(slot.values).unwrap();
+            assert_eq!(pollster::block_on(parameters.split_async(slot.values)).unwrap(), moments);
             assert!(moments.tensors["frozen"].1.iter().all(|&m| m == 0.0), "{config}: {}", slot.name);
             assert!(moments.tensors["c"].1.iter().all(|&m| m > 0.0), "{config}: {}", slot.name);
         }

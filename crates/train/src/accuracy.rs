@@ -1,0 +1,72 @@
+//! How often a model is right.
+
+use wgrad_autograd::device::Pending;
+use wgrad_autograd::no_grad;
+use wgrad_data::{DeviceImages, Normalize};
+use wgrad_nn::{Mode, Module};
+
+use crate::Result;
+
+/// Share of the images that `model` names rightly, 0 to 1.
+///
+/// # Errors
+/// What the model and the device report.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn accuracy(
+    model: &dyn Module,
+    images: &DeviceImages,
+    batch: usize,
+    normalize: Normalize,
+) -> Result<f64> {
+    let mut right = 0;
+    for Answers { named, labels } in ask(model, images, batch, normalize)? {
+        right += matches(&named.wait()?, &labels.wait()?);
+    }
+    Ok(right as f64 / images.len() as f64)
+}
+
+/// As [`accuracy`](fn@accuracy), without blocking.
+///
+/// # Errors
+/// What the model and the device report.
+pub async fn accuracy_async(
+    model: &dyn Module,
+    images: &DeviceImages,
+    batch: usize,
+    normalize: Normalize,
+) -> Result<f64> {
+    let mut right = 0;
+    for Answers { named, labels } in ask(model, images, batch, normalize)? {
+        right += matches(&named.await?, &labels.await?);
+    }
+    Ok(right as f64 / images.len() as f64)
+}
+
+/// The classes that the model names for a batch, and the right ones, under way.
+struct Answers {
+    named: Pending<u32>,
+    labels: Pending<u32>,
+}
+
+/// Submits all batches.
+fn ask(
+    model: &dyn Module,
+    images: &DeviceImages,
+    batch: usize,
+    normalize: Normalize,
+) -> Result<Vec<Answers>> {
+    let (mut start, mut answers) = (0, Vec::new());
+    while start < images.len() {
+        let rows = batch.clamp(1, images.len() - start);
+        let (x, labels) = images.batch(start, rows, normalize)?;
+        let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
+        answers.push(Answers { named: named.read_later()?, labels: labels.read_later()? });
+        x.gpu().submit()?;
+        start += rows;
+    }
+    Ok(answers)
+}
+
+fn matches(named: &[u32], labels: &[u32]) -> usize {
+    named.iter().zip(labels).filter(|(named, label)| named == label).count()
+}

@@ -12,8 +12,8 @@ use std::process::Command;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{Module, ShaderStage};
-use wgrad_autograd::device::Composed;
+use naga::{AddressSpace, Module, ShaderStage};
+use wgrad_autograd::device::{Composed, shaders};
 
 /// Whether a kernel is a variant that a device without optional features never gets.
 fn needs_subgroups(kernel: &str) -> bool {
@@ -44,10 +44,26 @@ fn every_module_passes_every_writer() {
         .collect();
     assert!(modules.len() > 100, "only {} modules were composed", modules.len());
     let folder = tempfile::tempdir().unwrap();
-    for (i, composed) in modules.values().enumerate() {
+    for (i, composed) in modules.into_values().chain(texture_modules()).enumerate() {
+        let composed = &composed;
         write_all(composed, &folder.path().join(format!("{:04}_{}.spv", i, composed.kernel)));
     }
     spirv_val(folder.path());
+}
+
+/// What textures of any format compose, whether or not this adapter has it.
+fn texture_modules() -> Vec<Composed> {
+    let module = |kernel: &'static shaders::Kernel, header: &str| Composed {
+        kernel: kernel.name,
+        entry: kernel.entry,
+        source: kernel.compose(header),
+    };
+    let mut modules = vec![module(&shaders::TEXTURE_TO_TENSOR, "const CHANNELS = 4u;\n")];
+    for format in ["rgba8unorm", "rgba16float", "r32float", "rgba32float"] {
+        let header = format!("const CHANNELS = 3u;\nalias Target = texture_storage_2d<{format}, write>;\n");
+        modules.push(module(&shaders::TENSOR_TO_TEXTURE, &header));
+    }
+    modules
 }
 
 fn write_all(composed: &Composed, spirv: &Path) {
@@ -89,7 +105,11 @@ fn write_msl(composed: &Composed, module: &Module, info: &ModuleInfo) {
     let mut resources = BTreeMap::new();
     for (slot, (_, variable)) in module.global_variables.iter().enumerate() {
         if let Some(binding) = variable.binding {
-            let target = msl::BindTarget { buffer: Some(slot as u8), mutable: true, ..Default::default() };
+            let slot = Some(slot as u8);
+            let target = match variable.space {
+                AddressSpace::Handle => msl::BindTarget { texture: slot, ..Default::default() },
+                _ => msl::BindTarget { buffer: slot, mutable: true, ..Default::default() },
+            };
             resources.insert(binding, target);
         }
     }

@@ -1,7 +1,9 @@
 //! The one error type of this crate.
 
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -73,6 +75,7 @@ pub enum Error {
     },
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Error {
     /// For `map_err` on reads of `path`.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Error {

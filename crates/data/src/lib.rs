@@ -22,12 +22,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cifar10;
 mod device;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
 mod images;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;
 pub mod synthetic;
 

@@ -61,10 +61,8 @@ impl Pipelines {
         let (module, interface) = reflect(&source, kernel.entry).map_err(failed)?;
         let device = gpu.device();
         let scopes = gpu.scopes();
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
-            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
-        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: shader_source(module, &source) };
         let mut checks = wgpu::ShaderRuntimeChecks::unchecked();
         checks.bounds_checks = self.checked;
         checks.int_div_checks = self.checked;
@@ -103,6 +101,18 @@ impl Pipelines {
         };
         pipelines.map(describe).collect()
     }
+}
+
+/// The module as reflection parsed it, which spares wgpu to parse it again.
+#[cfg(not(target_arch = "wasm32"))]
+fn shader_source(module: naga::Module, _: &str) -> wgpu::ShaderSource<'_> {
+    wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module))
+}
+
+/// The text: a browser compiles it itself.
+#[cfg(target_arch = "wasm32")]
+fn shader_source(_: naga::Module, source: &str) -> wgpu::ShaderSource<'_> {
+    wgpu::ShaderSource::Wgsl(source.into())
 }
 
 fn bind_group_layout(device: &wgpu::Device, name: &str, interface: &Interface) -> wgpu::BindGroupLayout {

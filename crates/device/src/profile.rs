@@ -4,8 +4,11 @@
 //! the one way of timing a launch that every backend knows. Elsewhere each launch is submitted by itself and waited
 //! for. Neither changes what is computed, or in which order.
 
+// Only the methods that wait, which a page may not, start a profile: there they are absent, and what serves them idles.
+#[cfg_attr(target_arch = "wasm32", allow(dead_code, unused_imports))]
 mod collect;
 mod report;
+#[cfg_attr(target_arch = "wasm32", allow(dead_code, unused_imports))]
 mod roofline;
 mod trace;
 

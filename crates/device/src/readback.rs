@@ -93,6 +93,8 @@ pub struct Pending<T> {
     receive: Pin<Box<Receive>>,
     // The channel closes when its receiver is dropped.
     _receiver: OneshotReceiver<Mapped>,
+    /// To wait for, which a page may not.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     submission: Submission,
     count: usize,
     taken: bool,

@@ -1,16 +1,12 @@
 //! Files that are whole or absent.
 
-#[cfg(not(target_arch = "wasm32"))]
 use std::io::Write as _;
-#[cfg(not(target_arch = "wasm32"))]
 use std::path::{Path, PathBuf};
 
-#[cfg(not(target_arch = "wasm32"))]
 use crate::{Error, Result};
 
 /// The file that `path` stands for, symbolic links followed, so that a rename replaces the file and not the link. A
 /// folder or a device such as `/dev/null` is refused: a rename would put a plain file in its place.
-#[cfg(not(target_arch = "wasm32"))]
 fn regular(path: &Path) -> std::io::Result<PathBuf> {
     match std::fs::canonicalize(path) {
         Ok(found) if found.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
@@ -20,7 +16,6 @@ fn regular(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -33,7 +28,6 @@ fn folder_of(path: &Path) -> &Path {
 ///
 /// # Errors
 /// [`Error::Write`]; what was there before is untouched.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source: std::io::Error| Error::Write { path: path.to_owned(), source };
     let target = regular(path).map_err(failed)?;
@@ -59,7 +53,6 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Write`].
-#[cfg(not(target_arch = "wasm32"))]
 pub fn check_writable(path: &Path) -> Result<()> {
     let probe = regular(path)
         .and_then(|target| tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder_of(&target)));

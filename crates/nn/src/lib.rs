@@ -21,6 +21,7 @@
 
 mod builder;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 mod init;
 mod layers;

@@ -2,23 +2,33 @@
 //! that survive a kill, exact resumption, and a stop at the first loss that is no number.
 
 mod accuracy;
+#[cfg(not(target_arch = "wasm32"))]
 mod checkpoint;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
 mod fit;
+#[cfg(not(target_arch = "wasm32"))]
 mod interrupt;
 mod losses;
+#[cfg(not(target_arch = "wasm32"))]
 mod memory;
+#[cfg(not(target_arch = "wasm32"))]
 mod metrics;
+#[cfg(not(target_arch = "wasm32"))]
 mod progress;
 mod stepper;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use accuracy::accuracy;
 pub use accuracy::accuracy_async;
+#[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::{Checkpoint, Position};
 pub use error::{Error, Result};
+#[cfg(not(target_arch = "wasm32"))]
 pub use fit::{EpochReport, Options, Outcome, Task, fit};
+#[cfg(not(target_arch = "wasm32"))]
 pub use interrupt::Interrupt;
 pub use losses::StepLoss;
+#[cfg(not(target_arch = "wasm32"))]
 pub use memory::StepMemory;
 pub use stepper::Stepper;

@@ -9,6 +9,7 @@ use crate::Result;
 
 /// Losses under way at most where they are waited for. More would let the device fall behind by that many steps before
 /// anybody noticed.
+#[cfg(not(target_arch = "wasm32"))]
 const LAG: usize = 4;
 
 /// A step's loss that has arrived.

@@ -133,7 +133,7 @@ impl Gpu {
         let subgroup = (device.features().contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size);
-        let health = Arc::new(Health::new(device.clone()));
+        let health = Arc::new(Health::new(device.clone(), borrowed));
         // A browser's devices promise to tell all who ask; elsewhere there is one callback, the application's.
         if !borrowed || cfg!(target_arch = "wasm32") {
             let health = Arc::downgrade(&health);

@@ -13,6 +13,8 @@ type Caught = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Send>>;
 /// What is known of a device's state, shared by all that make something on it.
 pub(crate) struct Health {
     device: wgpu::Device,
+    /// The device is an application's, whose callback tells of a loss.
+    borrowed: bool,
     lost: OnceLock<String>,
     /// Errors of closed scopes that have not arrived yet: a browser delivers them later.
     late: Mutex<Vec<Caught>>,
@@ -25,8 +27,8 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    pub(crate) fn new(device: wgpu::Device) -> Self {
-        Self { device, lost: OnceLock::new(), late: Mutex::default() }
+    pub(crate) fn new(device: wgpu::Device, borrowed: bool) -> Self {
+        Self { device, borrowed, lost: OnceLock::new(), late: Mutex::default() }
     }
 
     pub(crate) fn device(&self) -> &wgpu::Device {
@@ -54,7 +56,8 @@ impl Health {
     pub(crate) fn probe(&self) -> Result<()> {
         self.check()?;
         // In a browser such buffers are made on lost devices too; there the loss comes as a promise, to all who listen.
-        if cfg!(not(target_arch = "wasm32")) {
+        // Of a device of its own the engine hears by callback.
+        if cfg!(not(target_arch = "wasm32")) && self.borrowed {
             let scopes = self.scopes();
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("wgrad probe"),

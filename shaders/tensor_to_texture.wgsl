@@ -3,7 +3,7 @@
 // and clamps where it has a range.
 // One invocation a texel. Needs a header that declares CHANNELS and the alias Target, a storage texture to write.
 struct Params {
-    n: u32, width: u32,
+    first_group: u32, n: u32, width: u32,
     scale_r: f32, scale_g: f32, scale_b: f32, scale_a: f32,
     shift_r: f32, shift_g: f32, shift_b: f32, shift_a: f32,
 }

@@ -2,7 +2,7 @@
 // y: [CHANNELS, height, width]. Formats that store sRGB are decoded, so their texels are linear.
 // One invocation a texel. Needs a header that declares CHANNELS.
 struct Params {
-    n: u32, width: u32,
+    first_group: u32, n: u32, width: u32,
     scale_r: f32, scale_g: f32, scale_b: f32, scale_a: f32,
     shift_r: f32, shift_g: f32, shift_b: f32, shift_a: f32,
 }

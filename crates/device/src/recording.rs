@@ -217,14 +217,25 @@ impl Recording {
     /// Forgets the bind groups, at once or when nothing is recorded that needs them.
     pub(crate) fn forget_bind_groups(&mut self, gpu: &Gpu) {
         self.forget = true;
-        self.sweep(gpu);
+        self.tidy(gpu);
+    }
+
+    /// Lets go of bind groups that need not be kept, once nothing recorded holds their numbers.
+    fn tidy(&mut self, gpu: &Gpu) {
+        if !self.commands.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
+            self.bind_groups.clear();
+        }
+        self.bind_groups.sweep(&gpu.0.pool.take_forgotten());
     }
 
     /// Submits everything recorded. Returns the submission to wait for, if too many of an owned device are unfinished:
     /// the caller waits once it has let go of the lock.
     pub(crate) fn submit(&mut self, gpu: &Gpu) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.commands.is_empty() {
-            self.tidy_bind_groups(gpu);
+            self.tidy(gpu);
             return Ok(None);
         }
         let index = loop {
@@ -302,7 +313,7 @@ impl Recording {
             }
         };
         self.sweep(gpu);
-        self.checked(gpu, scopes)?;
+        self.close(gpu, scopes)?;
         for command in commands {
             if let Command::Read { request, .. } = command {
                 request.map(gpu, index.clone())?;
@@ -343,7 +354,18 @@ impl Recording {
                 request.map_on_submit(encoder);
             }
         }
-        self.checked(gpu, scopes)
+        self.close(gpu, scopes)
+    }
+
+    /// Ends the scopes around a submission.
+    fn close(&mut self, gpu: &Gpu, scopes: Scopes<'_>) -> Result<()> {
+        let result = scopes.pop().and_then(|()| gpu.probe());
+        if result.is_err() {
+            // What was made for it may be invalid, and would fail every submission after it.
+            (self.staging, self.uniforms) = (None, None);
+            self.bind_groups.renew();
+        }
+        result
     }
 
     /// Where the parameters of `commands` lie, with the first workgroup of each that was cut written into them.
@@ -376,26 +398,11 @@ impl Recording {
 
     /// Drops what nothing recorded needs any longer.
     fn sweep(&mut self, gpu: &Gpu) {
-        if !self.commands.is_empty() {
-            return;
+        if self.commands.is_empty() {
+            self.params.clear();
+            self.staged.clear();
         }
-        self.params.clear();
-        self.staged.clear();
-        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
-            self.bind_groups.clear();
-        }
-        self.bind_groups.sweep(&gpu.0.pool.take_forgotten());
-    }
-
-    /// Ends the scopes of a submission. After an error, what was made for it may be invalid and would fail every
-    /// submission after it, so all of that is made anew.
-    fn checked(&mut self, gpu: &Gpu, scopes: Scopes<'_>) -> Result<()> {
-        let result = scopes.pop().and_then(|()| gpu.probe());
-        if result.is_err() {
-            (self.staging, self.uniforms) = (None, None);
-            self.bind_groups.renew();
-        }
-        result
+        self.tidy(gpu);
     }
 
     fn in_flight_too_long(

@@ -125,6 +125,8 @@ impl Slicer {
 
     fn slice(&mut self, budget: Duration, into: Option<&mut wgpu::CommandEncoder>) -> Result<Slice> {
         if !self.ready()? {
+            // A lost device finishes nothing.
+            self.gpu.probe()?;
             return Ok(Slice { busy: true, ..Slice::default() });
         }
         let timer = self.timers.pop().or_else(|| Timer::new(&self.gpu));
@@ -166,7 +168,10 @@ impl Slicer {
 
     fn learn(&mut self, slice: InFlight) {
         let measured = slice.timer.and_then(|(timer, mapped)| {
+            // A device lost meanwhile has no timestamps, which the next submission tells.
+            let scopes = self.gpu.scopes();
             let measured = mapped.get().filter(|&&worked| worked).and_then(|_| timer.take());
+            drop(scopes);
             self.timers.push(timer);
             measured
         });

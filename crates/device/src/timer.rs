@@ -19,12 +19,13 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// `None` where the device has no timestamps.
+    /// `None` where the device has no timestamps, or no memory for them.
     pub(crate) fn new(gpu: &Gpu) -> Option<Self> {
         let device = gpu.device();
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return None;
         }
+        let scopes = gpu.scopes();
         let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("wgrad slice"),
             ty: wgpu::QueryType::Timestamp,
@@ -40,7 +41,8 @@ impl Timer {
         };
         let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
         let ticks = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-        Some(Self { queries, resolved, ticks, period: f64::from(gpu.queue().get_timestamp_period()) })
+        let period = f64::from(gpu.queue().get_timestamp_period());
+        scopes.pop().ok().map(|()| Self { queries, resolved, ticks, period })
     }
 
     /// What the first or last pass of a submission writes.

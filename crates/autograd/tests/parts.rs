@@ -8,7 +8,6 @@ use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::{Array, sample::Sampler};
 
 const IMAGES: usize = 70;
-/// Small enough for the workspace.
 const FEW: usize = 14;
 
 /// Winograd's transforms of a `cpu` device take 0.6 MB an image, and 2 or 8 MB a part.
@@ -17,7 +16,7 @@ fn a_batch_of_3_by_3_convolutions_is_its_parts() {
     a_batch_in_parts_is_its_parts(16, 3);
 }
 
-/// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 32 MB a part. Sums of 200 terms are never split.
+/// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 8 MB a part. Sums of 200 terms are never split.
 #[test]
 fn a_batch_of_5_by_5_convolutions_is_its_parts() {
     a_batch_in_parts_is_its_parts(8, 5);

@@ -28,8 +28,9 @@ impl Default for Conv2dOptions {
     }
 }
 
-/// Packed operands may take this many bytes; larger batches are computed in parts.
-const WORKSPACE: u64 = 32 << 20;
+/// Packed operands may take this many bytes; larger batches are computed in parts. What fits the caches need not be larger,
+/// and it counts in the peak memory of a step.
+const WORKSPACE: u64 = 8 << 20;
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy)]
@@ -262,7 +263,9 @@ impl Geometry {
 
     pub(crate) fn weight_grad_product(&self, x: Operand, dy: Operand, shape: &[usize]) -> Result<Tensor> {
         let gpu = x.gpu();
-        let floats = self.options.groups * self.out_pixels() * (self.c_in * self.taps()).next_multiple_of(64);
+        // Both operands are as long as the images' pixels.
+        let lines = (self.c_in * self.taps()).next_multiple_of(64) + self.c_out.next_multiple_of(64);
+        let floats = self.options.groups * self.out_pixels() * lines;
         let mut sum: Option<Tensor> = None;
         for (first, count) in self.parts(gpu, floats) {
             let part = self.with_images(count);

@@ -93,8 +93,10 @@ pub(crate) fn filled(gpu: &Gpu, parts: &[&[u8]]) -> Result<(wgpu::Buffer, u64)> 
         usage: wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: true,
     });
-    let mut mapped =
-        buffer.get_mapped_range_mut(..).map_err(|error| Error::Validation { message: error.to_string() })?;
+    let mut mapped = buffer.get_mapped_range_mut(..).map_err(|error| {
+        let message = error.to_string();
+        gpu.0.health.cause_of(Error::Validation { message })
+    })?;
     let mut at = 0;
     for part in parts {
         mapped.slice(at..at + part.len()).copy_from_slice(part);

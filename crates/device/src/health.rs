@@ -55,21 +55,10 @@ impl Health {
     /// from its creation can be written at once, unless there is no device to make it.
     pub(crate) fn probe(&self) -> Result<()> {
         self.check()?;
-        // In a browser such buffers are made on lost devices too; there the loss comes as a promise, to all who listen.
-        // Of a device of its own the engine hears by callback.
-        if cfg!(not(target_arch = "wasm32")) && self.borrowed {
-            let scopes = self.scopes();
-            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgrad probe"),
-                size: 16,
-                usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-                mapped_at_creation: true,
-            });
-            let mapped = buffer.get_mapped_range(..).is_ok();
-            if scopes.pop().is_ok() && !mapped {
-                self.set_lost("it was destroyed, or the driver gave it up".to_owned());
-            }
-            return self.check();
+        if self.borrowed {
+            // Of a device of its own the engine hears by callback.
+            self.ask();
+            self.check()?;
         }
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let mut first = Ok(());
@@ -82,6 +71,32 @@ impl Health {
             None => true,
         });
         first
+    }
+
+    /// The loss of the device, if that is behind `error`: what a lost device made is invalid, and wgpu complains of that
+    /// alone.
+    pub(crate) fn cause_of(&self, error: Error) -> Error {
+        self.ask();
+        self.check().err().unwrap_or(error)
+    }
+
+    /// Finds out whether the device is lost.
+    fn ask(&self) {
+        // In a browser such buffers are made on lost devices too; there the loss comes as a promise, to all who listen.
+        if cfg!(target_arch = "wasm32") {
+            return;
+        }
+        let scopes = self.scopes();
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgrad probe"),
+            size: 16,
+            usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        });
+        let mapped = buffer.get_mapped_range(..).is_ok();
+        if scopes.caught().is_ok() && !mapped {
+            self.set_lost("it was destroyed, or the driver gave it up".to_owned());
+        }
     }
 
     /// Catches the errors of this thread's wgpu calls until the scopes are closed.
@@ -105,8 +120,14 @@ pub(crate) struct Scopes<'a> {
 }
 
 impl Scopes<'_> {
-    /// The error caught, if any. In a browser it arrives later, and [`Health::probe`] reports it.
+    /// The error caught, if any, or the loss of the device that is behind it. In a browser it arrives later, and
+    /// [`Health::probe`] reports it.
     pub(crate) fn pop(self) -> Result<()> {
+        let health = self.health;
+        self.caught().map_err(|error| health.cause_of(error))
+    }
+
+    fn caught(self) -> Result<()> {
         let scopes: [Caught; 3] =
             [Box::pin(self.validation.pop()), Box::pin(self.memory.pop()), Box::pin(self.internal.pop())];
         let mut result = Ok(());

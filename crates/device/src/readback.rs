@@ -197,7 +197,7 @@ impl<T: bytemuck::AnyBitPattern> Pending<T> {
 
     /// The device's loss, if that is why the read failed, or what wgpu says.
     fn failed(&self, message: String) -> Error {
-        self.gpu.probe().err().unwrap_or(Error::Readback { message })
+        self.gpu.0.health.cause_of(Error::Readback { message })
     }
 
     fn poll_values(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<T>>> {

@@ -96,7 +96,12 @@ impl Slicer {
     pub fn ready(&mut self) -> Result<bool> {
         self.collect();
         self.gpu.check()?;
-        Ok(self.in_flight.len() < MOST_IN_FLIGHT)
+        if self.in_flight.len() < MOST_IN_FLIGHT {
+            return Ok(true);
+        }
+        // A lost device finishes nothing: its slices would be under way for ever.
+        self.gpu.probe()?;
+        Ok(false)
     }
 
     /// GPU times of slices that were measured since this was last asked; needs timestamps.
@@ -125,8 +130,6 @@ impl Slicer {
 
     fn slice(&mut self, budget: Duration, into: Option<&mut wgpu::CommandEncoder>) -> Result<Slice> {
         if !self.ready()? {
-            // A lost device finishes nothing.
-            self.gpu.probe()?;
             return Ok(Slice { busy: true, ..Slice::default() });
         }
         let timer = self.timers.pop().or_else(|| Timer::new(&self.gpu));

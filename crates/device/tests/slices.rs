@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use wgrad_device::shaders::{self, Kernel};
-use wgrad_device::{Buffer, Error, Gpu, Result, Slicer, wgpu};
+use wgrad_device::{Buffer, Error, Gpu, Result, Slice, Slicer, wgpu};
 
 mod common;
 use common::borrowed;
@@ -146,8 +146,11 @@ fn writes_copies_and_reads_keep_their_order_in_slices() -> Result<()> {
 #[test]
 fn two_slices_may_be_unfinished_and_nothing_polls_for_them() -> Result<()> {
     let gpu = borrowed();
-    let y = gpu.upload(&[0u32; 100])?;
-    add_index(&gpu, &y, 100)?;
+    // Each takes longer than submitting the next.
+    let y = gpu.upload(&vec![0u32; 1 << 20])?;
+    for _ in 0..20 {
+        gpu.launch(&ADD_ONE).bind("y", y.whole()).groups(1 << 20).record()?;
+    }
     let mut slicer = Slicer::new(&gpu);
     let submitted: Vec<bool> = (0..20)
         .map(|_| !slicer.submit(Duration::ZERO).unwrap().busy)
@@ -257,5 +260,35 @@ fn a_profile_may_be_taken_of_slices() -> Result<()> {
     assert!(slices > 1);
     assert_eq!(profile.launches.iter().filter(|launch| launch.name == "add_index").count(), slices);
     assert_eq!(gpu.read::<u32>(&y.view(4 * 999, 4))?, [2 * 999 + 1]);
+    Ok(())
+}
+
+#[test]
+fn a_lost_device_ends_slices() -> Result<()> {
+    fn lost(result: Result<Slice>, slices: usize) {
+        assert!(matches!(result, Err(Error::Lost { .. })), "{result:?} with {slices} under way");
+    }
+    for slices in 0..=2 {
+        let gpu = borrowed();
+        let y = gpu.upload(&[0u32; 1000])?;
+        let mut slicer = Slicer::new(&gpu);
+        for _ in 0..slices {
+            add_index(&gpu, &y, 1000)?;
+            assert!(slicer.submit(Duration::from_secs(1))?.launches > 0);
+        }
+        add_index(&gpu, &y, 1000)?;
+        gpu.device().destroy();
+        // Two unfinished slices stay so, because the application polls its lost device no more.
+        lost(slicer.submit(Duration::from_secs(1)), slices);
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        lost(slicer.encode_into(&mut encoder, Duration::from_secs(1)), slices);
+        assert!(matches!(slicer.ready(), Err(Error::Lost { .. })));
+    }
+    let gpu = borrowed();
+    let y = gpu.upload(&[0u32; 1000])?;
+    add_index(&gpu, &y, 1000)?;
+    gpu.device().destroy();
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    lost(Slicer::new(&gpu).encode_into(&mut encoder, Duration::from_secs(1)), 0);
     Ok(())
 }

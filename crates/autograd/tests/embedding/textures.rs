@@ -126,7 +126,8 @@ fn close(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
 #[test]
 fn textures_become_tensors() {
     let app = App::new();
-    let gpu = app.gpu();
+    // Each launch in three parts, as slices may cut it.
+    let gpu = Gpu::builder().cut().from_wgpu(app.device.clone(), app.queue.clone());
     let formats: [(Format, Decode, f64); 7] = [
         (Format::Rgba8Unorm, unorm, 1e-6),
         (Format::Bgra8Unorm, bgra, 1e-6),
@@ -166,7 +167,8 @@ fn textures_become_tensors() {
 #[test]
 fn tensors_become_textures() {
     let app = App::new();
-    let gpu = app.gpu();
+    // Each launch in three parts, as slices may cut it.
+    let gpu = Gpu::builder().cut().from_wgpu(app.device.clone(), app.queue.clone());
     // Bytes are rounded to the nearest. Halves have eleven bits, and may become either neighbour.
     let formats: [(Format, Decode, f64); 4] = [
         (Format::Rgba8Unorm, unorm, 0.51 / 255.0),

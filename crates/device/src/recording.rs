@@ -445,7 +445,7 @@ fn staged_of(commands: &[Command]) -> Range<usize> {
         _ => None,
     });
     let Some(first) = ranges.next() else { return 0..0 };
-    first.start..ranges.last().unwrap_or(first).end
+    first.start..ranges.next_back().unwrap_or(first).end
 }
 
 /// The buffer in `slot`, replaced by one of at least twice the size where it is too small.

@@ -147,7 +147,9 @@ impl Slicer {
         let watch = Watch { timer: timer.as_ref(), done: &done };
         match into {
             Some(encoder) => state.recording.run_in(&self.gpu, encoder, commands, Some(watch))?,
-            None => drop(state.recording.run(&self.gpu, commands, Some(watch))?),
+            None => {
+                state.recording.run(&self.gpu, commands, Some(watch))?;
+            }
         }
         drop(state);
         let (encoded, unfinished_at) = (Instant::now(), None);

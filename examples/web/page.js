@@ -42,7 +42,7 @@ const frames = [];
 function frame(now) {
   if (!trainer) return;
   try {
-    if (running) trainer.advance(Number($("budget").value));
+    running ? trainer.advance(Number($("budget").value)) : trainer.rest();
     const arrived = trainer.losses();
     if (arrived.length) showLosses(arrived, now);
     const probabilities = trainer.probabilities();

@@ -43,9 +43,14 @@ impl Trainer {
         Ok(self.session.advance(Duration::from_secs_f64(milliseconds / 1e3))?)
     }
 
-    /// One whole step.
-    pub fn step(&mut self) -> Result<()> {
-        Ok(self.session.step()?)
+    /// Instead of training: submits what is left, so that predictions arrive.
+    pub fn rest(&mut self) -> Result<()> {
+        Ok(self.session.rest()?)
+    }
+
+    /// Trains no further than this many steps in all.
+    pub fn stop_after(&mut self, steps: u32) {
+        self.session.stop_after(u64::from(steps));
     }
 
     /// The losses that have arrived since the last call.

@@ -1,6 +1,5 @@
 //! A model, its optimizer and its data, trained in slices between frames. The same code in a page and in a native test.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use wgrad::nn::{
     Activation, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer, Parameters, Sequential,
     Sgd, SgdOptions, StateDict,
 };
-use wgrad::train::Result;
+use wgrad::train::{Result, Stepper};
 use wgrad::{Conv2dOptions, Gpu, Tensor, no_grad};
 
 use crate::shapes::{self, CLASSES, SIDE};
@@ -82,7 +81,7 @@ impl Learner {
 /// A model in training, and what its user sees of it. Nothing here waits.
 pub struct Session {
     learner: Learner,
-    losses: VecDeque<Pending<f32>>,
+    stepper: Stepper,
     /// The drawing to be named, and whether its probabilities, or newer ones, are still to be asked for.
     drawing: Option<Vec<u8>>,
     stale: bool,
@@ -96,28 +95,32 @@ impl Session {
     /// What the device reports.
     pub fn new(gpu: &Gpu) -> Result<Self> {
         let learner = Learner::new(gpu)?;
-        Ok(Self { learner, losses: VecDeque::new(), drawing: None, stale: false, prediction: None })
+        let stepper = Stepper::new(gpu);
+        Ok(Self { learner, stepper, drawing: None, stale: false, prediction: None })
     }
 
-    /// Works on training steps for about `budget` of GPU time. To be called once a frame.
+    /// Trains for about `budget` of GPU time. To be called once a frame.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn advance(&mut self, _budget: Duration) -> Result<()> {
-        if self.losses.len() < 2 {
-            self.step()?;
-        }
+    pub fn advance(&mut self, budget: Duration) -> Result<()> {
+        let learner = &mut self.learner;
+        self.stepper.advance(budget, || learner.step())?;
         Ok(())
     }
 
-    /// One whole step, submitted.
+    /// Submits what is recorded, a prediction for instance, and trains no further. To be called once a frame instead of
+    /// [`Session::advance`].
     ///
     /// # Errors
     /// What the device reports.
-    pub fn step(&mut self) -> Result<()> {
-        let loss = self.learner.step()?;
-        self.losses.push_back(loss.read_later()?);
+    pub fn rest(&mut self) -> Result<()> {
         Ok(self.gpu().submit()?)
+    }
+
+    /// Trains no further than this many steps in all.
+    pub fn stop_after(&mut self, steps: u64) {
+        self.stepper.set_max_steps(Some(steps));
     }
 
     fn gpu(&self) -> &Gpu {
@@ -129,11 +132,7 @@ impl Session {
     /// # Errors
     /// What the device reports.
     pub fn losses(&mut self) -> Result<Vec<f32>> {
-        let mut arrived = Vec::new();
-        while let Some(value) = self.losses.front_mut().map(Pending::try_take).transpose()?.flatten() {
-            self.losses.pop_front();
-            arrived.extend(value);
-        }
+        let arrived: Vec<f32> = self.stepper.losses()?.iter().map(|step| step.loss).collect();
         self.stale |= !arrived.is_empty();
         Ok(arrived)
     }
@@ -181,7 +180,6 @@ impl Session {
             let y = no_grad(|| self.learner.model.forward(&x, Mode::Eval))?.softmax()?;
             self.prediction = Some(y.read_later()?);
             self.stale = false;
-            self.gpu().submit()?;
         }
         Ok(arrived)
     }

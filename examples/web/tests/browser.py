@@ -199,11 +199,15 @@ COUNT_FRAMES = """
     requestAnimationFrame(count);
 """
 
-# As the page does, but exactly so many whole steps.
+# As the page does, but exactly so many steps.
 WEIGHTS = """(async (steps) => {
     const { Trainer } = await import("./wgrad_web.js");
     const trainer = await Trainer.create();
-    for (let i = 0; i < steps; i++) trainer.step();
+    trainer.stop_after(steps);
+    for (let made = 0; made < steps; made += trainer.losses().length) {
+        trainer.advance(8);
+        await new Promise(requestAnimationFrame);
+    }
     const weights = await trainer.weights();
     trainer.free();
     return btoa(String.fromCharCode(...weights));

@@ -1,4 +1,4 @@
-//! Writes the weights after some whole steps on this machine's adapter, for the browser's to be compared with.
+//! Writes the weights after some steps on this machine's adapter, for the browser's to be compared with.
 //!
 //!     web-weights STEPS FILE.safetensors
 //!
@@ -11,14 +11,19 @@ fn main() {}
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     let mut arguments = std::env::args().skip(1);
     let (Some(steps), Some(path)) = (arguments.next(), arguments.next()) else {
         return Err("usage: web-weights STEPS FILE.safetensors".into());
     };
     let mut session = wgrad_web::Session::new(&wgrad::Gpu::new()?)?;
-    for _ in 0..steps.parse()? {
-        session.step()?;
+    let steps: usize = steps.parse()?;
+    session.stop_after(steps as u64);
+    let mut made = 0;
+    while made < steps {
+        session.advance(Duration::from_millis(8))?;
+        made += session.losses()?.len();
     }
     let mut weights = pin!(session.weights());
     let bytes = loop {

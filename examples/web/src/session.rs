@@ -20,6 +20,8 @@ const BATCH: usize = 32;
 const SYNTHETIC: usize = 640;
 /// How often an own drawing stands in the training set: a handful must count beside hundreds.
 const REPEATS: usize = 8;
+/// Ink covers a fifth of an image: this gives pixels a mean of about 0.
+const NORMALIZE: Normalize = Normalize { mean: 0.25, std: 0.25 };
 /// Of the weights, the synthetic images and their order.
 const SEED: u64 = 1;
 
@@ -50,7 +52,7 @@ impl Learner {
             .with(|_| Flatten)
             .with(|b| Linear::new(b, 16 * SIDE / 4 * SIDE / 4, CLASSES.len()));
         let parameters = Arc::new(builder.finish()?);
-        let options = SgdOptions { lr: 0.02, momentum: 0.9, ..Default::default() };
+        let options = SgdOptions { lr: 0.05, momentum: 0.9, ..Default::default() };
         let optimizer = Sgd::new(&parameters, options)?;
         let images = shapes::synthetic_ink(SYNTHETIC, SEED)?;
         Ok(Self { model, parameters, optimizer, images, on_device: None, seen: 0, epoch: 0 })
@@ -69,8 +71,8 @@ impl Learner {
             (self.seen, self.epoch) = (0, self.epoch + 1);
             images.shuffle(SEED, self.epoch)?;
         }
-        let (augment, draw) = (Augment { padding: 2, flip: true }, Draw { seed: SEED, epoch: self.epoch });
-        let (x, y) = images.batch_augmented(self.seen, BATCH, Normalize::default(), augment, draw)?;
+        let (augment, draw) = (Augment { padding: 1, flip: true }, Draw { seed: SEED, epoch: self.epoch });
+        let (x, y) = images.batch_augmented(self.seen, BATCH, NORMALIZE, augment, draw)?;
         self.seen += BATCH;
         let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&y, 0.0)?;
         self.optimizer.step(&self.parameters, &loss.backward()?)?;
@@ -174,7 +176,7 @@ impl Session {
             self.prediction = None;
         }
         if let (None, true, Some(pixels)) = (&self.prediction, self.stale, &self.drawing) {
-            let Normalize { mean, std } = Normalize::default();
+            let Normalize { mean, std } = NORMALIZE;
             let x: Vec<f32> = pixels.iter().map(|&ink| (f32::from(ink) / 255.0 - mean) / std).collect();
             let x = Tensor::from_slice(self.gpu(), &x, &[1, 1, SIDE, SIDE])?;
             let y = no_grad(|| self.learner.model.forward(&x, Mode::Eval))?.softmax()?;

@@ -33,7 +33,8 @@ FLAGS = """--headless=new --no-sandbox --enable-unsafe-webgpu --use-webgpu-adapt
 # surface amplifies them by less than 2. One step more or less moves weights a hundred times as far, which is checked.
 TOLERANCE = 2e-4
 
-DEADLINE = 240
+# Against hangs. A loaded machine without a GPU makes about one step a second.
+DEADLINE = 600
 
 
 class Browser:
@@ -272,7 +273,7 @@ def teach(browser, shots):
         browser.click("#classes li:nth-child(3) button")
     check("drawings are counted", "square 3" in browser.js("document.getElementById('taught').textContent"))
     step = number(browser, "step")
-    browser.until(f"Number(document.getElementById('step').textContent) >= {step + 150}", "it was taught")
+    browser.until(f"Number(document.getElementById('step').textContent) >= {step + 60}", "it was taught")
     browser.draw(*outline)
     check("a drawing is learned", guess(browser) == "square")
     browser.screenshot(shots, "taught")

@@ -22,7 +22,7 @@ async function start() {
   document.querySelector("main").hidden = false;
   $("adapter").textContent = trainer.software ? "software renderer" : "GPU";
   listClasses();
-  for (let i = 0; i < 24; i++) $("samples").append(thumbnail(trainer.image(i)));
+  for (let i = 0; i < 40; i++) $("samples").append(thumbnail(trainer.image(i)));
   listen();
   requestAnimationFrame(frame);
 }
@@ -108,7 +108,7 @@ function drawCurve() {
   const raw = [], smooth = [];
   let mean = losses[0];
   losses.forEach((loss, i) => {
-    mean += (loss - mean) * Math.max(0.05, 1 / (i + 1));
+    mean += (loss - mean) * Math.max(0.1, 1 / (i + 1));
     if (i % stride) return;
     raw.push([x(i), y(loss)]);
     smooth.push([x(i), y(mean)]);
@@ -181,9 +181,10 @@ function ink() {
 
 function thumbnail(pixels, canvas = document.createElement("canvas")) {
   [canvas.width, canvas.height] = [size, size];
+  canvas.className = "ink";
   const context = canvas.getContext("2d"), image = context.createImageData(size, size);
-  const [r, g, b] = colour("--text").match(/\w\w/g).map((digits) => parseInt(digits, 16));
-  pixels.forEach((value, i) => image.data.set([r, g, b, value], 4 * i));
+  // Black; the style sheet inverts it where the page is dark.
+  pixels.forEach((value, i) => image.data[4 * i + 3] = value);
   context.putImageData(image, 0, 0);
   return canvas;
 }
@@ -214,7 +215,6 @@ function listen() {
     const next = place(event);
     pen.lineWidth = 2.2 * drawing.width / size;
     pen.lineCap = pen.lineJoin = "round";
-    pen.strokeStyle = colour("--text");
     line(pen, [last, next]);
     last = next;
     drawn = true;

@@ -239,6 +239,8 @@ def train(browser, shots):
     browser.draw(*DRAWINGS["ring"])
     browser.click("#run")
     began = time.monotonic()
+    browser.until("Number(document.getElementById('step').textContent) >= 1", "the first step was made")
+    compiling = browser.js("gaps.length")
     browser.until("Number(document.getElementById('step').textContent) >= 20", "20 steps were made")
     first_loss = number(browser, "loss")
     browser.until("Number(document.getElementById('step').textContent) >= 60", "60 steps were made")
@@ -250,9 +252,10 @@ def train(browser, shots):
     print(f"     {steps:.0f} steps in {seconds:.1f} s: {steps / seconds:.1f} a second; "
           f"first step {number(browser, 'first')} s after the page was opened")
     gaps = browser.js("gaps")
-    detail = f"{len(gaps)} in {sum(gaps) / 1000:.1f} s, longest gap {max(gaps):.0f} ms"
-    # Generous: a loaded machine without a GPU draws and trains on the same cores.
-    check("frames keep coming", len(gaps) > 2 * sum(gaps) / 1000 and max(gaps) < 2000, detail)
+    longest = f"{max(gaps[:compiling]):.0f} ms while the first step compiled its kernels, {max(gaps[compiling:]):.0f} ms after it"
+    detail = f"{len(gaps)} in {sum(gaps) / 1000:.1f} s, half of them {sorted(gaps)[len(gaps) // 2]:.0f} ms or less, longest gap {longest}"
+    # Generous: a loaded machine without a GPU compiles, draws and trains on the same cores.
+    check("frames keep coming", len(gaps) > 5 * sum(gaps) / 1000 and max(gaps) < 15_000, detail)
 
 
 def predict(browser, shots):

@@ -92,7 +92,7 @@ impl Slicer {
     /// Whether a slice may be submitted now: fewer than two are unfinished.
     ///
     /// # Errors
-    /// [`Error::Lost`].
+    /// [`crate::Error::Lost`].
     pub fn ready(&mut self) -> Result<bool> {
         self.collect();
         self.gpu.check()?;

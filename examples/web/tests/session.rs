@@ -1,5 +1,7 @@
 //! The page's session on this machine's adapter.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};

@@ -49,3 +49,15 @@ validation_layer() {
     ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1 ||
         install_packages vulkan-validationlayers
 }
+
+# Installs what windows need of X11, which winit opens at run time.
+need_window_libraries() {
+    local libraries="libX11.so.6:libx11-6 libX11-xcb.so.1:libx11-xcb1 libxcb.so.1:libxcb1 libXcursor.so.1:libxcursor1"
+    libraries="$libraries libXi.so.6:libxi6 libxkbcommon-x11.so.0:libxkbcommon-x11-0"
+    local known missing=()
+    known="$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p)"
+    for pair in $libraries; do
+        case "$known" in *"${pair%%:*}"*) ;; *) missing+=("${pair##*:}") ;; esac
+    done
+    install_packages "${missing[@]}"
+}

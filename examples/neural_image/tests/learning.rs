@@ -99,3 +99,18 @@ fn a_lost_device_ends_the_training_with_an_error() {
     });
     assert!(lost.is_some(), "a hundred frames on a lost device");
 }
+
+#[cfg(feature = "png")]
+#[test]
+fn a_png_file_is_loaded_and_made_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture.png");
+    let red = image::RgbImage::from_pixel(400, 100, image::Rgb([255, 0, 51]));
+    red.save(&path).unwrap();
+    let picture = Picture::load(&path).unwrap();
+    assert_eq!([picture.width, picture.height], [192, 48]);
+    assert!(picture.rgb.iter().all(|&[r, g, b]| r == 1.0 && g == 0.0 && (b - 0.2).abs() < 1e-6));
+
+    let missing = Picture::load(&folder.path().join("missing.png")).unwrap_err().to_string();
+    assert!(missing.contains("missing.png"), "{missing}");
+}

@@ -27,7 +27,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Six shapes, none drawn yet.
+    /// Classes of these names, of which nothing is drawn yet.
     pub fn new(names: &[&str]) -> Self {
         Self { names: names.iter().map(ToString::to_string).collect(), list: Vec::new(), revision: 0 }
     }

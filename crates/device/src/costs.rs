@@ -58,7 +58,7 @@ impl Costs {
     }
 
     /// Learns from a slice that took between `least` and `most` nanoseconds: estimates change by the factor that is
-    /// missing, half of it (in the exponent) for launches seen before, and less for those that are a small part.
+    /// missing, those of launches seen before by its square root.
     pub(crate) fn learn(&mut self, shares: &[Share], [least, most]: [f64; 2]) {
         let mut sums: HashMap<Key, Share> = HashMap::new();
         for share in shares {
@@ -66,7 +66,6 @@ impl Costs {
             sums.entry(key).and_modify(|sum| sum.estimate += share.estimate).or_insert(*share);
         }
         let total: f64 = sums.values().map(|share| share.estimate).sum();
-        let largest = sums.values().map(|share| share.estimate).fold(0.0, f64::max);
         if total <= 0.0 {
             return;
         }
@@ -74,10 +73,9 @@ impl Costs {
         let mut unseen = 0.0;
         for (&key, share) in &sums {
             let seen = self.known.contains_key(&key);
-            let exponent = if seen { 0.5 * share.estimate / largest } else { 1.0 };
             unseen += if seen { 0.0 } else { share.estimate };
             let known = self.known.entry(key).or_insert(share.whole);
-            *known = (*known * factor.powf(exponent)).max(LEAST);
+            *known = (*known * if seen { factor.sqrt() } else { factor }).max(LEAST);
         }
         self.scale *= factor.powf(0.5 * unseen / total);
     }
@@ -87,7 +85,7 @@ impl Costs {
 mod tests {
     use super::{Costs, Key, Share};
 
-    /// A step of five launches on an adapter that is a hundred times faster, or slower, than was believed: after three
+    /// A step of five launches on an adapter that is a hundred times faster, or slower, than was believed: after thirty
     /// steps in slices of three, what slices are thought to take is within a fifth of what they take.
     #[test]
     fn estimates_of_slices_come_true() {

@@ -24,6 +24,7 @@ async function start() {
   listClasses();
   for (let i = 0; i < 40; i++) $("samples").append(thumbnail(trainer.image(i)));
   listen();
+  drawCurve();
   requestAnimationFrame(frame);
 }
 
@@ -233,6 +234,8 @@ function listen() {
     running = !running;
     $("run").textContent = running ? "Pause" : "Start";
   });
+  addEventListener("resize", drawCurve);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCurve);
   $("budget").addEventListener("input", () => $("budget-value").textContent = `${$("budget").value} ms`);
 
   $("save").addEventListener("click", async () => {

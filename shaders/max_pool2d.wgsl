@@ -21,7 +21,8 @@ fn max_pool2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
     let top = ((i / OW) % OH) * SH;
     let left = (i % OW) * SW;
     let plane = i / (OW * OH) * (H * W);
-    var best = -3.40282347e+38;
+    // The least f32. One digit more rounds to the same value, but browsers refuse a literal that lies below it.
+    var best = -3.40282346e+38;
     var best_at = H * W;
     for (var ky = 0u; ky < KH; ky++) {
         for (var kx = 0u; kx < KW; kx++) {

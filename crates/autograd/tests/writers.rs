@@ -46,7 +46,14 @@ fn every_module_passes_every_writer() {
     let folder = tempfile::tempdir().unwrap();
     for (i, composed) in modules.into_values().chain(texture_modules()).enumerate() {
         let composed = &composed;
-        write_all(composed, &folder.path().join(format!("{:04}_{}.spv", i, composed.kernel)));
+        let name = format!("{:04}_{}", i, composed.kernel);
+        write_all(composed, &folder.path().join(format!("{name}.spv")));
+        // For ci/web, which has a browser compile what a page may launch: no feature that is not in WebGPU's baseline.
+        if let Some(folder) = std::env::var_os("WGRAD_MODULES")
+            && !(needs_subgroups(composed.kernel) || needs_int64(composed.kernel))
+        {
+            std::fs::write(Path::new(&folder).join(format!("{name}.wgsl")), &composed.source).unwrap();
+        }
     }
     spirv_val(folder.path());
 }

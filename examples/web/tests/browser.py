@@ -1,9 +1,10 @@
 """Drives the page in headless Chromium as a user would: draws, teaches, trains, saves and loads.
 
-    browser.py SITE NATIVE.safetensors [--screenshots DIR] [--steps 20]
+    browser.py SITE NATIVE.safetensors MODULES [--screenshots DIR] [--steps 20]
 
-SITE is the folder that ci/web makes. NATIVE holds the weights that web-weights wrote after as many steps. Needs Python's
-standard library and Chromium, and ends with 1 if anything is not as it should be.
+SITE is the folder that ci/web makes. NATIVE holds the weights that web-weights wrote after as many steps, and the folder
+MODULES the WGSL of all kernels, which the browser's compiler must take. Needs Python's standard library and Chromium, and
+ends with 1 if anything is not as it should be.
 """
 
 import argparse
@@ -322,6 +323,27 @@ def compare(browser, native, steps):
     check("a missing step would show", moved > 1000 * TOLERANCE, f"it moves a weight by {moved:.1e}")
 
 
+COMPILE = """(async (source) => {
+    window.compiler ??= await (await navigator.gpu.requestAdapter()).requestDevice();
+    compiler.pushErrorScope("validation");
+    const info = await compiler.createShaderModule({ code: source }).getCompilationInfo();
+    const error = await compiler.popErrorScope();
+    return [error?.message, ...info.messages.map(({ message, lineNum }) => `line ${lineNum}: ${message}`)].find(Boolean);
+})"""
+
+
+def compile_kernels(browser, folder):
+    """Browsers' compilers refuse what naga takes: literals beyond f32, say. Devices have WebGPU's default limits here."""
+    refused = []
+    names = sorted(os.listdir(folder))
+    for name in names:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            words = browser.js(f"{COMPILE}({json.dumps(file.read())})")
+        if words:
+            refused.append(f"{name}: {words}")
+    check("kernels compile", names and not refused, "; ".join(refused) or f"{len(names)} modules")
+
+
 def without_webgpu(browser, site):
     browser.call("Page.addScriptToEvaluateOnNewDocument", source="delete Navigator.prototype.gpu")
     browser.call("Page.navigate", url=site)
@@ -339,6 +361,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("site")
     parser.add_argument("native")
+    parser.add_argument("modules")
     parser.add_argument("--screenshots")
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
@@ -358,6 +381,7 @@ def main():
             teach(browser, arguments.screenshots)
             files(browser, folder)
             compare(browser, arguments.native, arguments.steps)
+            compile_kernels(browser, arguments.modules)
             check("nothing in red on the console", not browser.complaints, "; ".join(browser.complaints))
             without_webgpu(browser, site)
         finally:

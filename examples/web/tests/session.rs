@@ -1,5 +1,4 @@
 //! The page's session on this machine's adapter.
-#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

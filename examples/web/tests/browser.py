@@ -260,6 +260,8 @@ def train(browser, shots):
 
 
 def predict(browser, shots):
+    # Some steps later than the loss asks for, since every drawing is named by another step's weights.
+    browser.until("Number(document.getElementById('step').textContent) >= 180", "180 steps were made")
     named = {}
     for name, strokes in DRAWINGS.items():
         browser.draw(*strokes)

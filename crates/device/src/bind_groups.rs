@@ -1,6 +1,6 @@
 //! Bind groups, made once for each pair of a pipeline and the ranges bound to it, and found again by numbers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::buffer::View;
@@ -134,34 +134,58 @@ impl BindGroups {
         self.all.len() > MOST_BIND_GROUPS
     }
 
-    /// Forgets all. Their numbers are void, so nothing that was recorded may hold one.
-    pub(crate) fn clear(&mut self) {
-        self.by_key.clear();
-        self.all.clear();
-        self.once.clear();
-        self.free.clear();
+    /// Whether bindings of textures wait to be released.
+    pub(crate) fn has_textures(&self) -> bool {
+        !self.once.is_empty()
     }
 
-    /// Releases the bindings of textures, and those of the buffers of these numbers, which are gone. Nothing that was
-    /// recorded may hold their numbers.
-    pub(crate) fn sweep(&mut self, forgotten: &[u64]) {
-        let Self { by_key, all, once, free, .. } = self;
-        for number in once.drain(..) {
-            all[number as usize].release();
-            free.push(number);
-        }
-        if forgotten.is_empty() {
+    /// Forgets all but those of the numbers `held`.
+    pub(crate) fn clear(&mut self, held: &HashSet<u32>) {
+        if held.is_empty() {
+            *self = Self::default();
             return;
+        }
+        let Self { by_key, all, free, .. } = self;
+        by_key.retain(|_, &mut number| {
+            let keep = held.contains(&number);
+            if !keep {
+                all[number as usize].release();
+                free.push(number);
+            }
+            keep
+        });
+    }
+
+    /// Releases the bindings of textures, and those of the buffers of these numbers, which are gone, but for those of the
+    /// numbers `held`. Says whether all of the buffers' bindings were released.
+    pub(crate) fn sweep(&mut self, forgotten: &[u64], held: &HashSet<u32>) -> bool {
+        let Self { by_key, all, once, free, .. } = self;
+        once.retain(|number| {
+            let keep = held.contains(number);
+            if !keep {
+                all[*number as usize].release();
+                free.push(*number);
+            }
+            keep
+        });
+        let mut complete = true;
+        if forgotten.is_empty() {
+            return complete;
         }
         by_key.retain(|key, &mut number| {
             // Behind the pipeline's number, three for each range.
             let gone = key[1..].chunks_exact(3).any(|range| forgotten.contains(&range[0]));
+            if gone && held.contains(&number) {
+                complete = false;
+                return true;
+            }
             if gone {
                 all[number as usize].release();
                 free.push(number);
             }
             !gone
         });
+        complete
     }
 
     /// Has every bind group made anew, because the buffer of parameters was replaced.

@@ -44,10 +44,10 @@ impl Default for Costs {
 
 impl Costs {
     /// Nanoseconds of a whole launch, with what it computes and moves for where it was not seen yet.
-    pub(crate) fn estimate(&self, key: Key, flops: u64, bytes: u64) -> f64 {
+    pub(crate) fn estimate(&self, key: Key, flops: u64, bytes: impl FnOnce() -> u64) -> f64 {
         let suggested = || {
-            let suggested = (flops as f64 / FLOPS_PER_NANOSECOND).max(bytes as f64 / BYTES_PER_NANOSECOND);
-            self.scale * suggested
+            let moved = bytes() as f64 / BYTES_PER_NANOSECOND;
+            self.scale * moved.max(flops as f64 / FLOPS_PER_NANOSECOND)
         };
         self.known.get(&key).copied().unwrap_or_else(suggested).max(LEAST)
     }
@@ -69,7 +69,7 @@ impl Costs {
         if total <= 0.0 {
             return;
         }
-        let factor = (total.clamp(least, most) / total).clamp(1.0 / MOST_CHANGE, MOST_CHANGE);
+        let factor = (total.clamp(least.min(most), most) / total).clamp(1.0 / MOST_CHANGE, MOST_CHANGE);
         let mut unseen = 0.0;
         for (&key, share) in &sums {
             let seen = self.known.contains_key(&key);
@@ -97,7 +97,7 @@ mod tests {
             for round in 0..60 {
                 let at = |j: usize| (3 * round + j) % 5;
                 let share = |i: usize| {
-                    let whole = costs.estimate(keys[i], launches[i].0 as u64, 0);
+                    let whole = costs.estimate(keys[i], launches[i].0 as u64, || 0);
                     Share { key: Some(keys[i]), estimate: whole, whole }
                 };
                 let shares: Vec<Share> = (0..3).map(|j| share(at(j))).collect();
@@ -115,13 +115,13 @@ mod tests {
     fn bounds_alone_move_an_estimate_only_as_far_as_they_say() {
         let mut costs = Costs::default();
         let key = (0, 8);
-        let whole = costs.estimate(key, 4_000_000, 0);
+        let whole = costs.estimate(key, 4_000_000, || 0);
         let share = Share { key: Some(key), estimate: whole, whole };
         costs.learn(&[share], [0.0, 2.0 * whole]);
-        assert_eq!(costs.estimate(key, 0, 0), whole);
+        assert_eq!(costs.estimate(key, 0, || 0), whole);
         costs.learn(&[share], [4.0 * whole, f64::INFINITY]);
         assert!(
-            (costs.estimate(key, 0, 0) / whole - 2.0).abs() < 1e-9,
+            (costs.estimate(key, 0, || 0) / whole - 2.0).abs() < 1e-9,
             "half of the factor, in the exponent"
         );
     }

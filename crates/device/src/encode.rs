@@ -87,13 +87,17 @@ pub(crate) fn encode_copy(encoder: &mut wgpu::CommandEncoder, command: &Command,
 /// A buffer that holds `parts` one after the other, and their size. It is used once.
 pub(crate) fn filled(gpu: &Gpu, parts: &[&[u8]]) -> Result<(wgpu::Buffer, u64)> {
     let size: usize = parts.iter().map(|part| part.len()).sum();
+    let scopes = gpu.scopes();
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some("wgrad upload"),
         size: (size as u64).max(4),
         usage: wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: true,
     });
-    let mut mapped = buffer.get_mapped_range_mut(..).map_err(|error| {
+    let mapped = buffer.get_mapped_range_mut(..);
+    // Why there is nothing to map is what the scopes caught, if anything.
+    scopes.pop()?;
+    let mut mapped = mapped.map_err(|error| {
         let message = error.to_string();
         gpu.0.health.cause_of(Error::Validation { message })
     })?;

@@ -304,7 +304,8 @@ impl Gpu {
     /// Copies `src` to `dst`, both of the same size, a multiple of four bytes.
     ///
     /// # Errors
-    /// [`Error::Lost`], [`Error::Resource`] for an imported buffer made without `COPY_SRC` or `COPY_DST`.
+    /// [`Error::Lost`], [`Error::Resource`] for an imported buffer made without `COPY_SRC` or `COPY_DST`, [`Error::Launch`]
+    /// for two ranges of one buffer.
     ///
     /// # Panics
     /// If the sizes differ.
@@ -315,6 +316,11 @@ impl Gpu {
         src.check_usage(wgpu::BufferUsages::COPY_SRC, "copy")?;
         dst.check_usage(wgpu::BufferUsages::COPY_DST, "copy")?;
         assert_eq!(src.size, dst.size, "copy between views of different sizes");
+        let words = [src.offset, dst.offset, src.size].iter().all(|n| n.is_multiple_of(4));
+        if !words || src.buffer.raw() == dst.buffer.raw() {
+            let message = "it copies whole words from one buffer to another".to_owned();
+            return Err(Error::Launch { kernel: "copy", message });
+        }
         self.state().recording.push(self, Command::copy(src, dst))
     }
 
@@ -377,6 +383,11 @@ impl Gpu {
     /// The launches and copies recorded and not yet submitted, for tests and for people.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.state().recording.describe()
+    }
+
+    /// Bytes of parameters and of small writes that the recording holds on the host.
+    pub fn recorded_bytes(&self) -> usize {
+        self.state().recording.bytes()
     }
 
     /// Every WGSL module composed so far, with the kernel's name.

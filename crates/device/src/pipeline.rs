@@ -87,7 +87,10 @@ impl Pipelines {
             },
             cache: None,
         });
-        scopes.pop().map_err(|error| failed(error.to_string()))?;
+        scopes.pop().map_err(|error| match error {
+            Error::Validation { message } => failed(message),
+            other => other,
+        })?;
         gpu.probe()?;
         Ok(Pipeline { id: self.count, kernel, interface, layout, raw, source })
     }

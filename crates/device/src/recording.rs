@@ -1,6 +1,6 @@
 //! The recording: commands as data, in one queue, and how they become submissions.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,9 @@ const LARGEST_STAGED_WRITE: usize = 1 << 20;
 
 /// A recording this long is submitted by itself, so that a loop that never submits stays bounded.
 const LONGEST_RECORDING: usize = 8192;
+
+/// Bytes of launches that were submitted in slices, above which what is recorded moves to the front.
+const MOST_SPENT: usize = 64 << 10;
 
 /// Bytes of small writes in one recording.
 const MOST_STAGED: usize = 16 << 20;
@@ -54,17 +57,14 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Cuts off at most `count` workgroups, as many as rows of the grid can hold exactly: a workgroup more would run
-    /// twice. Gives all of it, and leaves none, where that is fewer or it cannot be cut.
-    fn cut(&mut self, count: u32, limit: u64) -> Option<Dispatch> {
+    /// Cuts off `count` workgroups, [`whole_rows`] of them; none where there are no more, or it cannot be cut.
+    fn cut(&mut self, count: u32, row: u32) -> Option<Dispatch> {
         let part = self.part.as_mut().filter(|part| part.count > count && count > 0)?;
-        let row = limit as u32;
-        let count = if count > row { count / row * row } else { count };
         let cut = Part { count, ..*part };
         part.first += count;
         part.count -= count;
-        self.grid = fold(u64::from(part.count), limit)?;
-        Some(Dispatch { part: Some(cut), grid: fold(u64::from(count), limit)?, ..self.clone() })
+        self.grid = fold(u64::from(part.count), u64::from(row))?;
+        Some(Dispatch { part: Some(cut), grid: fold(u64::from(count), u64::from(row))?, ..self.clone() })
     }
 }
 
@@ -87,6 +87,14 @@ impl Command {
 
     pub(crate) fn clear(dst: &View) -> Self {
         Self::Clear { dst: place(dst), size: dst.size }
+    }
+
+    /// The number of what a launch binds.
+    fn bindings(&self) -> Option<u32> {
+        match self {
+            Self::Dispatch(dispatch) => Some(dispatch.bindings),
+            _ => None,
+        }
     }
 
     pub(crate) fn read(src: &View, request: Request) -> Self {
@@ -115,6 +123,10 @@ pub(crate) struct Recording {
     pub(crate) bind_groups: BindGroups,
     pub(crate) bind_groups_created: u64,
     forget: bool,
+    /// Numbers of imported buffers that are gone, while something recorded may still bind them.
+    forgotten: Vec<u64>,
+    /// Commands were encoded for the application, which may not have submitted them yet.
+    encoded: bool,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     pub(crate) profiler: Option<Profiler>,
 }
@@ -174,15 +186,15 @@ impl Recording {
         Ok(())
     }
 
-    /// Straight to the queue where nothing is recorded; otherwise in its turn, from a buffer of its own, because
+    /// Straight to the queue where nothing can come before it; otherwise in its turn, from a buffer of its own, because
     /// submitting all that is recorded could take longer than a frame.
     fn write_large(&mut self, gpu: &Gpu, view: &View, bytes: &[u8]) -> Result<()> {
-        let scopes = gpu.scopes();
         let (whole, rest) = bytes.split_at(bytes.len() & !3);
         let mut last = [0; 4];
         last[..rest.len()].copy_from_slice(rest);
         let last = if rest.is_empty() { &[][..] } else { &last[..] };
-        if self.commands.is_empty() {
+        if self.commands.is_empty() && !self.encoded && !gpu.0.borrowed {
+            let scopes = gpu.scopes();
             gpu.queue().write_buffer(view.buffer.raw(), view.offset, whole);
             if !last.is_empty() {
                 gpu.queue().write_buffer(view.buffer.raw(), view.offset + whole.len() as u64, last);
@@ -190,7 +202,6 @@ impl Recording {
             return scopes.pop();
         }
         let (src, size) = crate::encode::filled(gpu, &[whole, last])?;
-        scopes.pop()?;
         self.push(gpu, Command::Copy { src: (src, 0), dst: place(view), size })
     }
 
@@ -209,6 +220,11 @@ impl Recording {
         }
     }
 
+    /// Bytes of parameters and of small writes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.params.len() + self.staged.len()
+    }
+
     /// The commands not yet submitted, in their order.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
         self.commands.iter()
@@ -220,15 +236,21 @@ impl Recording {
         self.tidy(gpu);
     }
 
-    /// Lets go of bind groups that need not be kept, once nothing recorded holds their numbers.
+    /// Lets go of bind groups that need not be kept and that nothing recorded holds.
     fn tidy(&mut self, gpu: &Gpu) {
-        if !self.commands.is_empty() {
+        let too_many = self.forget || self.bind_groups.too_many();
+        self.forgotten.extend(gpu.0.pool.take_forgotten());
+        if !too_many && self.forgotten.is_empty() && !self.bind_groups.has_textures() {
             return;
         }
-        if std::mem::take(&mut self.forget) || self.bind_groups.too_many() {
-            self.bind_groups.clear();
+        let held: HashSet<u32> = self.commands.iter().filter_map(Command::bindings).collect();
+        if too_many {
+            self.bind_groups.clear(&held);
+            self.forget = !held.is_empty() && self.forget;
         }
-        self.bind_groups.sweep(&gpu.0.pool.take_forgotten());
+        if self.bind_groups.sweep(&self.forgotten, &held) {
+            self.forgotten.clear();
+        }
     }
 
     /// Submits everything recorded. Returns the submission to wait for, if too many of an owned device are unfinished:
@@ -240,7 +262,10 @@ impl Recording {
         }
         let index = loop {
             let commands = match gpu.0.cut {
-                true => self.take(gpu, |_, command| third(command)),
+                true => {
+                    let row = row(gpu);
+                    self.take(gpu, |_, command| third(command, row))
+                }
                 false => self.commands.drain(..).collect(),
             };
             let index = self.run(gpu, commands, None)?;
@@ -258,7 +283,7 @@ impl Recording {
         gpu: &Gpu,
         mut groups: impl FnMut(&Recording, &Command) -> u32,
     ) -> Vec<Command> {
-        let limit = MAX_GROUPS.min(u64::from(gpu.limits().max_compute_workgroups_per_dimension));
+        let row = row(gpu);
         let mut taken = Vec::new();
         while let Some(mut command) = self.commands.pop_front() {
             let count = groups(self, &command);
@@ -267,7 +292,7 @@ impl Recording {
                 continue;
             }
             if let Command::Dispatch(dispatch) = &mut command {
-                taken.extend(dispatch.cut(count, limit).map(Command::Dispatch));
+                taken.extend(dispatch.cut(count, row).map(Command::Dispatch));
             }
             self.commands.push_front(command);
             break;
@@ -334,7 +359,14 @@ impl Recording {
         let scopes = gpu.scopes();
         let (params, staged) = (self.params_of(&commands), staged_of(&commands));
         let parts = [&self.params[params.clone()], &self.staged[staged.clone()]];
-        let (host, _) = crate::encode::filled(gpu, &parts)?;
+        let (host, _) = match crate::encode::filled(gpu, &parts) {
+            Ok(filled) => filled,
+            Err(error) => {
+                commands.into_iter().rev().for_each(|command| self.commands.push_front(command));
+                return Err(error);
+            }
+        };
+        self.encoded = true;
         if !params.is_empty() {
             self.make_room_for_uniforms(gpu, params.len());
             if let Some(buffer) = &self.uniforms {
@@ -401,8 +433,42 @@ impl Recording {
         if self.commands.is_empty() {
             self.params.clear();
             self.staged.clear();
+        } else {
+            self.compact();
         }
         self.tidy(gpu);
+    }
+
+    /// Drops the bytes before those of the first command. An application whose training never pauses records the next step
+    /// before the last slice of this one, so the queue may never be empty.
+    fn compact(&mut self) {
+        let params = |command: &Command| match command {
+            Command::Dispatch(dispatch) => dispatch.params.as_ref().map(|params| params.start as usize),
+            _ => None,
+        };
+        let staged = |command: &Command| match command {
+            Command::Write { staged, .. } => Some(staged.start),
+            _ => None,
+        };
+        let spent_params = self.commands.iter().find_map(params).unwrap_or(self.params.len());
+        let spent_staged = self.commands.iter().find_map(staged).unwrap_or(self.staged.len());
+        if spent_params + spent_staged < MOST_SPENT {
+            return;
+        }
+        self.params.drain(..spent_params);
+        self.staged.drain(..spent_staged);
+        for command in &mut self.commands {
+            match command {
+                Command::Dispatch(Dispatch { params: Some(params), .. }) => {
+                    let spent = spent_params as u32;
+                    *params = params.start - spent..params.end - spent;
+                }
+                Command::Write { staged, .. } => {
+                    *staged = staged.start - spent_staged..staged.end - spent_staged;
+                }
+                _ => {}
+            }
+        }
     }
 
     fn in_flight_too_long(
@@ -428,11 +494,21 @@ pub(crate) struct Base<'a> {
     pub staged: usize,
 }
 
+/// Workgroups along one axis of a grid.
+pub(crate) fn row(gpu: &Gpu) -> u32 {
+    gpu.limits().max_compute_workgroups_per_dimension.min(MAX_GROUPS as u32)
+}
+
+/// `count` workgroups, or as many as rows of a grid hold exactly: of a launch that is cut, one more would run twice.
+pub(crate) fn whole_rows(count: u32, row: u32) -> u32 {
+    if count > row { count / row * row } else { count }
+}
+
 /// A third of a launch's workgroups, and all that are left if these are no more.
-fn third(command: &Command) -> u32 {
+fn third(command: &Command, row: u32) -> u32 {
     match command {
         Command::Dispatch(Dispatch { part: Some(part), .. }) if part.count > part.whole.div_ceil(3) => {
-            part.whole.div_ceil(3)
+            whole_rows(part.whole.div_ceil(3), row)
         }
         _ => u32::MAX,
     }

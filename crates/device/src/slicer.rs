@@ -9,7 +9,7 @@ use web_time::Instant;
 use crate::Result;
 use crate::costs::{Costs, Share};
 use crate::gpu::Gpu;
-use crate::recording::{Command, Dispatch, Part, Recording};
+use crate::recording::{Command, Dispatch, Part, Recording, row, whole_rows};
 use crate::timer::{Timer, Watch};
 
 /// Slices that may be unfinished. One runs while the next waits, so the device does not stand still between frames.
@@ -45,6 +45,9 @@ pub struct Slice {
 /// Nothing here waits or polls. What launches take is learned from timestamps where the device has
 /// `Features::TIMESTAMP_QUERY`, and otherwise from whether a slice was done by the next call, which is coarse: ask for
 /// [`crate::optional_features`] when making the device.
+///
+/// Use one a `Gpu`: two would count each other's launches, and each has two slices under way. A callback that wgpu runs
+/// when work is done must not call this `Gpu`, since wgpu may run it inside of a submission.
 ///
 /// The recording is one queue: [`Gpu::submit`] and whatever waits for results run all of it at once, and what is
 /// recorded later runs behind it.
@@ -94,6 +97,10 @@ impl Slicer {
     /// # Errors
     /// [`crate::Error::Lost`].
     pub fn ready(&mut self) -> Result<bool> {
+        if self.in_flight.len() >= MOST_IN_FLIGHT && !self.gpu.0.borrowed {
+            // Nobody else asks what an owned device has done.
+            self.gpu.poll(wgpu::PollType::Poll)?;
+        }
         self.collect();
         self.gpu.check()?;
         if self.in_flight.len() < MOST_IN_FLIGHT {
@@ -123,7 +130,9 @@ impl Slicer {
     /// encoder is lost.
     ///
     /// # Errors
-    /// As [`Gpu::submit`].
+    /// [`crate::Error::Lost`], [`crate::Error::OutOfMemory`]. What wgpu has against the commands themselves, a mapped buffer
+    /// for instance, it says to the application, when that finishes and submits the encoder; values read in it must not be
+    /// trusted then.
     pub fn encode_into(&mut self, encoder: &mut wgpu::CommandEncoder, budget: Duration) -> Result<Slice> {
         self.slice(budget, Some(encoder))
     }
@@ -142,7 +151,9 @@ impl Slicer {
         let launches = commands.iter().filter(|command| matches!(command, Command::Dispatch(_))).count();
         let estimate: f64 = shares.iter().map(|share| share.estimate).sum();
         // What has no pass has no timestamps.
-        let timer = timer.filter(|_| launches > 0).map(|timer| (timer, Arc::default()));
+        let (timer, unused) = if launches > 0 { (timer, None) } else { (None, timer) };
+        self.timers.extend(unused);
+        let timer = timer.map(|timer| (timer, Arc::default()));
         let done = Arc::new(OnceLock::new());
         let watch = Watch { timer: timer.as_ref(), done: &done };
         match into {
@@ -159,9 +170,11 @@ impl Slicer {
 
     /// Takes note of slices that are done.
     fn collect(&mut self) {
+        // Before the flags are looked at, which another thread may set meanwhile.
+        let now = Instant::now();
         while let Some(oldest) = self.in_flight.front_mut() {
             if oldest.done.get().is_none() && Arc::strong_count(&oldest.done) > 1 {
-                oldest.unfinished_at = Some(Instant::now());
+                oldest.unfinished_at = Some(now);
                 return;
             }
             // Without an instant nobody will set one any longer: the encoder was dropped, or its submission failed.
@@ -177,8 +190,11 @@ impl Slicer {
             let scopes = self.gpu.scopes();
             let measured = mapped.get().filter(|&&worked| worked).and_then(|_| timer.take());
             drop(scopes);
-            self.timers.push(timer);
-            measured
+            // One whose buffer may still be mapped must not be used again.
+            if measured.is_some() || mapped.get() == Some(&false) || slice.done.get().is_none() {
+                self.timers.push(timer);
+            }
+            measured.filter(|&nanoseconds| nanoseconds > 0.0)
         });
         let Some(&done) = slice.done.get() else { return };
         let earlier = self.last_done.replace(done);
@@ -208,6 +224,7 @@ impl Slicer {
 /// Takes what `budget` holds from the front of the recording, with what each part is thought to take.
 fn take(costs: &Costs, recording: &mut Recording, gpu: &Gpu, budget: Duration) -> (Vec<Command>, Vec<Share>) {
     let budget = budget.as_nanos() as f64;
+    let row = row(gpu);
     let mut left = budget;
     let mut shares: Vec<Share> = Vec::new();
     let commands = recording.take(gpu, |recording, command| {
@@ -216,7 +233,7 @@ fn take(costs: &Costs, recording: &mut Recording, gpu: &Gpu, budget: Duration) -
             Command::Dispatch(Dispatch { part, .. }) => *part,
             _ => None,
         };
-        let fitting = |count: u32| (left / share.estimate * f64::from(count)) as u32;
+        let fitting = |count: u32| whole_rows((left / share.estimate * f64::from(count)) as u32, row);
         let groups = match part {
             _ if share.estimate <= left => u32::MAX,
             // The first goes on in any case, or nothing ever would.
@@ -254,8 +271,10 @@ fn share_of(costs: &Costs, recording: &Recording, command: &Command) -> Share {
     let groups: u32 = dispatch.grid.iter().product();
     let (whole, count) = dispatch.part.map_or((groups, groups), |part| (part.whole, part.count));
     let key = (bindings.pipeline.id, whole);
-    let [read, written] = bindings.bytes();
-    let bytes = dispatch.bytes_read.unwrap_or(read) + written;
+    let bytes = || {
+        let [read, written] = bindings.bytes();
+        dispatch.bytes_read.unwrap_or(read) + written
+    };
     let estimate = costs.estimate(key, dispatch.flops.unwrap_or(0), bytes);
     Share { key: Some(key), estimate: estimate * f64::from(count) / f64::from(whole.max(1)), whole: estimate }
 }

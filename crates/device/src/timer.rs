@@ -60,13 +60,13 @@ impl Timer {
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.ticks, 0, BYTES);
     }
 
-    /// The nanoseconds between the timestamps, once they are mapped; none if they make no sense.
+    /// The nanoseconds between the timestamps once they are mapped, 0 if they make no sense; none if they cannot be read.
     pub(crate) fn take(&self) -> Option<f64> {
         let bytes = self.ticks.get_mapped_range(..).ok()?;
         let [begin, end]: [u64; 2] = bytemuck::pod_read_unaligned(bytes.get(..BYTES as usize)?);
         drop(bytes);
         self.ticks.unmap();
-        end.checked_sub(begin).filter(|&ticks| ticks > 0).map(|ticks| ticks as f64 * self.period)
+        Some(end.saturating_sub(begin) as f64 * self.period)
     }
 }
 

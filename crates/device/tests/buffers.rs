@@ -224,3 +224,14 @@ fn pending_reads_do_not_need_a_submit_by_hand() -> Result<()> {
     assert_eq!(first.wait()?, [5; 4]);
     Ok(())
 }
+
+#[test]
+fn ranges_of_one_buffer_are_not_copied() -> Result<()> {
+    let gpu = gpu();
+    let x = gpu.upload(&[1u32; 256])?;
+    let refused = gpu.copy(&x.view(0, 512), &x.view(512, 512)).unwrap_err();
+    assert!(matches!(refused, Error::Launch { kernel: "copy", .. }), "{refused}");
+    // What was recorded before is not lost by it.
+    assert_eq!(gpu.read::<u32>(&x.view(0, 8))?, [1, 1]);
+    Ok(())
+}

@@ -292,3 +292,60 @@ fn a_lost_device_ends_slices() -> Result<()> {
     lost(Slicer::new(&gpu).encode_into(&mut encoder, Duration::from_secs(1)), 0);
     Ok(())
 }
+
+#[test]
+fn a_recording_that_is_never_empty_stays_right_and_small() -> Result<()> {
+    let gpu = gpu();
+    let mut slicer = Slicer::new(&gpu);
+    let y = gpu.upload(&vec![0u32; 5000])?;
+    let rounds = 3000;
+    for round in 0..rounds {
+        add_index(&gpu, &y, 5000)?;
+        gpu.write(&y.view(4 * 4999, 4), &[round])?;
+        // The first command may go whole, and something is left of the second.
+        while gpu.recorded().len() > 2 {
+            if slicer.submit(Duration::from_micros(20))?.busy {
+                gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            }
+        }
+    }
+    assert!(gpu.recorded_bytes() < 1 << 20, "{} bytes are kept for two commands", gpu.recorded_bytes());
+    let got = gpu.read::<u32>(&y.view(0, 4 * 5000))?;
+    let want = |i: u32| if i == 4999 { rounds - 1 } else { rounds * (2 * i + 1) };
+    assert!((0..5000).all(|i| got[i as usize] == want(i)));
+    Ok(())
+}
+
+#[test]
+fn an_owned_device_goes_on_without_polls() -> Result<()> {
+    let gpu = gpu();
+    let mut slicer = Slicer::new(&gpu);
+    let y = gpu.upload(&[0u32; 100])?;
+    let began = std::time::Instant::now();
+    for _ in 0..10 {
+        add_index(&gpu, &y, 100)?;
+        while !gpu.recorded().is_empty() {
+            slicer.submit(Duration::from_millis(1))?;
+            assert!(began.elapsed() < Duration::from_secs(60), "slices are never seen to be done");
+        }
+    }
+    assert_eq!(gpu.read::<u32>(&y.view(4, 4))?, [30]);
+    Ok(())
+}
+
+#[test]
+fn a_large_write_waits_for_an_encoder_of_the_application() -> Result<()> {
+    let gpu = gpu();
+    let mut slicer = Slicer::new(&gpu);
+    let (x, y) = (gpu.upload(&vec![1u32; 300_000])?, gpu.buffer(1_200_000)?);
+    gpu.submit()?;
+    gpu.copy(&x.view(0, 1_200_000), &y.view(0, 1_200_000))?;
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    slicer.encode_into(&mut encoder, Duration::from_secs(1))?;
+    // More than travels inside of a recording, into what the encoder still has to read.
+    gpu.write(&x.view(0, 1_200_000), &vec![2u32; 300_000])?;
+    gpu.queue().submit([encoder.finish()]);
+    assert_eq!(gpu.read::<u32>(&y.view(0, 8))?, [1, 1]);
+    assert_eq!(gpu.read::<u32>(&x.view(0, 8))?, [2, 2]);
+    Ok(())
+}

@@ -52,8 +52,14 @@ impl<T> Losses<T> {
     /// The next loss in the order of steps, if it has arrived.
     pub(crate) fn arrived(&mut self) -> Result<Option<(StepLoss, T)>> {
         let Some(oldest) = self.0.front_mut() else { return Ok(None) };
-        let Some(values) = oldest.value.try_take()? else { return Ok(None) };
-        Ok(self.0.pop_front().map(|Waiting { step, tag, .. }| (StepLoss::new(step, &values), tag)))
+        // One that failed is gone too, or it would stand before all others.
+        let values = match oldest.value.try_take() {
+            Ok(None) => return Ok(None),
+            Ok(Some(values)) => Ok(values),
+            Err(error) => Err(error),
+        };
+        let Some(Waiting { step, tag, .. }) = self.0.pop_front() else { return Ok(None) };
+        Ok(Some((StepLoss::new(step, &values?), tag)))
     }
 
     /// The next loss in the order of steps, if it must be waited for by now.

@@ -29,35 +29,38 @@ const MOST_STEPS: usize = 64;
 ///
 /// let mut stepper = Stepper::new(&gpu);
 /// stepper.set_max_steps(Some(10));
-/// while stepper.steps() < 10 {
+/// let mut losses = Vec::new();
+/// while losses.len() < 10 {
 ///     // Once a frame: about 4 ms of training.
 ///     stepper.advance(Duration::from_millis(4), || {
 ///         let loss = model.forward(&x, Mode::Train)?.mse_loss(&x)?;
 ///         sgd.step(&parameters, &loss.backward()?)?;
 ///         Ok::<_, wgrad_train::Error>(loss)
 ///     })?;
-///     for arrived in stepper.losses()? {
-///         println!("step {}: loss {}", arrived.step, arrived.loss);
-///     }
+///     losses.extend(stepper.losses()?);
 /// }
+/// assert!(losses[9].loss < losses[0].loss);
 /// # Ok::<(), wgrad_train::Error>(())
 /// ```
 ///
 /// Nothing here waits for the device, and nothing polls a borrowed one: losses arrive as the application submits its own
 /// frames, or polls. A step's first call compiles its kernels, which can take longer than a frame; a step run before
-/// the first frame, or on another thread, keeps that out of sight. Weights are the same to the bit as after as many
+/// the first frame, or on another thread, keeps that out of sight. Use one `Stepper` a `Gpu`, whose steps may be those of
+/// several models in turn. Weights are the same to the bit as after as many
 /// whole steps.
 pub struct Stepper {
     slicer: Slicer,
     losses: Losses<()>,
     steps: u64,
     max_steps: Option<u64>,
+    /// What the losses after those that were returned met.
+    failed: Option<crate::Error>,
 }
 
 impl Stepper {
     /// For steps recorded on `gpu`.
     pub fn new(gpu: &Gpu) -> Self {
-        Self { slicer: Slicer::new(gpu), losses: Losses::default(), steps: 0, max_steps: None }
+        Self { slicer: Slicer::new(gpu), losses: Losses::default(), steps: 0, max_steps: None, failed: None }
     }
 
     /// Records no step beyond this many in all; what is recorded goes on to be submitted.
@@ -66,7 +69,8 @@ impl Stepper {
     }
 
     /// Submits training for about `budget` of GPU time, unless two slices are still unfinished. Where what is recorded
-    /// is less, `record` is called to record a whole training step and give its loss, a scalar.
+    /// is less, `record` is called to record a whole training step and give its loss, a scalar. A budget of zero records
+    /// nothing, and submits the least that can be of what is left.
     ///
     /// # Errors
     /// What `record` returns, and what the device reports.
@@ -75,9 +79,7 @@ impl Stepper {
         budget: Duration,
         record: impl FnMut() -> Result<Tensor, E>,
     ) -> Result<Slice, E> {
-        if !self.record(budget, record)? {
-            return Ok(Slice { busy: true, ..Slice::default() });
-        }
+        self.record(budget, record)?;
         Ok(self.slicer.submit(budget).map_err(crate::Error::from)?)
     }
 
@@ -85,47 +87,65 @@ impl Stepper {
     /// anything else of this `Gpu` is submitted or encoded into another encoder.
     ///
     /// # Errors
-    /// As [`Stepper::advance`].
+    /// As [`Stepper::advance`], but wgpu tells the application, when that finishes and submits the encoder, what it has
+    /// against the commands.
     pub fn encode_into<E: From<crate::Error>>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         budget: Duration,
         record: impl FnMut() -> Result<Tensor, E>,
     ) -> Result<Slice, E> {
-        if !self.record(budget, record)? {
-            return Ok(Slice { busy: true, ..Slice::default() });
-        }
+        self.record(budget, record)?;
         Ok(self.slicer.encode_into(encoder, budget).map_err(crate::Error::from)?)
     }
 
-    /// Records steps until `budget` is full. False if no slice may be submitted now.
+    /// Records steps until `budget` is full, if a slice may be submitted now.
     fn record<E: From<crate::Error>>(
         &mut self,
         budget: Duration,
         mut record: impl FnMut() -> Result<Tensor, E>,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
         if !self.slicer.ready().map_err(crate::Error::from)? {
-            return Ok(false);
+            return Ok(());
         }
+        let mut recorded = self.slicer.recorded();
+        let mut step = None;
         for _ in 0..MOST_STEPS {
             let enough = self.max_steps.is_some_and(|most| self.steps >= most);
-            if enough || self.slicer.recorded() >= budget {
+            if enough || recorded >= budget {
                 break;
             }
             let loss = record()?;
             self.steps += 1;
             self.losses.push(self.steps, &loss, ())?;
+            // Steps are alike, and estimating all that is recorded takes as long as there are launches.
+            let one = *step.get_or_insert_with(|| self.slicer.recorded().saturating_sub(recorded));
+            recorded += one;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// The losses that have arrived since this was last asked, in the order of steps.
+    /// The losses that have arrived since this was last asked, in the order of steps. To be asked for every few frames:
+    /// each holds a small buffer until then.
     ///
     /// # Errors
-    /// What the device reports.
+    /// What the device reports, once the losses before it were returned; that step's loss is then missing.
     pub fn losses(&mut self) -> Result<Vec<StepLoss>> {
-        let arrived = std::iter::from_fn(|| self.losses.arrived().transpose());
-        arrived.map(|arrived| arrived.map(|(loss, ())| loss)).collect()
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut arrived = Vec::new();
+        loop {
+            match self.losses.arrived() {
+                Ok(Some((loss, ()))) => arrived.push(loss),
+                Ok(None) => return Ok(arrived),
+                Err(error) if arrived.is_empty() => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return Ok(arrived);
+                }
+            }
+        }
     }
 
     /// Steps recorded so far; the last may still be running, or waiting for its next slice.

@@ -162,3 +162,28 @@ fn what_the_recording_of_a_step_returns_is_passed_on() -> Result<()> {
     assert_eq!(stepper.steps(), 0);
     Ok(())
 }
+
+#[test]
+fn a_step_whose_encoder_is_dropped_costs_its_own_loss_only() -> Result<()> {
+    let gpu = borrowed();
+    let mut training = Training::new(&gpu)?;
+    gpu.submit()?;
+    let mut stepper = Stepper::new(&gpu);
+    let second = Duration::from_secs(1);
+    stepper.set_max_steps(Some(1));
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    while !gpu.recorded().is_empty() || stepper.steps() == 0 {
+        stepper.encode_into(&mut encoder, second, || training.record())?;
+    }
+    drop(encoder);
+    assert!(stepper.losses().is_err(), "the loss of step 1 is lost");
+    stepper.set_max_steps(Some(2));
+    let mut losses = Vec::new();
+    while losses.is_empty() {
+        stepper.advance(second, || training.record())?;
+        gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        losses = stepper.losses()?;
+    }
+    assert_eq!(losses.iter().map(|arrived| arrived.step).collect::<Vec<_>>(), [2]);
+    Ok(())
+}

@@ -42,7 +42,7 @@ pub struct Slice {
 /// its workgroups where one alone is longer: for applications that draw frames on the same device. Results are the
 /// same to the bit as those of [`Gpu::submit`].
 ///
-/// Nothing here waits or polls. What launches take is learned from timestamps where the device has
+/// Nothing here waits, and nothing polls a borrowed device. What launches take is learned from timestamps where the device has
 /// `Features::TIMESTAMP_QUERY`, and otherwise from whether a slice was done by the next call, which is coarse: ask for
 /// [`crate::optional_features`] when making the device.
 ///
@@ -141,18 +141,18 @@ impl Slicer {
         if !self.ready()? {
             return Ok(Slice { busy: true, ..Slice::default() });
         }
-        let timer = self.timers.pop().or_else(|| Timer::new(&self.gpu));
         let mut state = self.gpu.state();
         let (commands, shares) = take(&self.costs, &mut state.recording, &self.gpu, budget);
         if commands.is_empty() {
-            self.timers.extend(timer);
             return Ok(Slice::default());
         }
         let launches = commands.iter().filter(|command| matches!(command, Command::Dispatch(_))).count();
         let estimate: f64 = shares.iter().map(|share| share.estimate).sum();
         // What has no pass has no timestamps.
-        let (timer, unused) = if launches > 0 { (timer, None) } else { (None, timer) };
-        self.timers.extend(unused);
+        let timer = match launches {
+            0 => None,
+            _ => self.timers.pop().or_else(|| Timer::new(&self.gpu)),
+        };
         let timer = timer.map(|timer| (timer, Arc::default()));
         let done = Arc::new(OnceLock::new());
         let watch = Watch { timer: timer.as_ref(), done: &done };

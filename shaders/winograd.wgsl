@@ -3,6 +3,10 @@
 // Toom-Cook's construction at the points 0, ±P, ±Q and infinity. With 3/4 and 3/2 every coefficient of Bᵀ and Aᵀ is a
 // short binary fraction, and the rounding error is half of that of the usual points 1 and 2 (docs/rejected.md).
 // A vec4 is four independent transforms.
+// Along one axis of a tile the transforms below are used, written out. Along the other one the kernels go over the rows of
+// the matrices in a loop, one row of six elements in each turn: *_row give a row's coefficients. A software adapter compiles
+// every load and store as a loop over its lanes, so a kernel with 6 of them instead of 36 is there in a third of the time.
+// `edge`, 6, is a parameter for that: the driver would unroll a loop of constant length.
 const P = 0.75;
 const Q = 1.5;
 const P2 = P * P;
@@ -10,6 +14,7 @@ const Q2 = Q * Q;
 
 alias Six = array<vec4<f32>, 6>;
 alias Four = array<vec4<f32>, 4>;
+alias Six1 = array<f32, 6>;
 
 // Bᵀ d: the rows are the coefficients of the product of all (x - point) but the row's own.
 fn transform_input(d: Six) -> Six {
@@ -24,6 +29,41 @@ fn transform_input(d: Six) -> Six {
         even_q + odd_q,
         even_q - odd_q,
         d[5] - (P2 + Q2) * d[3] + P2 * Q2 * d[1]);
+}
+
+// The point of an element, 0 for infinity too.
+fn point(i: u32) -> f32 {
+    return select(select(select(select(0.0, P, i == 1u), -P, i == 2u), Q, i == 3u), -Q, i == 4u);
+}
+
+// Row i of Bᵀ.
+fn input_row(i: u32) -> Six1 {
+    let a = point(i);
+    let other = select(P2, Q2, i < 3u); // the square of the other two points
+    let first = select(0.0, 1.0, i == 0u);
+    let last = select(0.0, 1.0, i == 5u);
+    let between = 1.0 - first - last;
+    let all = P2 + Q2;
+    return Six1(
+        first * P2 * Q2,
+        last * P2 * Q2 - a * other,
+        -first * all - between * other,
+        a - last * all,
+        1.0 - last,
+        last);
+}
+
+// Row i of A: powers 0 … 3 of the point.
+fn output_row(i: u32) -> vec4<f32> {
+    let a = point(i);
+    return select(vec4<f32>(1.0, a, a * a, a * a * a), vec4<f32>(0.0, 0.0, 0.0, 1.0), i == 5u);
+}
+
+// Row i of G.
+fn weight_row(i: u32) -> vec3<f32> {
+    let a = point(i);
+    let scale = select(select(AT_Q, AT_P, i < 3u), AT_0, i == 0u);
+    return select(scale * vec3<f32>(1.0, a, a * a), vec3<f32>(0.0, 0.0, 1.0), i == 5u);
 }
 
 // Aᵀ m: the powers 0 … 3 of the points.

@@ -76,21 +76,27 @@ fn row(tile: u32, channel: u32, r: u32) -> Six {
         right));
 }
 
-// Transforms column c of the rows and stores it.
-fn column(rows: array<Six, 6>, c: u32, at: u32, step: u32) {
-    store_column(transform_input(Six(rows[0][c], rows[1][c], rows[2][c], rows[3][c], rows[4][c], rows[5][c])), c, at, step);
+// Row i of V's elements, from the transformed rows of the window.
+fn combined(rows: array<Six, 6>, i: u32) -> Six {
+    let k = input_row(i);
+    var v: Six;
+    for (var c = 0u; c < 6u; c++) {
+        v[c] = k[0] * rows[0][c] + k[1] * rows[1][c] + k[2] * rows[2][c] + k[3] * rows[3][c] + k[4] * rows[4][c]
+            + k[5] * rows[5][c];
+    }
+    return v;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = thread_index(id, groups);
+    let t = thread_index(id, groups);
     let quads = (p.images * p.in_image + 3u) / 4u;
     let depth = (p.channels + 3u) / 4u * 4u;
-    let channel = i / quads;
+    let channel = t / quads;
     if (channel >= select(depth, p.channels, p.option == 1u)) {
         return;
     }
-    let quad = i - channel * quads;
+    let quad = t - channel * quads;
     var at = (quad / (p.strip / 4u) * depth + channel) * (p.strip / 4u) + quad % (p.strip / 4u);
     var step = (quads * 4u + p.strip - 1u) / p.strip * depth * (p.strip / 4u);
     if (p.option == 1u) {
@@ -102,10 +108,8 @@ fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let rows = array<Six, 6>(
         row(tile, channel, 0u), row(tile, channel, 1u), row(tile, channel, 2u),
         row(tile, channel, 3u), row(tile, channel, 4u), row(tile, channel, 5u));
-    column(rows, 0u, at, step);
-    column(rows, 1u, at, step);
-    column(rows, 2u, at, step);
-    column(rows, 3u, at, step);
-    column(rows, 4u, at, step);
-    column(rows, 5u, at, step);
+    for (var i = 0u; i < p.edge; i++) {
+        store_row(combined(rows, i), at, step);
+        at += 6u * step;
+    }
 }

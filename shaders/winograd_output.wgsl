@@ -6,25 +6,21 @@
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option is 0
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-// Row r of M, transformed along the row.
-fn row(at: u32, step: u32, r: u32) -> Four {
-    let first = at + r * 6u * step;
-    return transform_output(Six(
-        m[first], m[first + step], m[first + 2u * step], m[first + 3u * step], m[first + 4u * step],
-        m[first + 5u * step]));
-}
+alias Square = array<Four, 4>;
 
-fn column(rows: array<Four, 6>, c: u32) -> Four {
-    return transform_output(Six(rows[0][c], rows[1][c], rows[2][c], rows[3][c], rows[4][c], rows[5][c]));
+// A row of M's six elements, transformed along the row.
+fn row(at: u32, step: u32) -> Four {
+    return transform_output(Six(
+        m[at], m[at + step], m[at + 2u * step], m[at + 3u * step], m[at + 4u * step], m[at + 5u * step]));
 }
 
 // Stores tile t of a quad.
-fn store(columns: array<Four, 4>, quad: u32, t: u32, channel: u32, added: f32) {
+fn store(y4: Square, quad: u32, t: u32, channel: u32, added: f32) {
     let found = place(quad * 4u + t, channel);
     for (var r = 0u; r < 4u; r++) {
         if (found.y + r < p.h) {
             y[found.at + r * p.across] =
-                vec4<f32>(columns[0][r][t], columns[1][r][t], columns[2][r][t], columns[3][r][t]) + added;
+                vec4<f32>(y4[r][0][t], y4[r][1][t], y4[r][2][t], y4[r][3][t]) + added;
         }
     }
 }
@@ -38,17 +34,22 @@ fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         return;
     }
     let step = p.channels * quads;
-    // Written out, because the driver unrolls loops only up to some 800 instructions.
-    let rows = array<Four, 6>(
-        row(i, step, 0u), row(i, step, 1u), row(i, step, 2u), row(i, step, 3u), row(i, step, 4u), row(i, step, 5u));
-    let columns = array<Four, 4>(column(rows, 0u), column(rows, 1u), column(rows, 2u), column(rows, 3u));
+    var pixels: Square;
+    for (var r = 0u; r < p.edge; r++) {
+        let t = row(i + r * 6u * step, step);
+        let k = output_row(r);
+        for (var q = 0u; q < 4u; q++) {
+            for (var c = 0u; c < 4u; c++) {
+                pixels[q][c] += k[q] * t[c];
+            }
+        }
+    }
     var added = 0.0;
     if (p.option == 1u) {
         added = bias[channel];
     }
     let quad = i - channel * quads;
-    store(columns, quad, 0u, channel, added);
-    store(columns, quad, 1u, channel, added);
-    store(columns, quad, 2u, channel, added);
-    store(columns, quad, 3u, channel, added);
+    for (var t = 0u; t < p.edge - 2u; t++) {
+        store(pixels, quad, t, channel, added);
+    }
 }

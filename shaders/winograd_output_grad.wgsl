@@ -23,31 +23,33 @@ fn row(tiles: array<Place, 4>, r: u32) -> Six {
         vec4<f32>(a.z, b.z, c.z, d.z), vec4<f32>(a.w, b.w, c.w, d.w)));
 }
 
-// Transforms column c of the rows and stores it.
-fn column(rows: array<Six, 4>, c: u32, at: u32, step: u32) {
-    store_column(transform_output_grad(Four(rows[0][c], rows[1][c], rows[2][c], rows[3][c])), c, at, step);
+// Row i of D's elements, from the transformed rows of the tile.
+fn combined(rows: array<Six, 4>, i: u32) -> Six {
+    let k = output_row(i);
+    var d: Six;
+    for (var c = 0u; c < 6u; c++) {
+        d[c] = k[0] * rows[0][c] + k[1] * rows[1][c] + k[2] * rows[2][c] + k[3] * rows[3][c];
+    }
+    return d;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = thread_index(id, groups);
+    let t = thread_index(id, groups);
     let channel_quads = (p.channels + 3u) / 4u;
     let tiles4 = (p.images * p.in_image + 3u) / 4u * 4u;
-    let tile = i / channel_quads;
+    let tile = t / channel_quads;
     if (tile >= tiles4) {
         return;
     }
-    let channel = (i - tile * channel_quads) * 4u;
+    let channel = (t - tile * channel_quads) * 4u;
     let tiles = array<Place, 4>(
         place(tile, channel), place(tile, channel + 1u), place(tile, channel + 2u), place(tile, channel + 3u));
     let rows = array<Six, 4>(row(tiles, 0u), row(tiles, 1u), row(tiles, 2u), row(tiles, 3u));
-    let at = (channel / p.strip * tiles4 + tile) * (p.strip / 4u) + channel % p.strip / 4u;
+    var at = (channel / p.strip * tiles4 + tile) * (p.strip / 4u) + channel % p.strip / 4u;
     let step = (p.channels + p.strip - 1u) / p.strip * tiles4 * (p.strip / 4u);
-    // Written out, because the driver unrolls loops only up to some 800 instructions.
-    column(rows, 0u, at, step);
-    column(rows, 1u, at, step);
-    column(rows, 2u, at, step);
-    column(rows, 3u, at, step);
-    column(rows, 4u, at, step);
-    column(rows, 5u, at, step);
+    for (var i = 0u; i < p.edge; i++) {
+        store_row(combined(rows, i), at, step);
+        at += 6u * step;
+    }
 }

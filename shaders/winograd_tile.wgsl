@@ -7,6 +7,7 @@ struct Params {
     in_image: u32, // tiles
     option: u32, // what the kernel says
     strip: u32, // lines of a strip
+    edge: u32, // 6: see winograd.wgsl
 }
 @group(0) @binding(0) var<uniform> p: Params;
 

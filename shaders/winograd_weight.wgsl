@@ -4,7 +4,7 @@
 //   out[e][row strip][k / 4][row % strip][k % 4], the operand A, e = 0 … 35
 // w: [C_out, C_in, 3, 3]. One invocation transforms four k of a row, the four components of each vec4; k from
 // `depth` to the next multiple of four are zero.
-struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32 } // depth: the number of k; strip: rows of one
+struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32, edge: u32 } // depth: the number of k; strip: rows of one; edge: 6
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
@@ -24,9 +24,9 @@ fn taps(row: u32, k: u32, r: u32, c: u32) -> vec4<f32> {
     return select(vec4<f32>(), vec4<f32>(w[at.x], w[at.y], w[at.z], w[at.w]), there);
 }
 
-// Column c of the filters, transformed along the column.
-fn column(row: u32, k: u32, c: u32) -> Six {
-    return transform_weight(array<vec4<f32>, 3>(taps(row, k, 0u, c), taps(row, k, 1u, c), taps(row, k, 2u, c)));
+// Column c of the filters.
+fn column(row: u32, k: u32, c: u32) -> array<vec4<f32>, 3> {
+    return array<vec4<f32>, 3>(taps(row, k, 0u, c), taps(row, k, 1u, c), taps(row, k, 2u, c));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -41,12 +41,17 @@ fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let left = column(row, quad * 4u, 0u);
     let middle = column(row, quad * 4u, 1u);
     let right = column(row, quad * 4u, 2u);
-    let at = (row / p.strip * quads + quad) * p.strip + row % p.strip;
+    var at = (row / p.strip * quads + quad) * p.strip + row % p.strip;
     let step = (p.rows + p.strip - 1u) / p.strip * quads * p.strip;
-    for (var r = 0u; r < 6u; r++) {
-        let u = transform_weight(array<vec4<f32>, 3>(left[r], middle[r], right[r]));
+    for (var r = 0u; r < p.edge; r++) {
+        let k = weight_row(r);
+        let u = transform_weight(array<vec4<f32>, 3>(
+            k[0] * left[0] + k[1] * left[1] + k[2] * left[2],
+            k[0] * middle[0] + k[1] * middle[1] + k[2] * middle[2],
+            k[0] * right[0] + k[1] * right[1] + k[2] * right[2]));
         for (var c = 0u; c < 6u; c++) {
-            out[at + (r * 6u + c) * step] = u[c];
+            out[at + c * step] = u[c];
         }
+        at += 6u * step;
     }
 }

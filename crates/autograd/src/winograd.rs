@@ -14,8 +14,14 @@ use crate::ops::conv::images;
 use crate::strips::{StripProduct, Strips};
 use crate::{Result, Tensor};
 
+/// Elements along an edge of a transformed tile.
+const EDGE: usize = 6;
+
 /// Elements of a transformed tile, each a product of its own.
-const ELEMENTS: usize = 36;
+const ELEMENTS: usize = EDGE * EDGE;
+
+/// Loop iterations of a transform at most: over an edge, and over the elements of a row or a square in each turn.
+const TRIPS: usize = EDGE * 32;
 
 /// Fewer channels than this on one side, and the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 8;
@@ -98,7 +104,8 @@ impl Winograd {
             .set("depth", from)
             .set("turned", usize::from(turned))
             .set("strip", strips.rows)
-            .trips(2 * ELEMENTS)
+            .set("edge", EDGE)
+            .trips(TRIPS)
             .threads(to * k / 4)
             .record()?;
         for (first, part) in self.parts(FORWARD_WORKSPACE) {
@@ -130,7 +137,7 @@ impl Winograd {
                 .bind("bias", pass.bias.clone().unwrap_or_else(|| m.whole()))
                 .bind("y", images(pass.y, first, part.images));
             let option = usize::from(pass.bias.is_some());
-            part.sizes(launch, to, option, 0).trips(16).threads(to * n / 4).record()?;
+            part.sizes(launch, to, option, 0).threads(to * n / 4).record()?;
         }
         Ok(())
     }
@@ -181,8 +188,9 @@ impl Winograd {
             .bind("dw", dw)
             .set("parts", parts.len())
             .set("c_in", self.c_in)
-            .set("c_out", self.c_out);
-        Ok(launch.trips(ELEMENTS * (parts.len() + 1)).threads(self.c_in * n / 4).record()?)
+            .set("c_out", self.c_out)
+            .set("edge", EDGE);
+        Ok(launch.trips(EDGE * (8 * parts.len() + 16)).threads(self.c_in * n / 4).record()?)
     }
 
     /// Transforms x into the operand B, or A of the weight gradient.
@@ -217,6 +225,8 @@ impl Winograd {
             .set("in_image", self.tiles_of_image())
             .set("option", option)
             .set("strip", strip)
+            .set("edge", EDGE)
+            .trips(TRIPS)
     }
 
     fn tiles(&self) -> usize {

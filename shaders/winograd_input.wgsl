@@ -27,7 +27,7 @@ fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
     var left = 0.0;
     var right = 0.0;
     if (EDGES == 1u) {
-        let column = tile % p.across;
+        let column = tile - divide(tile, p.across) * p.across;
         if (begins && column > 0u) {
             left = floats(x[at - 1u])[1].w;
         }
@@ -92,17 +92,20 @@ fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let t = thread_index(id, groups);
     let quads = (p.images * p.in_image + 3u) / 4u;
     let depth = (p.channels + 3u) / 4u * 4u;
-    let channel = t / quads;
+    let channel = divide(t, quads);
     if (channel >= select(depth, p.channels, p.option == 1u)) {
         return;
     }
     let quad = t - channel * quads;
-    var at = (quad / (p.strip / 4u) * depth + channel) * (p.strip / 4u) + quad % (p.strip / 4u);
-    var step = (quads * 4u + p.strip - 1u) / p.strip * depth * (p.strip / 4u);
-    if (p.option == 1u) {
-        at = (channel / p.strip * quads + quad) * p.strip + channel % p.strip;
-        step = (p.channels + p.strip - 1u) / p.strip * quads * p.strip;
-    }
+    // Strips of channels, a vec4 for each quad of tiles, or strips of quads, a vec4 for each channel.
+    let as_a = p.option == 1u;
+    let strip = select(p.strip / 4u, p.strip, as_a);
+    let line = select(quad, channel, as_a);
+    let lines = select(quads, p.channels, as_a);
+    let of_line = select(depth, quads, as_a);
+    let in_strip = divide(line, strip);
+    var at = (in_strip * of_line + select(channel, quad, as_a)) * strip + line - in_strip * strip;
+    let step = divide(lines + strip - 1u, strip) * of_line * strip;
     // Written out, because the driver unrolls loops only up to some 800 instructions.
     let tile = quad * 4u;
     let rows = array<Six, 6>(

@@ -29,7 +29,7 @@ fn store(y4: Square, quad: u32, t: u32, channel: u32, added: f32) {
 fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
     let quads = (p.images * p.in_image + 7u) / 8u * 2u;
-    let channel = i / quads;
+    let channel = divide(i, quads);
     if (channel >= p.channels) {
         return;
     }

@@ -38,7 +38,7 @@ fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     let t = thread_index(id, groups);
     let channel_quads = (p.channels + 3u) / 4u;
     let tiles4 = (p.images * p.in_image + 3u) / 4u * 4u;
-    let tile = t / channel_quads;
+    let tile = divide(t, channel_quads);
     if (tile >= tiles4) {
         return;
     }
@@ -46,8 +46,9 @@ fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     let tiles = array<Place, 4>(
         place(tile, channel), place(tile, channel + 1u), place(tile, channel + 2u), place(tile, channel + 3u));
     let rows = array<Six, 4>(row(tiles, 0u), row(tiles, 1u), row(tiles, 2u), row(tiles, 3u));
-    var at = (channel / p.strip * tiles4 + tile) * (p.strip / 4u) + channel % p.strip / 4u;
-    let step = (p.channels + p.strip - 1u) / p.strip * tiles4 * (p.strip / 4u);
+    let strip = divide(channel, p.strip);
+    var at = (strip * tiles4 + tile) * (p.strip / 4u) + (channel - strip * p.strip) / 4u;
+    let step = divide(p.channels + p.strip - 1u, p.strip) * tiles4 * (p.strip / 4u);
     for (var i = 0u; i < p.edge; i++) {
         store_row(combined(rows, i), at, step);
         at += 6u * step;

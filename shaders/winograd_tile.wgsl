@@ -1,5 +1,5 @@
 // Shared: where tiles of 4 × 4 pixels lie in an image [images, channels, h, w]. Tiles are numbered (image, tile row,
-// tile column); a quad is four of them, which the four components of a vec4 are.
+// tile column); a quad is four of them, which the four components of a vec4 are. Needs divide.wgsl.
 struct Params {
     first_group: u32,
     images: u32, channels: u32, h: u32,
@@ -18,11 +18,11 @@ struct Place {
 
 // The pixels of a tile in a channel. Past the last image or channel, y lies beyond the row below the image.
 fn place(tile: u32, channel: u32) -> Place {
-    let image = tile / p.in_image;
+    let image = divide(tile, p.in_image);
     if (image >= p.images || channel >= p.channels) {
         return Place(p.h + 1u, 0u);
     }
     let rest = tile - image * p.in_image;
-    let row = rest / p.across;
+    let row = divide(rest, p.across);
     return Place(row * 4u, ((image * p.channels + channel) * p.h + row * 4u) * p.across + rest - row * p.across);
 }

@@ -33,7 +33,7 @@ fn column(row: u32, k: u32, c: u32) -> array<vec4<f32>, 3> {
 fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
     let quads = (p.depth + 3u) / 4u;
-    let row = i / quads;
+    let row = divide(i, quads);
     if (row >= p.rows) {
         return;
     }
@@ -41,8 +41,9 @@ fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let left = column(row, quad * 4u, 0u);
     let middle = column(row, quad * 4u, 1u);
     let right = column(row, quad * 4u, 2u);
-    var at = (row / p.strip * quads + quad) * p.strip + row % p.strip;
-    let step = (p.rows + p.strip - 1u) / p.strip * quads * p.strip;
+    let strip = divide(row, p.strip);
+    var at = (strip * quads + quad) * p.strip + row - strip * p.strip;
+    let step = divide(p.rows + p.strip - 1u, p.strip) * quads * p.strip;
     for (var r = 0u; r < p.edge; r++) {
         let k = weight_row(r);
         let u = transform_weight(array<vec4<f32>, 3>(

@@ -24,7 +24,7 @@ fn row(first: u32, step: u32, part: u32) -> Six {
 fn winograd_weight_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
     let quads = (p.c_out + 7u) / 8u * 2u;
-    let ic = i / quads;
+    let ic = divide(i, quads);
     if (ic >= p.c_in) {
         return;
     }

@@ -222,7 +222,7 @@ kernels! {
     /// Packs operand b of conv2d_weight_grad.
     CONV2D_WEIGHT_GRAD_PACK_B = "conv2d_weight_grad_pack_b" "main": "pack_b.wgsl" "conv2d_weight_grad_operands.wgsl";
     /// Packs a strided matrix by vec4.
-    PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl";
+    PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl" "divide.wgsl";
     /// Packs image windows by vec4.
     PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
     /// Product of packed strips, rows shared by shuffles, strips read as 64-bit integers.
@@ -232,17 +232,17 @@ kernels! {
     /// Product of packed strips, rows loaded by each lane.
     GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_f32.wgsl" "index.wgsl";
+    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_f32.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl";
+    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
-    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl";
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
-    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl";
+    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
-    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl";
+    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
-    WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "winograd_weight_grad.wgsl" "winograd.wgsl" "index.wgsl";
+    WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "winograd_weight_grad.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
     /// See `reduce_splits.wgsl`.
     REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `reduce_splits.wgsl`.

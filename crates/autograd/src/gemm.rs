@@ -215,7 +215,7 @@ impl Product<'_> {
             Some(fast) => {
                 let chosen = fast.chosen();
                 let launch = self.gpu.launch(chosen.kernel).header(self.element.header());
-                let launch = fast.constants(launch, operand == 0);
+                let launch = fast.sizes(launch, operand == 0);
                 // Loops over taps and window have constant bounds, but not all of them are unrolled.
                 let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(PACK_TRIPS);
                 launch.threads(chosen.threads)

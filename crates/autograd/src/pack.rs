@@ -103,37 +103,34 @@ impl Fast {
     }
 
     /// The pack's sizes; `as_a` says for which operand.
-    pub(crate) fn constants<'a>(&self, launch: Launch<'a>, as_a: bool) -> Launch<'a> {
+    pub(crate) fn sizes<'a>(&self, launch: Launch<'a>, as_a: bool) -> Launch<'a> {
         let launch = launch.constant("AS_A", usize::from(as_a));
-        let constants: &[(&str, usize)] = match self {
-            Self::Matrix(m) => &[
-                ("BATCHES", m.batches),
-                ("LINES", m.lines),
-                ("K", m.k),
-                ("ALONG_K", usize::from(m.along_k() == Some(true))),
-                ("S_BATCH", m.s_batch),
-                ("S_LINE", m.s_line),
-                ("S_K", m.s_k),
-                ("PLANE", m.plane),
-                ("S_PLANE", m.s_plane),
-            ],
-            Self::Image(i) => &[
-                ("IMAGES", i.images),
-                ("GROUPS", i.groups),
-                ("CHANNELS", i.channels),
-                ("H", i.input[0]),
-                ("W", i.input[1]),
-                ("OH", i.output[0]),
-                ("OW", i.output[1]),
-                ("KH", i.kernel[0]),
-                ("KW", i.kernel[1]),
-                ("PAD_H", i.padding[0]),
-                ("PAD_W", i.padding[1]),
-                ("DILATION_H", i.dilation[0]),
-                ("DILATION_W", i.dilation[1]),
-                ("FLIP", usize::from(i.flip)),
-            ],
-        };
-        constants.iter().fold(launch, |launch, &(name, value)| launch.constant(name, value))
+        match self {
+            Self::Matrix(m) => launch
+                .constant("ALONG_K", usize::from(m.along_k() == Some(true)))
+                .set("batches", m.batches)
+                .set("lines", m.lines)
+                .set("k", m.k)
+                .set("s_batch", m.s_batch)
+                .set("s_line", m.s_line)
+                .set("s_k", m.s_k)
+                .set("plane", m.plane)
+                .set("s_plane", m.s_plane),
+            Self::Image(i) => launch
+                .constant("IMAGES", i.images)
+                .constant("GROUPS", i.groups)
+                .constant("CHANNELS", i.channels)
+                .constant("H", i.input[0])
+                .constant("W", i.input[1])
+                .constant("OH", i.output[0])
+                .constant("OW", i.output[1])
+                .constant("KH", i.kernel[0])
+                .constant("KW", i.kernel[1])
+                .constant("PAD_H", i.padding[0])
+                .constant("PAD_W", i.padding[1])
+                .constant("DILATION_H", i.dilation[0])
+                .constant("DILATION_W", i.dilation[1])
+                .constant("FLIP", usize::from(i.flip)),
+        }
     }
 }

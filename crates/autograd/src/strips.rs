@@ -86,6 +86,6 @@ impl Strips {
             .set("plane", product.layout.plane);
         let flops = 2 * (product.batches * product.m * product.n * product.k) as u64;
         let tiles = product.batches * row_strips * col_strips * product.splits.count;
-        Ok(launch.trips(product.splits.k).flops(flops).groups(tiles).record()?)
+        Ok(launch.trips(product.splits.k / 4 + 4).flops(flops).groups(tiles).record()?)
     }
 }

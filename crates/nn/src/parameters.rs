@@ -131,29 +131,28 @@ impl Parameters {
         self.random.counter.store(draws, Ordering::Relaxed);
     }
 
-    /// Copies each parameter's gradient into `into`, laid out like the parameters, and returns the runs of
-    /// elements that have one as `(first, length)`, in multiples of 64: one run where every parameter has a
-    /// gradient. As in PyTorch, what has no gradient is not touched by an optimizer.
-    pub(crate) fn gather(&self, gradients: &Gradients, into: &Tensor) -> Result<Vec<(usize, usize)>> {
-        if into.shape() != self.flat().shape() {
+    /// The parameters that have a gradient, each with its first element in the flat buffer, for an optimizer whose `slot`
+    /// is laid out like the parameters. As in PyTorch, what has no gradient is not touched by an optimizer.
+    pub(crate) fn with_gradients(
+        &self,
+        gradients: &Gradients,
+        slot: &Tensor,
+    ) -> Result<Vec<(usize, Tensor)>> {
+        if slot.shape() != self.flat().shape() {
             return Err(Error::Options {
                 what: "optimizer",
                 message: "it was made for other parameters than it is to change".to_owned(),
             });
         }
-        let mut runs: Vec<(usize, usize)> = Vec::new();
+        let mut found = Vec::new();
         for entry in self.entries() {
             let Some(gradient) = gradients.get(&entry.tensor) else { continue };
-            let (src, whole) = (gradient.view(), into.view());
-            let dst = whole.buffer.view(whole.offset + entry.offset as u64 * 4, src.size);
-            self.gpu().copy(&src, &dst)?;
-            let length = entry.tensor.numel().next_multiple_of(64);
-            match runs.last_mut() {
-                Some((first, run)) if *first + *run == entry.offset => *run += length,
-                _ => runs.push((entry.offset, length)),
-            }
+            // A launch cannot read from the buffer that it changes: an op of the user's may have handed back a parameter.
+            let aliased = gradient.as_wgpu().buffer == self.flat().as_wgpu().buffer;
+            let gradient = if aliased { gradient.affine(1.0, 0.0)? } else { gradient.clone() };
+            found.push((entry.offset, gradient));
         }
-        Ok(runs)
+        Ok(found)
     }
 
     /// Values of `flat`, laid out like the parameters, by name.

@@ -406,13 +406,11 @@ impl Op for Conv2d {
     }
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let dx = needed[0].then(|| self.input_grad(dy)).transpose()?;
+        // The small gradients first: dx is not held while the weight's gradient needs its workspace.
         let dw = needed[1].then(|| self.weight_grad(dy)).transpose()?;
-        let mut gradients = vec![dx, dw];
-        if needed.len() == 3 {
-            gradients.push(needed[2].then(|| dy.sum(&[0, 2, 3])).transpose()?);
-        }
-        Ok(gradients)
+        let db = (needed.len() == 3 && needed[2]).then(|| dy.sum(&[0, 2, 3])).transpose()?;
+        let dx = needed[0].then(|| self.input_grad(dy)).transpose()?;
+        Ok([dx, dw, db].into_iter().take(needed.len()).collect())
     }
 }
 

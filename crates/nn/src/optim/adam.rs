@@ -38,7 +38,6 @@ impl AdamOptions {
 /// steps, where PyTorch counts those of each parameter: they differ for one whose gradient is missing at first.
 pub struct Adam {
     options: AdamOptions,
-    gradient: Tensor,
     mean: Tensor,
     square: Tensor,
     steps: u64,
@@ -61,7 +60,7 @@ impl Adam {
         let fits = betas.iter().all(|beta| (0.0..1.0).contains(beta));
         check("adam", fits, || format!("betas {betas:?} are not in 0..1"))?;
         let zeros = || Tensor::zeros(parameters.gpu(), parameters.flat().shape());
-        Ok(Self { options, gradient: zeros()?, mean: zeros()?, square: zeros()?, steps: 0 })
+        Ok(Self { options, mean: zeros()?, square: zeros()?, steps: 0 })
     }
 }
 
@@ -70,10 +69,11 @@ impl Optimizer for Adam {
         let AdamOptions { lr, betas: [beta1, beta2], eps, weight_decay, decoupled } = self.options;
         self.steps += 1;
         let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
-        for (first, length) in parameters.gather(gradients, &self.gradient)? {
-            let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", self.gradient.view());
+        for (first, gradient) in parameters.with_gradients(gradients, &self.mean)? {
+            let n = gradient.numel();
+            let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", gradient.view4());
             let launch = launch.bind("w", parameters.flat().view()).bind("m", self.mean.view());
-            let launch = launch.bind("v", self.square.view()).set("first", first / 4).set("n4", length / 4);
+            let launch = launch.bind("v", self.square.view()).set("first", first / 4).set("n", n);
             let launch = launch.set_f32("beta1", beta1 as f32).set_f32("rest1", (1.0 - beta1) as f32);
             let launch = launch.set_f32("beta2", beta2 as f32).set_f32("rest2", (1.0 - beta2) as f32);
             let launch = launch.set_f32("eps", eps as f32).set_f32("step", (lr / power(beta1)) as f32);
@@ -81,7 +81,7 @@ impl Optimizer for Adam {
             let launch = launch.set_f32("l2", if decoupled { 0.0 } else { weight_decay as f32 });
             let launch =
                 launch.set_f32("shrink", if decoupled { (1.0 - lr * weight_decay) as f32 } else { 1.0 });
-            launch.threads(length / 4).record()?;
+            launch.threads(n.div_ceil(4)).record()?;
         }
         Ok(())
     }

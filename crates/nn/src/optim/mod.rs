@@ -1,4 +1,4 @@
-//! Optimizers: each step is one launch over the flat parameter buffer.
+//! Optimizers: a step is one launch for each parameter, which reads its gradient where the backward pass left it.
 
 mod adam;
 mod sgd;

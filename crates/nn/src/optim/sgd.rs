@@ -28,7 +28,6 @@ impl Default for SgdOptions {
 /// Stochastic gradient descent with momentum. Counterpart: `torch.optim.SGD`.
 pub struct Sgd {
     options: SgdOptions,
-    gradient: Tensor,
     velocity: Tensor,
     steps: u64,
 }
@@ -48,22 +47,22 @@ impl Sgd {
             )
         })?;
         check("sgd", !nesterov || momentum > 0.0, || "nesterov needs a momentum above 0".to_owned())?;
-        let zeros = || Tensor::zeros(parameters.gpu(), parameters.flat().shape());
-        Ok(Self { options, gradient: zeros()?, velocity: zeros()?, steps: 0 })
+        let velocity = Tensor::zeros(parameters.gpu(), parameters.flat().shape())?;
+        Ok(Self { options, velocity, steps: 0 })
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
-        for (first, length) in parameters.gather(gradients, &self.gradient)? {
-            let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", self.gradient.view());
+        for (first, gradient) in parameters.with_gradients(gradients, &self.velocity)? {
+            let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", gradient.view4());
             let launch = launch.bind("w", parameters.flat().view()).bind("velocity", self.velocity.view());
-            let launch =
-                launch.set("first", first / 4).set("n4", length / 4).set_f32("lr", self.options.lr as f32);
+            let n = gradient.numel();
+            let launch = launch.set("first", first / 4).set("n", n).set_f32("lr", self.options.lr as f32);
             let launch = launch.set_f32("momentum", self.options.momentum as f32);
             let launch = launch.set_f32("decay", self.options.weight_decay as f32);
             let launch = launch.set("nesterov", usize::from(self.options.nesterov));
-            launch.threads(length / 4).record()?;
+            launch.threads(n.div_ceil(4)).record()?;
         }
         self.steps += 1;
         Ok(())

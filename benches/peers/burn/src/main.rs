@@ -14,7 +14,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, MomentumConfig, SgdConfig};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn::tensor::activation::relu;
@@ -149,7 +150,8 @@ struct Training<M> {
 
 impl<M: Model> Training<M> {
     fn new(model: M, optimizer: ModuleOptimizer, lr: f64, shape: [usize; 4], device: &Device) -> Self {
-        let x = Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &device.clone().without_autodiff());
+        let uniform = Distribution::Uniform(0.0, 1.0);
+        let x = Tensor::<4>::random(shape, uniform, &device.clone().without_autodiff());
         let labels: Vec<i32> = (0..shape[0] as i32).map(|i| i % 10).collect();
         Self {
             model: Some(model),
@@ -231,19 +233,25 @@ fn main() {
             }
             "cnn_step" => {
                 let mut cnn = cnn();
-                median_ms(|| drop(cnn.step(&device)))
+                median_ms(|| {
+                    cnn.step(&device);
+                })
             }
             "mlp_step" => {
                 let adam = AdamConfig::new().with_epsilon(1e-8).init();
                 let mut mlp = Training::new(Mlp::new(&device), adam, 1e-3, [64, 1, 28, 28], &device);
-                median_ms(|| drop(mlp.step(&device)))
+                median_ms(|| {
+                    mlp.step(&device);
+                })
             }
             "matmul_512" => matmul(512, &device),
             "matmul_1024" => matmul(1024, &device),
             "resnet9_step" => {
                 let model = ResNet9::new(16, &device);
                 let mut net = Training::new(model, sgd(), 0.01, [128, 3, 32, 32], &device);
-                median_ms(|| drop(net.step(&device)))
+                median_ms(|| {
+                    net.step(&device);
+                })
             }
             unknown => {
                 eprintln!("burn-peer: no benchmark named {unknown}");

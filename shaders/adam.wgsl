@@ -22,10 +22,11 @@ fn adam(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let i = p.first + t;
     let there = t * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.n);
-    let g = select(vec4<f32>(), grad[t], there) + p.l2 * w[i];
+    let before = w[i];
+    let g = select(vec4<f32>(), grad[t], there) + p.l2 * before;
     let mean = p.beta1 * m[i] + p.rest1 * g;
     let square = p.beta2 * v[i] + p.rest2 * g * g;
     m[i] = mean;
     v[i] = square;
-    w[i] = p.shrink * w[i] - p.step * mean / (sqrt(square) / p.root + p.eps);
+    w[i] = p.shrink * before - p.step * mean / (sqrt(square) / p.root + p.eps);
 }

@@ -1,25 +1,31 @@
 // C = A · B from packed strips, for software adapters: register tiles, no barriers, no workgroup memory.
-//   out[split][batch][row][col] = bias + sum over the split's k of a[batch][row][k] * b[batch][k][col]
-// a: strips of ROWS rows, [batch][row strip][k / 4][ROWS][4]; b: strips of COLS columns, [batch][col strip][k][COLS];
-// k is padded with zeros to a multiple of 4. One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has
+//   out[split][batch][row][col] = f(bias + sum over the split's k of a[batch][row][k] * b[batch][k][col])
+// f is ReLU where relu is 1.
+// a: strips of ROWS rows, [batch][row strip][k / 4][ROWS][4], k padded with zeros to a multiple of 4.
+// b: strips of COLS columns, eight columns of a row read at once, in eights of floats
+//   B(batch, strip, k, c) = b[batch * b_batch + strip * b_strip + k * b_k + c / 8]
+// which holds of packed strips, [batch][col strip][k][COLS] with the same k, and of a tensor whose rows lie side by side.
+// One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has
 // 8 columns of every row. On these adapters a load, and any touch of an accumulator, cost as much as several
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
 // Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
-// Outputs that cannot be stored by eight columns, and biases of columns, go through a partial buffer and reduce_splits.
+// Outputs that cannot be stored by eight columns go through a partial buffer and reduce_splits.
 // Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
     m: u32, n: u32,               // n a multiple of 8
     k: u32, k_per_split: u32,     // multiples of 4; the last split may be shorter
-    a_batch: u32, b_batch: u32,   // strips from one batch to the next in a and b, 0 where all batches share them
-    row_bias: u32,                // 1 to add bias[batch * m + row], as a convolution's output channels have
+    a_batch: u32,                 // strips of a from one batch to the next, 0 where all batches share them, as b_batch is
+    b_batch: u32, b_strip: u32, b_k: u32,
+    bias_of: u32,                 // 1: bias[batch * m + row] is added, a convolution's; 2: bias[col], a linear layer's
+    relu: u32,
     // out's layout, multiples of 8: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, plane: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>; // not read where row_bias is 0
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // not read where bias_of is 0
 
 alias Tile = array<array<vec4<f32>, 2>, ROWS>;
 alias Cols = array<array<vec4<f32>, 2>, 4>;
@@ -39,7 +45,7 @@ fn multiply(acc: ptr<function, Tile>, q: u32, rows: array<vec4<f32>, 4>, cols: C
 
 // The biases of four rows, from the given one on; rows past the last, which are not stored, take any.
 fn biases(batch: u32, row: u32) -> vec4<f32> {
-    if (p.row_bias == 0u) {
+    if (p.bias_of != 1u) {
         return vec4<f32>();
     }
     let first = batch * p.m;
@@ -49,19 +55,37 @@ fn biases(batch: u32, row: u32) -> vec4<f32> {
         bias[first + min(row + 2u, last)], bias[first + min(row + 3u, last)]);
 }
 
+// The biases of eight columns, from the given one on.
+fn col_biases(col: u32) -> array<vec4<f32>, 2> {
+    if (p.bias_of != 2u) {
+        return array<vec4<f32>, 2>();
+    }
+    return array<vec4<f32>, 2>(
+        vec4<f32>(bias[col], bias[col + 1u], bias[col + 2u], bias[col + 3u]),
+        vec4<f32>(bias[col + 4u], bias[col + 5u], bias[col + 6u], bias[col + 7u]));
+}
+
 // The e-th of four.
 fn pick(e: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
     return select(select(a, b, e == 1u), select(c, d, e == 3u), e > 1u);
 }
 
+fn relu(v: vec4<f32>) -> vec4<f32> {
+    // A select, since max may drop a NaN.
+    return select(v, vec4<f32>(), (v < vec4<f32>()) & vec4<bool>(p.relu == 1u));
+}
+
 // Stores row 4q + e of the strip, where there is one. at: where the lane's eight columns stand in row e of the strip;
-// stored: whether they exist; added: a bias for each of the four rows from 4q on.
-fn store(acc: ptr<function, Tile>, q: u32, e: u32, row: u32, at: u32, stored: bool, added: vec4<f32>) {
+// stored: whether they exist; of_cols, of_rows: biases of the columns, and of the four rows from 4q on.
+fn store(
+    acc: ptr<function, Tile>, q: u32, e: u32, row: u32, at: u32, stored: bool, of_cols: array<vec4<f32>, 2>,
+    of_rows: vec4<f32>,
+) {
     if (stored && row + q * 4u + e < p.m) {
         let i = (at + q * 4u * p.c_row) / 4u;
         let r = q * 4u;
-        out[i] = pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + added[e];
-        out[i + 1u] = pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + added[e];
+        out[i] = relu(pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + (of_cols[0] + of_rows[e]));
+        out[i + 1u] = relu(pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + (of_cols[1] + of_rows[e]));
     }
 }
 
@@ -83,13 +107,14 @@ fn main(
     let k_begin = split * p.k_per_split;
     let k_end = min(k_begin + p.k_per_split, p.k);
     var a_at = ((batch * p.a_batch + row_strip) * p.k + k_begin) * (ROWS / 4u);
-    var b_at = ((batch * p.b_batch + col_strip) * p.k + k_begin) * (COLS / 4u) + lane * 2u;
+    // Columns past the last, which are not stored, are the last ones.
+    let eight = min(lane, (p.n - col_strip * COLS) / 8u - 1u);
+    var b_at = batch * p.b_batch + col_strip * p.b_strip + k_begin * p.b_k + eight;
     var acc: Tile;
     for (var k = k_begin; k < k_end; k += 4u) {
         let own = own_rows(a_at, lane);
         let cols = Cols(
-            own_cols(b_at), own_cols(b_at + COLS / 4u),
-            own_cols(b_at + COLS / 2u), own_cols(b_at + COLS / 4u * 3u));
+            own_cols(b_at), own_cols(b_at + p.b_k), own_cols(b_at + 2u * p.b_k), own_cols(b_at + 3u * p.b_k));
         // Written out, because the driver unrolls loops only up to some 800 instructions.
         multiply(&acc, 0u, rows_of(own, a_at, 0u), cols);
         multiply(&acc, 1u, rows_of(own, a_at, 1u), cols);
@@ -102,7 +127,7 @@ fn main(
             multiply(&acc, 7u, rows_of(own, a_at, 7u), cols);
         }
         a_at += ROWS;
-        b_at += COLS;
+        b_at += 4u * p.b_k;
     }
 
     let row = row_strip * ROWS;
@@ -110,19 +135,20 @@ fn main(
     let own = own_biases(batch, row, lane);
     let col = col_strip * COLS + lane * 8u;
     let stored = col < p.n;
+    let of_cols = col_biases(min(col, p.n - 8u));
     let place = base + col / p.plane * p.c_image + col % p.plane;
     // A loop that the driver does not unroll, since m is no constant: compiling 16 stores takes a third less than 64.
     for (var e = 0u; e < min(4u, p.m); e++) {
         let at = place + e * p.c_row;
-        store(&acc, 0u, e, row, at, stored, biases_of(own, batch, row, 0u));
-        store(&acc, 1u, e, row, at, stored, biases_of(own, batch, row, 1u));
-        store(&acc, 2u, e, row, at, stored, biases_of(own, batch, row, 2u));
-        store(&acc, 3u, e, row, at, stored, biases_of(own, batch, row, 3u));
+        store(&acc, 0u, e, row, at, stored, of_cols, biases_of(own, batch, row, 0u));
+        store(&acc, 1u, e, row, at, stored, of_cols, biases_of(own, batch, row, 1u));
+        store(&acc, 2u, e, row, at, stored, of_cols, biases_of(own, batch, row, 2u));
+        store(&acc, 3u, e, row, at, stored, of_cols, biases_of(own, batch, row, 3u));
         if (ROWS > 16u) {
-            store(&acc, 4u, e, row, at, stored, biases_of(own, batch, row, 4u));
-            store(&acc, 5u, e, row, at, stored, biases_of(own, batch, row, 5u));
-            store(&acc, 6u, e, row, at, stored, biases_of(own, batch, row, 6u));
-            store(&acc, 7u, e, row, at, stored, biases_of(own, batch, row, 7u));
+            store(&acc, 4u, e, row, at, stored, of_cols, biases_of(own, batch, row, 4u));
+            store(&acc, 5u, e, row, at, stored, of_cols, biases_of(own, batch, row, 5u));
+            store(&acc, 6u, e, row, at, stored, of_cols, biases_of(own, batch, row, 6u));
+            store(&acc, 7u, e, row, at, stored, of_cols, biases_of(own, batch, row, 7u));
         }
     }
 }

@@ -13,9 +13,9 @@ fn rows_of(own: array<vec4<f32>, 4>, at: u32, q: u32) -> array<vec4<f32>, 4> {
     return array<vec4<f32>, 4>(a[i], a[i + 1u], a[i + 2u], a[i + 3u]);
 }
 
-// Eight columns at one k. at: in vec4.
+// Eight columns at one k. at: in eights.
 fn own_cols(at: u32) -> array<vec4<f32>, 2> {
-    return array<vec4<f32>, 2>(b[at], b[at + 1u]);
+    return array<vec4<f32>, 2>(b[at * 2u], b[at * 2u + 1u]);
 }
 
 // Nothing is loaded ahead.

@@ -20,9 +20,9 @@ fn from_lane(v: vec4<f32>, q: u32) -> vec4<f32> {
     return vec4<f32>(subgroupShuffle(v.x, q), subgroupShuffle(v.y, q), subgroupShuffle(v.z, q), subgroupShuffle(v.w, q));
 }
 
-// Eight columns at one k. at: in vec4.
+// Eight columns at one k. at: in eights.
 fn own_cols(at: u32) -> array<vec4<f32>, 2> {
-    return floats(b[at / 2u]);
+    return floats(b[at]);
 }
 
 // The biases of this lane's rows. row: the strip's first.

@@ -15,8 +15,9 @@ fn sgd(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) gr
     }
     let i = p.first + t;
     let there = t * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.n);
-    let g = select(vec4<f32>(), grad[t], there) + p.decay * w[i];
+    let before = w[i];
+    let g = select(vec4<f32>(), grad[t], there) + p.decay * before;
     let v = p.momentum * velocity[i] + g;
     velocity[i] = v;
-    w[i] -= p.lr * select(v, g + p.momentum * v, p.nesterov != 0u);
+    w[i] = before - p.lr * select(v, g + p.momentum * v, p.nesterov != 0u);
 }

@@ -17,25 +17,30 @@ struct Pair {
     right: f32,
 }
 
+// Pixels 8 · i to 8 · i + 7 of a row, counted over all images and channels.
+fn eight(row: u32, i: u32) -> array<vec4<f32>, 2> {
+    return floats(x[row * (p.across / 2u) + i]);
+}
+
 fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
     let found = place(tile, channel);
     // The row above the image wraps around to a large number, so one comparison finds both sides.
     if (found.y + r - 1u >= p.h) {
         return Pair(array<vec4<f32>, 2>(), 0.0, 0.0);
     }
-    let at = (found.at + r * p.across - p.across) / 2u;
+    let y = found.row + r - 1u;
+    let at = found.column / 2u;
     var left = 0.0;
     var right = 0.0;
     if (EDGES == 1u) {
-        let column = tile - divide(tile, p.across) * p.across;
-        if (begins && column > 0u) {
-            left = floats(x[at - 1u])[1].w;
+        if (begins && found.column > 0u) {
+            left = eight(y, at - 1u)[1].w;
         }
-        if (ends && column + 2u < p.across) {
-            right = floats(x[at + 1u])[0].x;
+        if (ends && found.column + 2u < p.across) {
+            right = eight(y, at + 1u)[0].x;
         }
     }
-    return Pair(floats(x[at]), left, right);
+    return Pair(eight(y, at), left, right);
 }
 
 // A row of an image of 4 × 4 pixels, half of what is loaded at once.

@@ -1,28 +1,17 @@
 // Winograd's output transform: Y = Aᵀ M A, four rows of four pixels of a tile from the 36 products.
-//   y[image][channel][4 · tile row + r][4 · tile column + c] = (Aᵀ M A)[r][c] + option · bias[channel]
+//   pixel (4 · tile row + r, 4 · tile column + c) of an image's channel = f((Aᵀ M A)[r][c] + bias[channel])
+// option & 1: the bias is added; option & 2: f is ReLU. winograd_store_*.wgsl says how pixels are stored.
 // m: [36, channels, tiles], rows padded to a multiple of 8. One invocation makes a quad of tiles of a channel.
 // Needs winograd.wgsl and winograd_tile.wgsl.
 @group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option is 0
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
+// Four rows of four pixels of a quad's tiles.
 alias Square = array<Four, 4>;
 
 // A row of M's six elements, transformed along the row.
 fn row(at: u32, step: u32) -> Four {
     return transform_output(Six(
         m[at], m[at + step], m[at + 2u * step], m[at + 3u * step], m[at + 4u * step], m[at + 5u * step]));
-}
-
-// Stores tile t of a quad.
-fn store(y4: Square, quad: u32, t: u32, channel: u32, added: f32) {
-    let found = place(quad * 4u + t, channel);
-    for (var r = 0u; r < 4u; r++) {
-        if (found.y + r < p.h) {
-            y[found.at + r * p.across] =
-                vec4<f32>(y4[r][0][t], y4[r][1][t], y4[r][2][t], y4[r][3][t]) + added;
-        }
-    }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -45,11 +34,16 @@ fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         }
     }
     var added = 0.0;
-    if (p.option == 1u) {
+    if ((p.option & 1u) != 0u) {
         added = bias[channel];
     }
-    let quad = i - channel * quads;
-    for (var t = 0u; t < p.edge - 2u; t++) {
-        store(pixels, quad, t, channel, added);
+    let relu = (p.option & 2u) != 0u;
+    for (var q = 0u; q < 4u; q++) {
+        for (var c = 0u; c < 4u; c++) {
+            let v = pixels[q][c] + added;
+            // A select, since max may drop a NaN.
+            pixels[q][c] = select(v, vec4<f32>(), (v < vec4<f32>()) & vec4<bool>(relu));
+        }
     }
+    store_quad(pixels, (i - channel * quads) * 4u, channel, relu);
 }

@@ -9,7 +9,7 @@ fn load(tile: Place, r: u32) -> vec4<f32> {
     if (tile.y + r >= p.h) {
         return vec4<f32>();
     }
-    return dy[tile.at + r * p.across];
+    return dy[(tile.row + r) * p.across + tile.column];
 }
 
 // Row r of the tile in four channels, transformed along the row.

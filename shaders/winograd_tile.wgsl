@@ -13,16 +13,17 @@ struct Params {
 
 struct Place {
     y: u32, // the tile's first row
-    at: u32, // where that row's pixels stand, in units of four
+    row: u32, // that row, counted over all images and channels
+    column: u32, // the tile's column
 }
 
 // The pixels of a tile in a channel. Past the last image or channel, y lies beyond the row below the image.
 fn place(tile: u32, channel: u32) -> Place {
     let image = divide(tile, p.in_image);
     if (image >= p.images || channel >= p.channels) {
-        return Place(p.h + 1u, 0u);
+        return Place(p.h + 1u, 0u, 0u);
     }
     let rest = tile - image * p.in_image;
     let row = divide(rest, p.across);
-    return Place(row * 4u, ((image * p.channels + channel) * p.h + row * 4u) * p.across + rest - row * p.across);
+    return Place(row * 4u, (image * p.channels + channel) * p.h + row * 4u, rest - row * p.across);
 }

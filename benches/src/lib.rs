@@ -8,8 +8,8 @@ pub mod plot;
 
 use wgrad::data::{DeviceImages, Normalize, synthetic};
 use wgrad::nn::{
-    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
-    Parameters, Result, Sequential, Sgd, SgdOptions,
+    Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters, Result,
+    Sequential, Sgd, SgdOptions,
 };
 use wgrad::{Conv2dOptions, Gpu, Tensor};
 
@@ -33,12 +33,8 @@ pub fn cnn(builder: &Builder, width: usize) -> Sequential {
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
     let (first, second) = (64 * width, 128 * width);
     Sequential::new(builder)
-        .with(|b| Conv2d::new(b, 3, first, [3, 3], same))
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Activation::Relu)
-        .with(|b| Conv2d::new(b, first, second, [3, 3], same))
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Activation::Relu)
+        .with(|b| Conv2d::new(b, 3, first, [3, 3], same).with_relu().with_max_pool())
+        .with(|b| Conv2d::new(b, first, second, [3, 3], same).with_relu().with_max_pool())
         .with(|_| Flatten)
         .with(|b| Linear::new(b, second * 8 * 8, 10))
 }
@@ -47,10 +43,8 @@ pub fn cnn(builder: &Builder, width: usize) -> Sequential {
 pub fn mlp(builder: &Builder) -> Sequential {
     Sequential::new(builder)
         .with(|_| Flatten)
-        .with(|b| Linear::new(b, 784, 256))
-        .with(|_| Activation::Relu)
-        .with(|b| Linear::new(b, 256, 128))
-        .with(|_| Activation::Relu)
+        .with(|b| Linear::new(b, 784, 256).with_relu())
+        .with(|b| Linear::new(b, 256, 128).with_relu())
         .with(|b| Linear::new(b, 128, 10))
 }
 

@@ -1,8 +1,7 @@
 //! The models: a plain CNN, and a residual net with batch norm.
 
 use wgrad::nn::{
-    Activation, BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, MaxPool2d, Mode, Module, Residual,
-    Result, Sequential,
+    BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, Mode, Module, Residual, Result, Sequential,
 };
 use wgrad::{BatchNormOptions, Conv2dOptions, Tensor};
 
@@ -14,28 +13,21 @@ pub struct Cnn {
     conv1: Conv2d,
     conv2: Conv2d,
     fc: Linear,
-    pool: MaxPool2d,
 }
 
 impl Cnn {
     pub fn new(builder: &Builder) -> Self {
         Self {
-            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], SAME),
-            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], SAME),
+            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], SAME).with_relu().with_max_pool(),
+            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], SAME).with_relu().with_max_pool(),
             fc: Linear::new(&builder.scope("fc"), 128 * 8 * 8, 10),
-            pool: MaxPool2d::new(2),
         }
     }
 }
 
 impl Module for Cnn {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        // ReLU keeps the order of values, so pooling first gives the same values and gradients to the bit, and
-        // leaves ReLU a quarter of the work.
-        let x = self.pool.forward(&self.conv1.forward(x, mode)?, mode)?;
-        let x = Activation::Relu.forward(&x, mode)?;
-        let x = self.pool.forward(&self.conv2.forward(&x, mode)?, mode)?;
-        let x = Activation::Relu.forward(&x, mode)?;
+        let x = self.conv2.forward(&self.conv1.forward(x, mode)?, mode)?;
         self.fc.forward(&x.flatten(1)?, mode)
     }
 }

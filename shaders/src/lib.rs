@@ -140,9 +140,11 @@ kernels! {
     /// See `max_pool2d.wgsl`.
     MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "index.wgsl";
+    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "index.wgsl";
+    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
+    /// See `max_pool2d_pairs.wgsl`.
+    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `avg_pool2d.wgsl`.
@@ -236,9 +238,11 @@ kernels! {
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
     WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
-    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd_store_whole.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
     WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl" "divide.wgsl";
+    /// As `winograd_output`, with max pooling.
+    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "winograd_output.wgsl" "winograd_store_pooled.wgsl" "pool_windows.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
     WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.

@@ -11,7 +11,7 @@ use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 use crate::Result;
 use crate::half::Element;
 use crate::pack::Fast;
-use crate::strips::{StripProduct, Strips};
+use crate::strips::{Columns, StripProduct, Strips};
 
 /// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for
 /// the rounding of a plain f32 sum.
@@ -23,8 +23,11 @@ const PACK_TRIPS: usize = 1024;
 /// Rows of partial products are padded to whole stores of either family.
 const PARTIAL_COLUMNS: usize = 8;
 
+/// Strips of A for which B is read where it lies: with more of them it pays to pack it first.
+const FEW_READERS: usize = 8;
+
 /// Workgroups that keep a software adapter busy: more tiles than this and splitting gains nothing.
-const CPU_ENOUGH: usize = 32;
+const CPU_ENOUGH: usize = 8;
 
 /// The kernels that read one kind of product's operands.
 pub(crate) struct Operands {
@@ -65,7 +68,8 @@ pub(crate) enum Bias {
 }
 
 impl Bias {
-    fn index(&self) -> usize {
+    /// As kernels know it: 0 for none, 1 of rows, 2 of columns.
+    pub(crate) fn index(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Row(_) => 1,
@@ -144,6 +148,8 @@ pub(crate) struct Product<'a> {
     pub k: usize,
     pub layout: Layout,
     pub bias: Bias,
+    /// Whether a ReLU follows; of the `cpu` family only.
+    pub relu: bool,
     pub out: View,
 }
 
@@ -175,23 +181,18 @@ impl Product<'_> {
         let k4 = self.k.next_multiple_of(4);
         let (row_strips, col_strips) = (self.m.div_ceil(strips.rows), self.n.div_ceil(strips.cols));
         let a = self.pack(0, strips.rows, row_strips * k4)?;
-        let b = self.pack(1, strips.cols, col_strips * k4)?;
+        let b = self.columns(strips.cols, [row_strips, col_strips], k4)?;
         let tiles = self.batches * row_strips * col_strips;
         let splits = splits(k4, tiles, CPU_ENOUGH, 4);
-        // What the strip kernel cannot store or add itself goes through a partial product of its own.
-        let direct = splits.count == 1 && self.layout.by(8, self.n) && !matches!(self.bias, Bias::Col(_));
+        // What the strip kernel cannot store itself goes through a partial product of its own.
+        let direct = splits.count == 1 && self.layout.by(8, self.n);
         let target = self.target(&splits, direct)?;
-        let batches = [0, 1].map(|i| if self.matrices[i] == 1 { 0 } else { [row_strips, col_strips][i] });
-        let bias = match target.bias {
-            Bias::Row(view) => Some(view.clone()),
-            _ => None,
-        };
         strips.multiply(
             self.gpu,
             StripProduct {
                 a: &a,
-                b: &b,
-                strips_per_batch: batches,
+                a_batch: if self.matrices[0] == 1 { 0 } else { row_strips },
+                b,
                 batches: self.batches,
                 m: self.m,
                 n: target.n,
@@ -199,11 +200,28 @@ impl Product<'_> {
                 splits: &splits,
                 layout: target.layout,
                 c_split: target.c_split(self.batches),
-                bias,
+                bias: target.bias,
+                relu: direct && self.relu,
                 out: target.view.clone(),
             },
         )?;
         self.reduce(target.partial.as_ref(), &splits)
+    }
+
+    /// B in strips of `cols`: as it lies in its tensor, if it can be read there and so few strips of A meet it that packing
+    /// would not pay, otherwise packed.
+    fn columns(&self, cols: usize, [row_strips, col_strips]: [usize; 2], k: usize) -> Result<Columns> {
+        let in_place = match &self.fast[1] {
+            Some(Fast::Matrix(matrix)) if self.element == Element::F32 && row_strips <= FEW_READERS => {
+                matrix.columns_in_place(&self.views[1], cols)
+            }
+            _ => None,
+        };
+        let columns = match in_place {
+            Some(columns) => columns,
+            None => Columns::packed(&self.pack(1, cols, col_strips * k)?, cols, col_strips, k),
+        };
+        Ok(if self.matrices[1] == 1 { Columns { batch: 0, ..columns } } else { columns })
     }
 
     /// Operand 0 (A) or 1 (B) in strips of `edge`, `depth` values along k in all strips of a matrix together.
@@ -260,7 +278,8 @@ impl Product<'_> {
             .set("splits", splits.count)
             .set("m", self.m)
             .set("n", self.n)
-            .set("padded", padded);
+            .set("padded", padded)
+            .set("relu", usize::from(self.relu));
         let launch = self.layout.set(self.bias.bind(launch));
         Ok(launch.trips(splits.count).threads(self.batches * self.m * padded / 4).record()?)
     }

@@ -190,7 +190,7 @@ impl Half {
         let geometry = Geometry::new(Element::F16, &self.shape, &w.shape, options)?;
         check_bias(bias, &w.shape)?;
         let y = Tensor::empty(&self.gpu, &geometry.output_shape())?;
-        geometry.forward_product(self.into(), w.into(), bias, &y)?;
+        geometry.forward_product(self.into(), w.into(), bias, false, &y)?;
         Ok(y)
     }
 

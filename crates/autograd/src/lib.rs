@@ -25,13 +25,14 @@ mod shape;
 mod strips;
 mod tensor;
 mod tile;
+mod windows;
 mod winograd;
 
 pub use error::{Error, Result};
 pub use graph::{Gradients, Op, no_grad};
 pub use half::Half;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
-pub use ops::conv::Conv2dOptions;
+pub use ops::conv::{Conv2dOptions, Epilogue};
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
 pub use ops::texture::TextureOptions;

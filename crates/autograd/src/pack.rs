@@ -1,8 +1,10 @@
 //! The packs that suit an operand's memory: whole vec4 instead of single values, several times faster than the
 //! general packs, which read any operand through its `*_operands.wgsl`.
 
-use wgrad_device::Launch;
 use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Launch, View};
+
+use crate::strips::Columns;
 
 /// How an operand lies in memory, where a fast pack can read it.
 #[derive(Clone, Copy)]
@@ -61,6 +63,15 @@ impl Matrix {
         } else {
             None
         }
+    }
+
+    /// Strips of `cols` lines, the columns of B, as they lie in the tensor, if eight columns lie side by side. Columns and k
+    /// then end where the tensor does.
+    pub(crate) fn columns_in_place(&self, view: &View, cols: usize) -> Option<Columns> {
+        let Self { lines, k, s_batch, s_line, s_k, plane, .. } = *self;
+        let eights = [lines, s_batch, s_k].iter().all(|v| v.is_multiple_of(8));
+        let in_place = eights && s_line == 1 && plane >= k && k.is_multiple_of(4);
+        in_place.then(|| Columns { view: view.clone(), batch: s_batch / 8, strip: cols / 8, k: s_k / 8 })
     }
 }
 

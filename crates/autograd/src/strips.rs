@@ -4,7 +4,7 @@ use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, View};
 
 use crate::Result;
-use crate::gemm::{Layout, Splits};
+use crate::gemm::{Bias, Layout, Splits};
 
 /// The strip kernel's variant for a device: the more lanes share what they load, the more rows pay.
 pub(crate) struct Strips {
@@ -16,12 +16,32 @@ pub(crate) struct Strips {
     pub cols: usize,
 }
 
-/// A batched product of operands that were packed into strips.
+/// Where the columns of B lie, in steps of eight floats.
+pub(crate) struct Columns {
+    pub view: View,
+    /// From batch to batch; 0 where all share a matrix.
+    pub batch: usize,
+    /// From strip to strip.
+    pub strip: usize,
+    /// From k to k.
+    pub k: usize,
+}
+
+impl Columns {
+    /// Packed into strips of `cols`, `strips` of them in each batch, with `k` padded to a multiple of 4.
+    pub(crate) fn packed(packed: &Buffer, cols: usize, strips: usize, k: usize) -> Self {
+        let strip = cols * k / 8;
+        Self { view: packed.whole(), batch: strips * strip, strip, k: cols / 8 }
+    }
+}
+
+/// A batched product of operands that lie in strips.
 pub(crate) struct StripProduct<'a> {
+    /// Packed.
     pub a: &'a Buffer,
-    pub b: &'a Buffer,
-    /// Strips from one batch to the next in A and B; 0 where all batches share them.
-    pub strips_per_batch: [usize; 2],
+    /// Strips from one batch to the next in A; 0 where all batches share them.
+    pub a_batch: usize,
+    pub b: Columns,
     pub batches: usize,
     pub m: usize,
     /// A multiple of 8.
@@ -33,8 +53,8 @@ pub(crate) struct StripProduct<'a> {
     pub layout: Layout,
     /// Floats from one split's product to the next.
     pub c_split: usize,
-    /// One value a row, `[batches · m]`.
-    pub bias: Option<View>,
+    pub bias: &'a Bias,
+    pub relu: bool,
     pub out: View,
 }
 
@@ -64,11 +84,12 @@ impl Strips {
             .constant("ROWS", self.rows)
             .constant("COLS", self.cols)
             .bind("a", product.a.whole())
-            .bind("b", product.b.whole())
+            .bind("b", product.b.view)
             .bind("out", product.out)
-            .set("row_bias", usize::from(product.bias.is_some()))
+            .set("bias_of", product.bias.index())
+            .set("relu", usize::from(product.relu))
             // A bias that is not added must still be bound: anything that is only read will do.
-            .bind("bias", product.bias.unwrap_or_else(|| product.a.whole()))
+            .bind("bias", product.bias.view().cloned().unwrap_or_else(|| product.a.whole()))
             .set("batches", product.batches)
             .set("splits", product.splits.count)
             .set("k_per_split", product.splits.k)
@@ -77,8 +98,10 @@ impl Strips {
             .set("m", product.m)
             .set("n", product.n)
             .set("k", product.k)
-            .set("a_batch", product.strips_per_batch[0])
-            .set("b_batch", product.strips_per_batch[1])
+            .set("a_batch", product.a_batch)
+            .set("b_batch", product.b.batch)
+            .set("b_strip", product.b.strip)
+            .set("b_k", product.b.k)
             .set("c_split", product.c_split)
             .set("c_batch", product.layout.c_batch)
             .set("c_row", product.layout.c_row)

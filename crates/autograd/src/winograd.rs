@@ -9,9 +9,10 @@
 use wgrad_device::shaders;
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
-use crate::gemm::{LONGEST_SUM, Layout, Splits};
+use crate::gemm::{Bias, LONGEST_SUM, Layout, Splits};
 use crate::ops::conv::images;
-use crate::strips::{StripProduct, Strips};
+use crate::strips::{Columns, StripProduct, Strips};
+use crate::windows::Winners;
 use crate::{Result, Tensor};
 
 /// Elements along an edge of a transformed tile.
@@ -43,12 +44,12 @@ pub(crate) struct Winograd {
     pub w: usize,
 }
 
-/// The tensors of a pass: x and y are read and written part by part.
-pub(crate) struct Pass<'a> {
-    pub x: &'a Tensor,
-    pub w: &'a Tensor,
+/// What the output transform stores.
+pub(crate) struct Output<'a> {
     pub bias: Option<View>,
+    pub relu: bool,
     pub y: &'a Tensor,
+    pub winners: Option<&'a Winners>,
 }
 
 impl Winograd {
@@ -81,24 +82,32 @@ impl Winograd {
         (0..self.images).step_by(part).map(move |first| (first, of(part.min(self.images - first))))
     }
 
-    /// Records y = conv2d(x, w) + bias.
-    pub(crate) fn forward(&self, pass: &Pass<'_>) -> Result<()> {
-        self.convolve([self.c_in, self.c_out], false, pass)
+    /// Records y = conv2d(x, w) + bias and what follows it.
+    pub(crate) fn forward(&self, x: &Tensor, w: &Tensor, output: &Output<'_>) -> Result<()> {
+        self.convolve([self.c_in, self.c_out], false, x, w, output)
     }
 
-    /// Records dx = conv2d(dy, w turned around and its channels exchanged): dy is the pass's x, dx its y.
-    pub(crate) fn input_grad(&self, pass: &Pass<'_>) -> Result<()> {
-        self.convolve([self.c_out, self.c_in], true, pass)
+    /// Records dx = conv2d(dy, w turned around and its channels exchanged).
+    pub(crate) fn input_grad(&self, dy: &Tensor, w: &Tensor, dx: &Tensor) -> Result<()> {
+        let output = Output { bias: None, relu: false, y: dx, winners: None };
+        self.convolve([self.c_out, self.c_in], true, dy, w, &output)
     }
 
-    fn convolve(&self, [from, to]: [usize; 2], turned: bool, pass: &Pass<'_>) -> Result<()> {
-        let gpu = pass.x.gpu();
+    fn convolve(
+        &self,
+        [from, to]: [usize; 2],
+        turned: bool,
+        x: &Tensor,
+        w: &Tensor,
+        output: &Output<'_>,
+    ) -> Result<()> {
+        let gpu = w.gpu();
         let strips = Strips::of_rows(gpu, to);
         let k = from.next_multiple_of(4);
         let row_strips = to.div_ceil(strips.rows);
         let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
         gpu.launch(&shaders::WINOGRAD_WEIGHT)
-            .bind("w", pass.w.view())
+            .bind("w", w.view())
             .bind("out", u.whole())
             .set("rows", to)
             .set("depth", from)
@@ -112,14 +121,14 @@ impl Winograd {
             let n = part.tiles().next_multiple_of(8);
             let col_strips = n.div_ceil(strips.cols);
             let v = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
-            part.transform_input(images(pass.x, first, part.images), gpu, from, false, strips.cols, &v)?;
+            part.transform_input(x, first, from, false, strips.cols, &v)?;
             let m = floats(gpu, ELEMENTS * to * n)?;
             strips.multiply(
                 gpu,
                 StripProduct {
                     a: &u,
-                    b: &v,
-                    strips_per_batch: [row_strips, col_strips],
+                    a_batch: row_strips,
+                    b: Columns::packed(&v, strips.cols, col_strips, k),
                     batches: ELEMENTS,
                     m: to,
                     n,
@@ -127,16 +136,23 @@ impl Winograd {
                     splits: &Splits { count: 1, k },
                     layout: Layout::rows(to, n),
                     c_split: 0,
-                    bias: None,
+                    bias: &Bias::None,
+                    relu: false,
                     out: m.whole(),
                 },
             )?;
-            let launch = gpu
-                .launch(&shaders::WINOGRAD_OUTPUT)
+            let launch = match output.winners {
+                None => gpu.launch(&shaders::WINOGRAD_OUTPUT),
+                Some(winners) => {
+                    let launch = gpu.launch(&shaders::WINOGRAD_OUTPUT_POOLED);
+                    launch.bind("code", winners.images(first, part.images))
+                }
+            };
+            let launch = launch
                 .bind("m", m.whole())
-                .bind("bias", pass.bias.clone().unwrap_or_else(|| m.whole()))
-                .bind("y", images(pass.y, first, part.images));
-            let option = usize::from(pass.bias.is_some());
+                .bind("bias", output.bias.clone().unwrap_or_else(|| m.whole()))
+                .bind("y", images(output.y, first, part.images));
+            let option = usize::from(output.bias.is_some()) + 2 * usize::from(output.relu);
             part.sizes(launch, to, option, 0).threads(to * n / 4).record()?;
         }
         Ok(())
@@ -154,7 +170,7 @@ impl Winograd {
         for (index, &(first, part)) in parts.iter().enumerate() {
             let k = part.tiles().next_multiple_of(4);
             let v = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
-            part.transform_input(images(x, first, part.images), gpu, self.c_in, true, strips.rows, &v)?;
+            part.transform_input(x, first, self.c_in, true, strips.rows, &v)?;
 
             let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
             let launch = gpu
@@ -168,8 +184,8 @@ impl Winograd {
                 gpu,
                 StripProduct {
                     a: &v,
-                    b: &d,
-                    strips_per_batch: [row_strips, col_strips],
+                    a_batch: row_strips,
+                    b: Columns::packed(&d, strips.cols, col_strips, k),
                     batches: ELEMENTS,
                     m: self.c_in,
                     n,
@@ -177,7 +193,8 @@ impl Winograd {
                     splits: &Splits { count: 1, k },
                     layout: Layout::rows(self.c_in, n),
                     c_split: 0,
-                    bias: None,
+                    bias: &Bias::None,
+                    relu: false,
                     out: s.view((index * sum) as u64 * 4, sum as u64 * 4),
                 },
             )?;
@@ -193,11 +210,11 @@ impl Winograd {
         Ok(launch.trips(EDGE * (8 * parts.len() + 16)).threads(self.c_in * n / 4).record()?)
     }
 
-    /// Transforms x into the operand B, or A of the weight gradient.
+    /// Transforms x, an input or a gradient, from image `first` on into the operand B, or A of the weight gradient.
     fn transform_input(
         &self,
-        x: View,
-        gpu: &Gpu,
+        x: &Tensor,
+        first: usize,
         channels: usize,
         as_a: bool,
         strip: usize,
@@ -205,11 +222,12 @@ impl Winograd {
     ) -> Result<()> {
         let across = self.w / 4;
         let run = if across.is_multiple_of(4) { 4 } else { across.min(2) };
+        let gpu = x.gpu();
         let launch = gpu
             .launch(shaders::WINOGRAD_INPUT[usize::from(gpu.has_int64())])
             .constant("RUN", run)
             .constant("EDGES", usize::from(across > run))
-            .bind("x", x)
+            .bind("x", images(x, first, self.images))
             .bind("out", out.whole());
         let lines = if as_a { channels } else { channels.next_multiple_of(4) };
         let launch = self.sizes(launch, channels, usize::from(as_a), strip);

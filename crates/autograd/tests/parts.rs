@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Conv2dOptions, Gpu, Tensor, concat};
+use wgrad_autograd::{Conv2dOptions, Epilogue, Gpu, Tensor, concat};
 use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::{Array, sample::Sampler};
 
@@ -13,28 +13,35 @@ const FEW: usize = 14;
 /// Winograd's transforms of a `cpu` device take 0.6 MB an image, and 2 or 8 MB a part.
 #[test]
 fn a_batch_of_3_by_3_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(16, 3);
+    a_batch_in_parts_is_its_parts(16, 3, Epilogue::default());
+}
+
+/// The same, pooled on the way.
+#[test]
+fn a_batch_of_pooled_convolutions_is_its_parts() {
+    a_batch_in_parts_is_its_parts(16, 3, Epilogue { relu: true, max_pool: true });
 }
 
 /// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 8 MB a part. Sums of 200 terms are never split.
 #[test]
 fn a_batch_of_5_by_5_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(8, 5);
+    a_batch_in_parts_is_its_parts(8, 5, Epilogue::default());
 }
 
-fn a_batch_in_parts_is_its_parts(channels: usize, kernel: usize) {
+fn a_batch_in_parts_is_its_parts(channels: usize, kernel: usize, epilogue: Epilogue) {
     for family in [Family::Cpu, Family::Gpu] {
         let gpu = Gpu::builder().family(family).poison().quiet().build().unwrap();
         let mut sampler = Sampler::new(5);
         let x = sampler.uniform(&[IMAGES, channels, 32, 32], -1.0, 1.0);
         let w = sampler.uniform(&[channels, channels, kernel, kernel], -1.0, 1.0);
-        let dy = sampler.uniform(&[IMAGES, channels, 32, 32], -1.0, 1.0);
+        let size = if epilogue.max_pool { 16 } else { 32 };
+        let dy = sampler.uniform(&[IMAGES, channels, size, size], -1.0, 1.0);
         let upload = |a: &Array| Tensor::from_slice(&gpu, &a.to_f32(), &a.shape).unwrap();
         let (x, w, dy) = (upload(&x), upload(&w).tracked(), upload(&dy));
         let options = Conv2dOptions { padding: [kernel / 2; 2], ..Default::default() };
         let run = |x: Tensor, dy: &Tensor| {
             let x = x.tracked();
-            let y = x.conv2d(&w, None, options).unwrap();
+            let y = x.conv2d_with(&w, None, options, epilogue).unwrap();
             let gradients = y.backward_from(dy).unwrap();
             (y.detach(), gradients.get(&x).unwrap().clone(), gradients.get(&w).unwrap().clone())
         };

@@ -13,7 +13,8 @@ use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
-use wgrad_autograd::device::{Composed, shaders};
+use wgrad_autograd::device::{Composed, Family, shaders};
+use wgrad_autograd::{Conv2dOptions, Gpu, Tensor};
 
 /// Whether a kernel is a variant that a device without optional features never gets.
 fn needs_subgroups(kernel: &str) -> bool {
@@ -24,10 +25,15 @@ fn needs_int64(kernel: &str) -> bool {
     kernel.ends_with("_u64")
 }
 
-/// GLSL ES 3.1 has no 64-bit integers, so its writer has no words for them: the GL backend reports no such feature
-/// and never gets that variant. Shuffles are written, by the names of the extension KHR_shader_subgroup.
-fn has_glsl_es(kernel: &str) -> bool {
-    !needs_int64(kernel)
+fn needs_f16(composed: &Composed) -> bool {
+    composed.source.starts_with("enable f16;")
+}
+
+/// GLSL ES 3.1 has neither 64-bit integers nor 16-bit floats, so its writer has no words for them: the GL backend reports
+/// no such features and never gets those variants. Shuffles are written, by the names of the extension
+/// KHR_shader_subgroup.
+fn has_glsl_es(composed: &Composed) -> bool {
+    !needs_int64(composed.kernel) && !needs_f16(composed)
 }
 
 #[test]
@@ -44,13 +50,13 @@ fn every_module_passes_every_writer() {
         .collect();
     assert!(modules.len() > 100, "only {} modules were composed", modules.len());
     let folder = tempfile::tempdir().unwrap();
-    for (i, composed) in modules.into_values().chain(texture_modules()).enumerate() {
+    for (i, composed) in modules.into_values().chain(texture_modules()).chain(half_modules()).enumerate() {
         let composed = &composed;
         let name = format!("{:04}_{}", i, composed.kernel);
         write_all(composed, &folder.path().join(format!("{name}.spv")));
         // For ci/web, which has a browser compile what a page may launch: no feature that is not in WebGPU's baseline.
         if let Some(folder) = std::env::var_os("WGRAD_MODULES")
-            && !(needs_subgroups(composed.kernel) || needs_int64(composed.kernel))
+            && !(needs_subgroups(composed.kernel) || needs_int64(composed.kernel) || needs_f16(composed))
         {
             std::fs::write(Path::new(&folder).join(format!("{name}.wgsl")), &composed.source).unwrap();
         }
@@ -73,12 +79,37 @@ fn texture_modules() -> Vec<Composed> {
     modules
 }
 
+/// What products of f16 compose in both families: odd sizes and whole vec4, and a convolution's three products.
+fn half_modules() -> Vec<Composed> {
+    let mut modules = Vec::new();
+    for family in [Family::Cpu, Family::Gpu] {
+        let gpu = Gpu::builder().family(family).quiet().build().unwrap();
+        let half = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).unwrap().to_half().unwrap();
+        for (m, n, k) in [(5, 7, 3), (64, 64, 36)] {
+            half(&[m, k]).matmul(&half(&[k, n])).unwrap();
+            half(&[k, m]).matmul_transposed(true, &half(&[n, k]), true).unwrap();
+        }
+        let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
+        for [x, w] in [[[2, 3, 5, 7], [4, 3, 3, 3]], [[2, 4, 8, 8], [8, 4, 3, 3]]] {
+            let y = half(&x).conv2d(&half(&w), None, options).unwrap();
+            let dy = y.to_half().unwrap();
+            dy.conv2d_input(&half(&w), &x, options).unwrap();
+            dy.conv2d_weight(&half(&x), &w, options).unwrap();
+            dy.to_tensor().unwrap();
+        }
+        modules.extend(gpu.composed().into_iter().filter(needs_f16));
+    }
+    assert!(modules.len() > 30, "only {} modules of f16 were composed", modules.len());
+    modules
+}
+
 fn write_all(composed: &Composed, spirv: &Path) {
     let kernel = composed.kernel;
     let module = naga::front::wgsl::parse_str(&composed.source).unwrap();
     let mut capabilities = Capabilities::default();
     capabilities.set(Capabilities::SUBGROUP, needs_subgroups(kernel));
     capabilities.set(Capabilities::SHADER_INT64, needs_int64(kernel));
+    capabilities.set(Capabilities::SHADER_FLOAT16, needs_f16(composed));
     let info =
         Validator::new(ValidationFlags::all(), capabilities).validate(&module).unwrap_or_else(|error| {
             panic!("{kernel} needs more than the baseline:\n{}", error.emit_to_string(&composed.source))
@@ -86,7 +117,7 @@ fn write_all(composed: &Composed, spirv: &Path) {
     write_spirv(composed, &module, &info, spirv);
     write_msl(composed, &module, &info);
     write_hlsl(composed, &module, &info);
-    if has_glsl_es(kernel) {
+    if has_glsl_es(composed) {
         write_glsl(composed, &module, &info);
     } else {
         assert!(
@@ -147,9 +178,13 @@ fn write_hlsl(composed: &Composed, module: &Module, info: &ModuleInfo) {
             binding_map.insert(binding, hlsl::BindTarget { register: register as u32, ..Default::default() });
         }
     }
-    // Subgroups and 64-bit integers exist from shader model 6.0 on; DX12 without DXC ends at 5.1.
+    // Subgroups and 64-bit integers exist from shader model 6.0 on, 16-bit floats from 6.2; DX12 without DXC ends at 5.1.
     let modern = needs_subgroups(composed.kernel) || needs_int64(composed.kernel);
-    let shader_model = if modern { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 };
+    let shader_model = match (needs_f16(composed), modern) {
+        (true, _) => hlsl::ShaderModel::V6_2,
+        (false, true) => hlsl::ShaderModel::V6_0,
+        (false, false) => hlsl::ShaderModel::V5_1,
+    };
     let options =
         hlsl::Options { shader_model, binding_map, fake_missing_bindings: false, ..Default::default() };
     let pipeline =

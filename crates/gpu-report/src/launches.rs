@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use wgrad::data::{DeviceImages, Normalize, synthetic};
 use wgrad::device::{Composed, Family};
 use wgrad::nn::{
-    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
-    Parameters, Sequential, Sgd, SgdOptions,
+    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters,
+    Sequential, Sgd, SgdOptions,
 };
 use wgrad::{Conv2dOptions, Gpu, Tensor};
 
@@ -94,12 +94,8 @@ fn cnn(gpu: &Gpu) -> Result<()> {
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
     let builder = Builder::new(gpu, 0);
     let model = Sequential::new(&builder)
-        .with(|b| Conv2d::new(b, 3, 64, [3, 3], same))
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Activation::Relu)
-        .with(|b| Conv2d::new(b, 64, 128, [3, 3], same))
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Activation::Relu)
+        .with(|b| Conv2d::new(b, 3, 64, [3, 3], same).with_relu().with_max_pool())
+        .with(|b| Conv2d::new(b, 64, 128, [3, 3], same).with_relu().with_max_pool())
         .with(|_| Flatten)
         .with(|b| Linear::new(b, 128 * 8 * 8, 10));
     let parameters = builder.finish()?;

@@ -4,10 +4,12 @@ use wgrad_device::{Family, Gpu};
 
 use crate::gemm::{self, Bias, Layout, Operands, Product};
 use crate::half::{Element, Operand};
+use crate::ops::unary::relu_backward;
 use crate::pack::{Fast, Image, Matrix};
 use crate::shape::numel;
-use crate::winograd::{Pass, Winograd};
-use crate::{Error, Op, Result, Tensor};
+use crate::windows::Winners;
+use crate::winograd::{self, Winograd};
+use crate::{Error, Op, Pool2dOptions, Result, Tensor};
 
 /// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,18 @@ impl Default for Conv2dOptions {
     fn default() -> Self {
         Self { stride: [1; 2], padding: [0; 2], dilation: [1; 2], groups: 1 }
     }
+}
+
+/// What follows a convolution in the same op, in this order.
+///
+/// Where the convolution's kernels can do it on the way, the image in between is never written; elsewhere it takes kernels of
+/// its own. Either way the values are those of `conv2d`, `relu` and `max_pool2d`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epilogue {
+    /// A ReLU.
+    pub relu: bool,
+    /// Max pooling over 2 × 2 windows; the first of equal maxima gets the gradient.
+    pub max_pool: bool,
 }
 
 /// Packed operands may take this many bytes; larger batches are computed in parts. What fits the caches need not be larger,
@@ -151,7 +165,9 @@ impl Geometry {
     fn step(&self, gpu: &Gpu) -> usize {
         let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / self.element.bytes()).max(4);
         let aligned = |step: usize| {
-            [self.in_image(), self.out_image()].iter().all(|n| (step * n).is_multiple_of(align))
+            // The last is that of the winners of pooled windows.
+            let images = [self.in_image(), self.out_image(), self.out_image() / 16];
+            images.iter().all(|n| (step * n).is_multiple_of(align))
         };
         (1..align).find(|&step| aligned(step)).unwrap_or(align)
     }
@@ -219,19 +235,25 @@ impl Geometry {
         }
     }
 
-    fn forward(&self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, y: &Tensor) -> Result<()> {
-        let gpu = x.gpu();
-        if let Some(winograd) = self.winograd(gpu) {
-            return winograd.forward(&Pass { x, w, bias: bias.map(Tensor::view4), y });
+    fn forward(&self, x: &Tensor, w: &Tensor, output: &Output<'_>) -> Result<()> {
+        let Output { bias, y, relu, winners } = *output;
+        if let Some(winograd) = self.winograd(x.gpu()) {
+            let bias = bias.map(Tensor::view4);
+            return winograd.forward(x, w, &winograd::Output { bias, relu, y, winners });
         }
-        self.forward_product(x.into(), w.into(), bias, y)
+        let Some(winners) = winners else { return self.forward_product(x.into(), w.into(), bias, relu, y) };
+        let whole = Tensor::empty(x.gpu(), &self.output_shape())?;
+        self.forward_product(x.into(), w.into(), bias, false, &whole)?;
+        winners.pool(&whole, relu, y)
     }
 
+    /// The forward pass as a product; the ReLU is of the `cpu` family only.
     pub(crate) fn forward_product(
         &self,
         x: Operand,
         w: Operand,
         bias: Option<&Tensor>,
+        relu: bool,
         y: &Tensor,
     ) -> Result<()> {
         let gpu = y.gpu();
@@ -241,7 +263,7 @@ impl Geometry {
             let part = self.with_images(count);
             let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.view4()));
             let views = [w.view(), images(x, first, count)];
-            let kind = Kind { operands: Which::Forward, views, bias, out: images(y, first, count) };
+            let kind = Kind { operands: Which::Forward, views, bias, relu, out: images(y, first, count) };
             part.product(&part.constants(), gpu, kind).record()?;
         }
         Ok(())
@@ -254,8 +276,7 @@ impl Geometry {
         {
             let part = self.with_images(count);
             let views = [w.view(), images(dy, first, count)];
-            let kind =
-                Kind { operands: Which::InputGrad, views, bias: Bias::None, out: images(dx, first, count) };
+            let kind = Kind::gradient(Which::InputGrad, views, images(dx, first, count));
             part.product(&part.constants(), gpu, kind).record()?;
         }
         Ok(())
@@ -271,7 +292,7 @@ impl Geometry {
             let part = self.with_images(count);
             let dw = Tensor::empty(gpu, shape)?;
             let views = [images(x, first, count), images(dy, first, count)];
-            let kind = Kind { operands: Which::WeightGrad, views, bias: Bias::None, out: dw.view() };
+            let kind = Kind::gradient(Which::WeightGrad, views, dw.view());
             part.product(&part.constants(), gpu, kind).record()?;
             sum = Some(match sum {
                 Some(sum) => sum.add(&dw)?,
@@ -326,6 +347,7 @@ impl Geometry {
             k,
             layout,
             bias: kind.bias,
+            relu: kind.relu,
             out: kind.out,
         }
     }
@@ -352,7 +374,23 @@ struct Kind {
     operands: Which,
     views: [wgrad_device::View; 2],
     bias: Bias,
+    relu: bool,
     out: wgrad_device::View,
+}
+
+impl Kind {
+    fn gradient(operands: Which, views: [wgrad_device::View; 2], out: wgrad_device::View) -> Self {
+        Self { operands, views, bias: Bias::None, relu: false, out }
+    }
+}
+
+/// What a forward pass writes, and what it adds and does on the way.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    bias: Option<&'a Tensor>,
+    y: &'a Tensor,
+    relu: bool,
+    winners: Option<&'a Winners>,
 }
 
 /// Images `first..first + count` of an `[n, c, h, w]` tensor.
@@ -371,21 +409,30 @@ pub(crate) fn check_bias(bias: Option<&Tensor>, w: &[usize]) -> Result<()> {
     Err(Error::shape("conv2d", format!("bias {:?} for a weight {w:?}", bias.shape())))
 }
 
+/// What the gradient must know of what followed the convolution.
+enum After {
+    Nothing,
+    /// A ReLU, whose output this is.
+    Relu(Tensor),
+    /// Max pooling, and a ReLU which let nothing through where there is no winner.
+    Pool(Winners),
+}
+
 struct Conv2d {
     x: Tensor,
     w: Tensor,
     geometry: Geometry,
+    after: After,
 }
 
 impl Conv2d {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
-        if let Some(winograd) = g.winograd(dy.gpu()) {
-            winograd.input_grad(&Pass { x: dy, w: &self.w, bias: None, y: &dx })?;
-            return Ok(dx);
+        match g.winograd(dy.gpu()) {
+            Some(winograd) => winograd.input_grad(dy, &self.w, &dx)?,
+            None => g.input_grad_product((&self.w).into(), dy.into(), &dx)?,
         }
-        g.input_grad_product((&self.w).into(), dy.into(), &dx)?;
         Ok(dx)
     }
 
@@ -406,10 +453,22 @@ impl Op for Conv2d {
     }
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let of_bias = needed.len() == 3 && needed[2];
+        // The gradient of what the convolution itself gave, and that of its bias where it is found sooner.
+        let (whole, db) = match &self.after {
+            After::Nothing => (dy.clone(), None),
+            After::Relu(y) => (relu_backward(y, dy)?, None),
+            After::Pool(winners) => {
+                (winners.unpool(dy)?, if of_bias { winners.unpool_sum(dy)? } else { None })
+            }
+        };
         // The small gradients first: dx is not held while the weight's gradient needs its workspace.
-        let dw = needed[1].then(|| self.weight_grad(dy)).transpose()?;
-        let db = (needed.len() == 3 && needed[2]).then(|| dy.sum(&[0, 2, 3])).transpose()?;
-        let dx = needed[0].then(|| self.input_grad(dy)).transpose()?;
+        let dw = needed[1].then(|| self.weight_grad(&whole)).transpose()?;
+        let db = match db {
+            None if of_bias => Some(whole.sum(&[0, 2, 3])?),
+            found => found,
+        };
+        let dx = needed[0].then(|| self.input_grad(&whole)).transpose()?;
         Ok([dx, dw, db].into_iter().take(needed.len()).collect())
     }
 }
@@ -423,12 +482,52 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`], [`Error::Device`].
     pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, options: Conv2dOptions) -> Result<Tensor> {
+        self.conv2d_with(w, bias, options, Epilogue::default())
+    }
+
+    /// As [`Tensor::conv2d`], and what follows it.
+    ///
+    /// Shape: that of [`Tensor::conv2d`], or with max pooling half its height and width, rounded down.
+    ///
+    /// # Errors
+    /// As [`Tensor::conv2d`], and [`Error::Shape`] for an output too small to pool.
+    pub fn conv2d_with(
+        &self,
+        w: &Tensor,
+        bias: Option<&Tensor>,
+        options: Conv2dOptions,
+        epilogue: Epilogue,
+    ) -> Result<Tensor> {
         let g = Geometry::new(Element::F32, self.shape(), w.shape(), options)?;
         check_bias(bias, w.shape())?;
-        let y = Tensor::empty(self.gpu(), &g.output_shape())?;
-        g.forward(self, w, bias, &y)?;
+        let gpu = self.gpu();
+        let Epilogue { relu, max_pool } = epilogue;
+        let pooled = if max_pool { Winners::pooled(g.output_shape()) } else { None };
+        // Of the gpu family's products, none has a ReLU.
+        let fuses = pooled.is_some() || (!max_pool && gpu.family() == Family::Cpu);
+        if epilogue != Epilogue::default() && !fuses {
+            let mut y = self.conv2d(w, bias, options)?;
+            if max_pool {
+                // Before the ReLU, which keeps the order of values: the same, and less work.
+                y = y.max_pool2d(Pool2dOptions::square(2))?;
+            }
+            return if relu { y.relu() } else { Ok(y) };
+        }
+        let (y, winners) = match pooled {
+            Some(shape) => {
+                let (y, winners) = Winners::with_image(gpu, shape)?;
+                (y, Some(winners))
+            }
+            None => (Tensor::empty(gpu, &g.output_shape())?, None),
+        };
+        g.forward(self, w, &Output { bias, y: &y, relu, winners: winners.as_ref() })?;
         let mut inputs = vec![self, w];
         inputs.extend(bias);
-        Ok(y.recorded(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g }))
+        let after = match winners {
+            Some(winners) => After::Pool(winners),
+            None if relu => After::Relu(y.detach()),
+            None => After::Nothing,
+        };
+        Ok(y.recorded(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g, after }))
     }
 }

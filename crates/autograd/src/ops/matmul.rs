@@ -1,7 +1,10 @@
 //! Matrix products.
 
+use wgrad_device::Family;
+
 use crate::gemm::{self, Bias, Layout, Product};
 use crate::half::Operand;
+use crate::ops::unary::relu_backward;
 use crate::pack::Fast;
 use crate::shape::numel;
 use crate::{Error, Op, Result, Tensor};
@@ -38,7 +41,7 @@ impl<'a> Matrices<'a> {
 }
 
 /// `a · b` for operands already checked, into a new tensor of this shape.
-fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Tensor> {
+fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias, relu: bool) -> Result<Tensor> {
     let y = Tensor::empty(a.operand.gpu(), shape)?;
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let ([a_batch, a_row, a_k], [b_batch, b_k, b_col]) = (a.strides(), b.strides());
@@ -73,6 +76,7 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias) -> Result<Te
         k,
         layout: Layout::rows(m, n),
         bias,
+        relu,
         out: y.view(),
     };
     product.record()?;
@@ -116,7 +120,7 @@ pub(crate) fn matmul<'a>(
         left.rows *= left.batches;
         left.batches = 1;
     }
-    product(&left, &right, &shape, Bias::None)
+    product(&left, &right, &shape, Bias::None, false)
 }
 
 struct Matmul {
@@ -163,6 +167,8 @@ fn batched(x: &Tensor, tx: bool, y: &Tensor, ty: bool, shape: &[usize]) -> Resul
 struct Linear {
     x: Tensor,
     w: Tensor,
+    /// The output, where a ReLU followed.
+    relu: Option<Tensor>,
 }
 
 impl Op for Linear {
@@ -172,6 +178,10 @@ impl Op for Linear {
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let (rows, out) = (dy.numel() / self.w.shape()[0], self.w.shape()[0]);
+        let dy = match &self.relu {
+            Some(y) => relu_backward(y, dy)?,
+            None => dy.clone(),
+        };
         let dy = dy.with_shape(&[rows, out]);
         let x = self.x.with_shape(&[rows, self.w.shape()[1]]);
         let dx = needed[0].then(|| matmul("linear", &dy, false, &self.w, false)).transpose()?;
@@ -218,6 +228,21 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`], [`Error::Device`].
     pub fn linear(&self, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        self.linear_then(w, bias, false)
+    }
+
+    /// `max(x · wᵀ + bias, 0)`: [`Tensor::linear`] and a ReLU, which on software adapters is a part of the same kernel.
+    ///
+    /// # Errors
+    /// As [`Tensor::linear`].
+    pub fn linear_relu(&self, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        match self.gpu().family() {
+            Family::Cpu => self.linear_then(w, bias, true),
+            Family::Gpu => self.linear(w, bias)?.relu(),
+        }
+    }
+
+    fn linear_then(&self, w: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
         let (Some((&inputs, leading)), &[outputs, k]) = (self.shape().split_last(), w.shape()) else {
             let message = format!(
                 "input {:?} and weight {:?}; expected [.., in] and [out, in]",
@@ -239,9 +264,10 @@ impl Tensor {
         let (a, b) = (Matrices::new("linear", &rows, false)?, Matrices::new("linear", w, true)?);
         let mut shape = leading.to_vec();
         shape.push(outputs);
-        let y = product(&a, &b, &shape, bias.map_or(Bias::None, |bias| Bias::Col(bias.view4())))?;
+        let y = product(&a, &b, &shape, bias.map_or(Bias::None, |bias| Bias::Col(bias.view4())), relu)?;
         let mut inputs = vec![self, w];
         inputs.extend(bias);
-        Ok(y.recorded(&inputs, || Linear { x: self.detach(), w: w.detach() }))
+        let saved = relu.then(|| y.detach());
+        Ok(y.recorded(&inputs, || Linear { x: self.detach(), w: w.detach(), relu: saved }))
     }
 }

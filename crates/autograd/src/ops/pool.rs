@@ -2,6 +2,7 @@
 
 use wgrad_device::{Launch, shaders};
 
+use crate::windows::Winners;
 use crate::{Error, Indices, Op, Result, Tensor};
 
 /// Window, stride and padding of a pooling, each `[height, width]`.
@@ -86,13 +87,18 @@ struct MaxPool {
     won: Indices,
 }
 
-impl Geometry {
-    /// Whether the kernels for 2 × 2 windows apply, which handle four windows at a time.
-    fn pairs(&self) -> bool {
-        self.options == Pool2dOptions::square(2)
-            && self.output[3].is_multiple_of(4)
-            && self.input[2] == 2 * self.output[2]
-            && self.input[3] == 2 * self.output[3]
+/// Max pooling over 2 × 2 windows.
+struct MaxPoolPairs {
+    winners: Winners,
+}
+
+impl Op for MaxPoolPairs {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(self.winners.unpool(dy)?)])
     }
 }
 
@@ -103,13 +109,6 @@ impl Op for MaxPool {
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
-        if self.geometry.pairs() {
-            let launch = dy.gpu().launch(&shaders::MAX_POOL2D_PAIRS_BACKWARD);
-            let launch = launch.constant("OW", self.geometry.output[3]).bind("dy", dy.view());
-            let launch = launch.bind("won", self.won.view()).bind("dx", dx.view());
-            launch.set("n4", dy.numel() / 4).threads(dy.numel() / 4).record()?;
-            return Ok(vec![Some(dx)]);
-        }
         let launch = self.geometry.constants(dy.gpu().launch(&shaders::MAX_POOL2D_BACKWARD));
         let launch = launch.bind("dy", dy.view()).bind("won", self.won.view()).bind("dx", dx.view());
         launch.set("n", dx.numel()).trips(self.geometry.trips()).threads(dx.numel()).record()?;
@@ -145,20 +144,18 @@ impl Tensor {
     /// [`Error::Shape`] for other ranks or windows that don't fit, [`Error::Device`].
     pub fn max_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new("max_pool2d", self, options)?;
-        let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        let won;
-        if geometry.pairs() {
-            won = Indices::empty(self.gpu(), &[y.numel() / 4])?;
-            let launch = self.gpu().launch(&shaders::MAX_POOL2D_PAIRS_FORWARD);
-            let launch = launch.constant("OW", geometry.output[3]).bind("x", self.view());
-            let launch = launch.bind("y", y.view()).bind("code", won.view());
-            launch.set("n4", y.numel() / 4).threads(y.numel() / 4).record()?;
-        } else {
-            won = Indices::empty(self.gpu(), &geometry.output)?;
-            let launch = geometry.constants(self.gpu().launch(&shaders::MAX_POOL2D_FORWARD));
-            let launch = launch.bind("x", self.view()).bind("y", y.view()).bind("at", won.view());
-            launch.set("n", y.numel()).trips(geometry.trips()).threads(y.numel()).record()?;
+        if let (true, &[n, c, h, w]) = (options == Pool2dOptions::square(2), self.shape())
+            && let Some(shape) = Winners::pooled([n, c, h, w])
+        {
+            let (y, winners) = Winners::with_image(self.gpu(), shape)?;
+            winners.pool(self, false, &y)?;
+            return Ok(y.recorded(&[self], || MaxPoolPairs { winners }));
         }
+        let y = Tensor::empty(self.gpu(), &geometry.output)?;
+        let won = Indices::empty(self.gpu(), &geometry.output)?;
+        let launch = geometry.constants(self.gpu().launch(&shaders::MAX_POOL2D_FORWARD));
+        let launch = launch.bind("x", self.view()).bind("y", y.view()).bind("at", won.view());
+        launch.set("n", y.numel()).trips(geometry.trips()).threads(y.numel()).record()?;
         Ok(y.recorded(&[self], || MaxPool { geometry, won }))
     }
 

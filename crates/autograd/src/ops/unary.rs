@@ -55,19 +55,30 @@ struct UnaryOp {
     b: f32,
 }
 
+impl UnaryOp {
+    fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        let dx = Tensor::empty(dy.gpu(), dy.shape())?;
+        let n4 = dy.numel().div_ceil(4);
+        let launch = dy.gpu().launch(self.op.backward).bind("dy", dy.view4()).bind("dx", dx.view4());
+        let launch = launch.bind("saved", self.saved.as_ref().unwrap_or(dy).view4());
+        launch.set("n4", n4).set_f32("a", self.a).set_f32("b", self.b).threads(n4).record()?;
+        Ok(dx)
+    }
+}
+
 impl Op for UnaryOp {
     fn name(&self) -> &'static str {
         self.op.name
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let dx = Tensor::empty(dy.gpu(), dy.shape())?;
-        let n4 = dy.numel().div_ceil(4);
-        let launch = dy.gpu().launch(self.op.backward).bind("dy", dy.view4()).bind("dx", dx.view4());
-        let launch = launch.bind("saved", self.saved.as_ref().unwrap_or(dy).view4());
-        launch.set("n4", n4).set_f32("a", self.a).set_f32("b", self.b).threads(n4).record()?;
-        Ok(vec![Some(dx)])
+        Ok(vec![Some(self.input_grad(dy)?)])
     }
+}
+
+/// The gradient of a ReLU's input, by its output and the gradient of that.
+pub(crate) fn relu_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    UnaryOp { op: &RELU, saved: Some(y.clone()), a: 0.0, b: 0.0 }.input_grad(dy)
 }
 
 impl Tensor {

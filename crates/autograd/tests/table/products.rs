@@ -1,6 +1,6 @@
 //! Matrix products and convolutions.
 
-use wgrad_autograd::{Conv2dOptions, Result, Tensor};
+use wgrad_autograd::{Conv2dOptions, Epilogue, Result, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{self as r, Conv2dParams};
 
@@ -10,6 +10,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = matmuls();
     rows.extend(linears());
     rows.extend(convolutions());
+    rows.extend(epilogues());
     rows
 }
 
@@ -129,7 +130,57 @@ fn linears() -> Vec<Row> {
     vec![
         row("linear", cases, UNIT, op, linear_reference),
         row("linear with bias", biased, UNIT, op, linear_reference).terms(longest_axis),
+        row(
+            "linear and relu",
+            biased,
+            UNIT,
+            |x| x[0].linear_relu(&x[1], x.get(2)),
+            |x| r::relu(&linear_reference(x)),
+        )
+        .terms(longest_axis),
+        // Whole tiles of sums that are not split, stored by the product's own kernel.
+        row(
+            "linear and relu, 64 rows",
+            &[&[&[64, 36], &[64, 36], &[64]], &[&[33, 20], &[8, 20]]],
+            UNIT,
+            |x| x[0].linear_relu(&x[1], x.get(2)),
+            |x| r::relu(&linear_reference(x)),
+        ),
     ]
+}
+
+/// A convolution with what follows it, by Winograd's transforms and by strips: windows by fours and others, images that
+/// end within a tile, several parts of a batch.
+fn epilogues() -> Vec<Row> {
+    let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    let params = Conv2dParams { padding: [1, 1], ..Conv2dParams::default() };
+    let cases: &[&[&[usize]]] = &[
+        &[&[2, 3, 6, 8], &[5, 3, 3, 3], &[5]],
+        &[&[3, 2, 4, 16], &[4, 2, 3, 3]],
+        &[&[2, 8, 6, 8], &[8, 8, 3, 3], &[8]],
+        &[&[1, 9, 10, 24], &[17, 9, 3, 3], &[17]],
+        &[&[2, 8, 5, 8], &[9, 8, 3, 3], &[9]],
+        &[&[2, 12, 4, 4], &[10, 12, 3, 3], &[10]],
+        &[&[1, 3, 5, 7], &[4, 3, 3, 3], &[4]],
+    ];
+    let mut rows = Vec::new();
+    for epilogue in [
+        Epilogue { relu: true, max_pool: false },
+        Epilogue { relu: false, max_pool: true },
+        Epilogue { relu: true, max_pool: true },
+    ] {
+        let op = move |x: &[Tensor]| x[0].conv2d_with(&x[1], x.get(2), options, epilogue);
+        let reference = move |x: &[Array]| {
+            let mut y = r::conv2d(&x[0], &x[1], x.get(2), &params);
+            if epilogue.relu {
+                y = r::relu(&y);
+            }
+            if epilogue.max_pool { r::max_pool2d(&y, [2, 2], [2, 2], [0, 0]) } else { y }
+        };
+        let name = format!("conv2d, relu {}, pooling {}", epilogue.relu, epilogue.max_pool);
+        rows.push(row(name, cases, UNIT, op, reference));
+    }
+    rows
 }
 
 fn conv(name: &str, cases: &[&[&[usize]]], options: Conv2dOptions) -> Row {

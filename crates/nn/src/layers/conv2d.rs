@@ -1,18 +1,19 @@
 //! 2-D convolution layer.
 
-use wgrad_autograd::{Conv2dOptions, Tensor};
+use wgrad_autograd::{Conv2dOptions, Epilogue, Tensor};
 
 use super::{Mode, Module, in_layer};
 use crate::{Builder, Init, Param, Result};
 
-/// 2-D convolution. Counterpart: `torch.nn.Conv2d`.
+/// 2-D convolution, and perhaps a ReLU and max pooling in the same op. Counterpart: `torch.nn.Conv2d`.
 ///
-/// Shape: `[n, inputs, h, w]` to `[n, outputs, oh, ow]`; weight `[outputs, inputs / groups, kh, kw]`, bias `[outputs]`.
+/// Shape: `[n, inputs, h, w]` to `[n, outputs, oh, ow]`, pooled to half of both; weight `[outputs, inputs / groups, kh, kw]`, bias `[outputs]`.
 pub struct Conv2d {
     name: String,
     weight: Param,
     bias: Option<Param>,
     options: Conv2dOptions,
+    epilogue: Epilogue,
 }
 
 impl Conv2d {
@@ -41,13 +42,25 @@ impl Conv2d {
         // Zero groups are refused by the op; dividing by them must not panic before.
         let shape = [outputs, inputs / options.groups.max(1), kernel[0], kernel[1]];
         let weight = builder.param("weight", &shape, Init::fan_in(shape[1..].iter().product()));
-        Self { name: builder.name().to_owned(), weight, bias: None, options }
+        Self { name: builder.name().to_owned(), weight, bias: None, options, epilogue: Epilogue::default() }
+    }
+
+    /// This layer, followed by a ReLU.
+    pub fn with_relu(mut self) -> Self {
+        self.epilogue.relu = true;
+        self
+    }
+
+    /// This layer, followed by max pooling over 2 × 2 windows, behind the ReLU if there is one.
+    pub fn with_max_pool(mut self) -> Self {
+        self.epilogue.max_pool = true;
+        self
     }
 }
 
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
-        in_layer(&self.name, x.conv2d(self.weight.tensor()?, bias, self.options))
+        in_layer(&self.name, x.conv2d_with(self.weight.tensor()?, bias, self.options, self.epilogue))
     }
 }

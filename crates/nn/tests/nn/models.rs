@@ -1,6 +1,6 @@
 //! The models of the curves, under the fixtures' names.
 
-use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Gpu, Pool2dOptions, Tensor};
+use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Gpu, Tensor};
 use wgrad_nn::{
     BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, Mode, Module, Parameters, Residual, Result,
     Sequential,
@@ -18,8 +18,8 @@ impl Cnn {
         let builder = Builder::new(gpu, seed);
         let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
         let model = Self {
-            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], same),
-            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], same),
+            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], same).with_relu().with_max_pool(),
+            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], same).with_relu().with_max_pool(),
             fc: Linear::new(&builder.scope("fc"), 8192, 10),
         };
         (model, builder.finish().unwrap())
@@ -28,8 +28,7 @@ impl Cnn {
 
 impl Module for Cnn {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.conv1.forward(x, mode)?.relu()?.max_pool2d(Pool2dOptions::square(2))?;
-        let x = self.conv2.forward(&x, mode)?.relu()?.max_pool2d(Pool2dOptions::square(2))?;
+        let x = self.conv2.forward(&self.conv1.forward(x, mode)?, mode)?;
         self.fc.forward(&x.flatten(1)?, mode)
     }
 }
@@ -45,8 +44,8 @@ impl Mlp {
     pub fn new(gpu: &Gpu, seed: u64) -> (Self, Parameters) {
         let builder = Builder::new(gpu, seed);
         let model = Self {
-            fc1: Linear::new(&builder.scope("fc1"), 784, 256),
-            fc2: Linear::new(&builder.scope("fc2"), 256, 128),
+            fc1: Linear::new(&builder.scope("fc1"), 784, 256).with_relu(),
+            fc2: Linear::new(&builder.scope("fc2"), 256, 128).with_relu(),
             fc3: Linear::new(&builder.scope("fc3"), 128, 10),
         };
         (model, builder.finish().unwrap())
@@ -55,8 +54,7 @@ impl Mlp {
 
 impl Module for Mlp {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.fc1.forward(x, mode)?.relu()?;
-        let x = self.fc2.forward(&x, mode)?.relu()?;
+        let x = self.fc2.forward(&self.fc1.forward(x, mode)?, mode)?;
         self.fc3.forward(&x, mode)
     }
 }

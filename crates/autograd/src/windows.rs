@@ -1,0 +1,73 @@
+//! Max pooling over 2 × 2 windows, and perhaps a ReLU behind it, by whole vec4 (`max_pool2d_pairs.wgsl`), or in the kernel
+//! that makes the image (`winograd_store_pooled.wgsl`).
+
+use wgrad_device::shaders;
+use wgrad_device::{Gpu, Launch, MAX_TRIPS, View};
+
+use crate::shape::numel;
+use crate::{Indices, Result, Tensor};
+
+/// Which pixel of each window of a pooled image won, a word for four windows.
+pub(crate) struct Winners {
+    code: Indices,
+    /// The pooled image's, `[n, c, h, w]`.
+    shape: [usize; 4],
+}
+
+impl Winners {
+    /// The shape of an image `[n, c, h, w]` pooled, if these kernels can pool it.
+    pub(crate) fn pooled([n, c, h, w]: [usize; 4]) -> Option<[usize; 4]> {
+        (h.is_multiple_of(2) && w.is_multiple_of(8)).then_some([n, c, h / 2, w / 2])
+    }
+
+    /// A pooled image of this shape with its winners, for a kernel to write.
+    pub(crate) fn with_image(gpu: &Gpu, shape: [usize; 4]) -> Result<(Tensor, Self)> {
+        let image = Tensor::empty(gpu, &shape)?;
+        let code = Indices::empty(gpu, &[image.numel() / 4])?;
+        Ok((image, Self { code, shape }))
+    }
+
+    /// The words of images `first..first + count`.
+    pub(crate) fn images(&self, first: usize, count: usize) -> View {
+        let (image, whole) = (numel(&self.shape[1..]) as u64, self.code.view());
+        whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
+    }
+
+    fn sizes<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+        let [.., h, w] = self.shape;
+        let launch = launch.set("n4", numel(&self.shape) / 4).set("quads", w / 4);
+        // Over the pixels of a window.
+        launch.set("plane4", h * w / 4).trips(4)
+    }
+
+    /// Pools x into `y`, made together with these winners.
+    pub(crate) fn pool(&self, x: &Tensor, relu: bool, y: &Tensor) -> Result<()> {
+        let launch = x.gpu().launch(&shaders::MAX_POOL2D_PAIRS_FORWARD).bind("x", x.view());
+        let launch = self.sizes(launch.bind("y", y.view()).bind("code", self.code.view()));
+        Ok(launch.set("relu", usize::from(relu)).threads(y.numel() / 4).record()?)
+    }
+
+    /// The gradient of the image before the pooling, by that of the pooled one.
+    pub(crate) fn unpool(&self, dy: &Tensor) -> Result<Tensor> {
+        let [n, c, h, w] = self.shape;
+        let dx = Tensor::empty(dy.gpu(), &[n, c, 2 * h, 2 * w])?;
+        let launch = dy.gpu().launch(&shaders::MAX_POOL2D_PAIRS_BACKWARD).bind("dy", dy.view());
+        let launch = self.sizes(launch.bind("won", self.code.view()).bind("dx", dx.view()));
+        launch.set("relu", 0).threads(dy.numel() / 4).record()?;
+        Ok(dx)
+    }
+
+    /// The sum over images and pixels of what [`Winners::unpool`] gives, from a quarter of the values: `[c]`; none where a
+    /// plane would be too long a loop.
+    pub(crate) fn unpool_sum(&self, dy: &Tensor) -> Result<Option<Tensor>> {
+        let [n, c, h, w] = self.shape;
+        if (h * w / 4) as u64 > MAX_TRIPS {
+            return Ok(None);
+        }
+        let planes = Tensor::empty(dy.gpu(), &[n, c])?;
+        let launch = dy.gpu().launch(&shaders::MAX_POOL2D_PAIRS_SUM).bind("dy", dy.view());
+        let launch = self.sizes(launch.bind("won", self.code.view()).bind("sum", planes.view()));
+        launch.set("relu", 0).trips(h * w / 4).threads(n * c).record()?;
+        planes.sum(&[0]).map(Some)
+    }
+}

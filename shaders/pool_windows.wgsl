@@ -1,0 +1,39 @@
+// Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. Which pixel of a window was its first maximum, row by row, is a
+// number from 0 to 3, or NONE where a ReLU let nothing through; those of four windows side by side are bytes of a word.
+const NONE = 4u;
+
+// The upper left, upper right, lower left and lower right pixels of four windows.
+alias Pixels = array<vec4<f32>, 4>;
+
+struct Pooled {
+    best: vec4<f32>,
+    winner: vec4<u32>,
+}
+
+// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it. NaN is told by its bits,
+// since compilers take a comparison with itself for true.
+fn wins(later: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
+    return (later > best) | ((bitcast<vec4<u32>>(later) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+}
+
+fn pool(pixels: Pixels, relu: bool) -> Pooled {
+    var all = Pooled(pixels[0], vec4<u32>());
+    for (var i = 1u; i < 4u; i++) {
+        let later = wins(pixels[i], all.best);
+        all = Pooled(select(all.best, pixels[i], later), select(all.winner, vec4<u32>(i), later));
+    }
+    let passes = (all.best > vec4<f32>()) | vec4<bool>(!relu);
+    // A select, since max may drop a NaN.
+    let best = select(all.best, vec4<f32>(), (all.best < vec4<f32>()) & vec4<bool>(relu));
+    return Pooled(best, select(vec4<u32>(NONE), all.winner, passes));
+}
+
+// The word of four windows.
+fn code_of(winners: vec4<u32>) -> u32 {
+    return winners.x | (winners.y << 8u) | (winners.z << 16u) | (winners.w << 24u);
+}
+
+// The winners of a word's windows.
+fn winners_of(word: u32) -> vec4<u32> {
+    return (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+}

@@ -37,8 +37,8 @@ struct Mlp {
 impl Mlp {
     fn new(builder: &Builder) -> Self {
         Self {
-            fc1: Linear::new(&builder.scope("fc1"), 784, 256),
-            fc2: Linear::new(&builder.scope("fc2"), 256, 128),
+            fc1: Linear::new(&builder.scope("fc1"), 784, 256).with_relu(),
+            fc2: Linear::new(&builder.scope("fc2"), 256, 128).with_relu(),
             fc3: Linear::new(&builder.scope("fc3"), 128, 10),
         }
     }
@@ -47,8 +47,8 @@ impl Mlp {
 impl Module for Mlp {
     /// Images `[n, 1, 28, 28]` to logits `[n, 10]`.
     fn forward(&self, x: &Tensor, mode: Mode) -> wgrad::nn::Result<Tensor> {
-        let x = self.fc1.forward(&x.flatten(1)?, mode)?.relu()?;
-        let x = self.fc2.forward(&x, mode)?.relu()?;
+        let x = self.fc1.forward(&x.flatten(1)?, mode)?;
+        let x = self.fc2.forward(&x, mode)?;
         self.fc3.forward(&x, mode)
     }
 }

@@ -1,4 +1,4 @@
-// C = A · B from packed strips, for software adapters: register tiles, no barriers, no workgroup memory.
+// C = A · B from strips, for software adapters: register tiles, no barriers, no workgroup memory.
 //   out[split][batch][row][col] = f(bias + sum over the split's k of a[batch][row][k] * b[batch][k][col])
 // f is ReLU where relu is 1.
 // a: strips of ROWS rows, [batch][row strip][k / 4][ROWS][4], k padded with zeros to a multiple of 4.
@@ -10,7 +10,7 @@
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
 // Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
 // Outputs that cannot be stored by eight columns go through a partial buffer and reduce_splits.
-// Needs load_*.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
+// Needs load_*.wgsl, relu_if.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
@@ -70,11 +70,6 @@ fn pick(e: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<
     return select(select(a, b, e == 1u), select(c, d, e == 3u), e > 1u);
 }
 
-fn relu(v: vec4<f32>) -> vec4<f32> {
-    // A select, since max may drop a NaN.
-    return select(v, vec4<f32>(), (v < vec4<f32>()) & vec4<bool>(p.relu == 1u));
-}
-
 // Stores row 4q + e of the strip, where there is one. at: where the lane's eight columns stand in row e of the strip;
 // stored: whether they exist; of_cols, of_rows: biases of the columns, and of the four rows from 4q on.
 fn store(
@@ -84,8 +79,9 @@ fn store(
     if (stored && row + q * 4u + e < p.m) {
         let i = (at + q * 4u * p.c_row) / 4u;
         let r = q * 4u;
-        out[i] = relu(pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + (of_cols[0] + of_rows[e]));
-        out[i + 1u] = relu(pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + (of_cols[1] + of_rows[e]));
+        let wanted = p.relu == 1u;
+        out[i] = relu_if(pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + (of_cols[0] + of_rows[e]), wanted);
+        out[i + 1u] = relu_if(pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + (of_cols[1] + of_rows[e]), wanted);
     }
 }
 

@@ -1,4 +1,4 @@
-// How gemm_strips loads its packed strips, without subgroups: every lane loads all rows itself.
+// How gemm_strips loads its strips, without subgroups: every lane loads all rows itself.
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 

@@ -1,5 +1,6 @@
 // Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. Which pixel of a window was its first maximum, row by row, is a
 // number from 0 to 3, or NONE where a ReLU let nothing through; those of four windows side by side are bytes of a word.
+// Needs relu_if.wgsl.
 const NONE = 4u;
 
 // The upper left, upper right, lower left and lower right pixels of four windows.
@@ -23,9 +24,7 @@ fn pool(pixels: Pixels, relu: bool) -> Pooled {
         all = Pooled(select(all.best, pixels[i], later), select(all.winner, vec4<u32>(i), later));
     }
     let passes = (all.best > vec4<f32>()) | vec4<bool>(!relu);
-    // A select, since max may drop a NaN.
-    let best = select(all.best, vec4<f32>(), (all.best < vec4<f32>()) & vec4<bool>(relu));
-    return Pooled(best, select(vec4<u32>(NONE), all.winner, passes));
+    return Pooled(relu_if(all.best, relu), select(vec4<u32>(NONE), all.winner, passes));
 }
 
 // The word of four windows.

@@ -1,7 +1,7 @@
 // Sums the partial products that gemm_strips or gemm_tile made with splits > 1, and lays out the result.
 //   out[batch][row][col] = f(bias + sum over split of partial[split][batch][row][col]), splits in order; f is ReLU if relu is 1
 // partial: [splits, batches, m, padded], rows padded to a multiple of 4. One invocation makes four columns.
-// Needs store_*.wgsl and bias_*.wgsl.
+// Needs store_*.wgsl, bias_*.wgsl and relu_if.wgsl.
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, m: u32, n: u32, padded: u32, relu: u32,
@@ -30,8 +30,6 @@ fn main(
     let col = i % quads * 4u;
     let row = i / quads % p.m;
     let batch = i / (quads * p.m);
-    let y = biased(sum, batch, row, col);
-    // A select, since max may drop a NaN.
-    let cut = (y < vec4<f32>()) & vec4<bool>(p.relu == 1u);
-    store(batch * p.c_batch + row * p.c_row, place_of(col), col, select(y, vec4<f32>(), cut));
+    let y = relu_if(biased(sum, batch, row, col), p.relu == 1u);
+    store(batch * p.c_batch + row * p.c_row, place_of(col), col, y);
 }

@@ -5,7 +5,7 @@
 // A vec4 is four independent transforms.
 // Along one axis of a tile the transforms below are used, written out. Along the other one the kernels go over the rows of
 // the matrices in a loop, one row of six elements in each turn: *_row give a row's coefficients. A software adapter compiles
-// every load and store as a loop over its lanes, so a kernel with 6 of them instead of 36 is there in a third of the time.
+// every load and store as a loop over its lanes, so a kernel with 6 of them instead of 36 is there in half the time or less.
 // `edge`, 6, is a parameter for that: the driver would unroll a loop of constant length.
 const P = 0.75;
 const Q = 1.5;

@@ -2,7 +2,7 @@
 //   pixel (4 · tile row + r, 4 · tile column + c) of an image's channel = f((Aᵀ M A)[r][c] + bias[channel])
 // option & 1: the bias is added; option & 2: f is ReLU. winograd_store_*.wgsl says how pixels are stored.
 // m: [36, channels, tiles], rows padded to a multiple of 8. One invocation makes a quad of tiles of a channel.
-// Needs winograd.wgsl and winograd_tile.wgsl.
+// Needs winograd.wgsl, winograd_tile.wgsl and winograd_store_*.wgsl.
 @group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
 // Four rows of four pixels of a quad's tiles.
@@ -37,13 +37,10 @@ fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     if ((p.option & 1u) != 0u) {
         added = bias[channel];
     }
-    let relu = (p.option & 2u) != 0u;
     for (var q = 0u; q < 4u; q++) {
         for (var c = 0u; c < 4u; c++) {
-            let v = pixels[q][c] + added;
-            // A select, since max may drop a NaN.
-            pixels[q][c] = select(v, vec4<f32>(), (v < vec4<f32>()) & vec4<bool>(relu));
+            pixels[q][c] += added;
         }
     }
-    store_quad(pixels, (i - channel * quads) * 4u, channel, relu);
+    store_quad(pixels, (i - channel * quads) * 4u, channel, (p.option & 2u) != 0u);
 }

@@ -1,4 +1,4 @@
-// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row.
+// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row. Needs relu_if.wgsl.
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
 fn store_quad(pixels: Square, tile: u32, channel: u32, relu: bool) {
@@ -7,7 +7,7 @@ fn store_quad(pixels: Square, tile: u32, channel: u32, relu: bool) {
         for (var r = 0u; r < 4u; r++) {
             if (found.y + r < p.h) {
                 y[(found.row + r) * p.across + found.column] =
-                    vec4<f32>(pixels[r][0][t], pixels[r][1][t], pixels[r][2][t], pixels[r][3][t]);
+                    relu_if(vec4<f32>(pixels[r][0][t], pixels[r][1][t], pixels[r][2][t], pixels[r][3][t]), relu);
             }
         }
     }

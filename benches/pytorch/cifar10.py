@@ -92,7 +92,7 @@ RECIPES = {
     "cnn": Recipe(),
     "resnet9": Recipe(
         batch_size=256,
-        lr=0.8,
+        lr=0.3,
         nesterov=True,
         weight_decay=5e-4,
         label_smoothing=0.1,

@@ -43,7 +43,7 @@ struct Flags {
     /// Images in a step (cnn: 64, resnet9: 256)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
-    /// Learning rate, or its peak (cnn: 0.01, resnet9: 0.8)
+    /// Learning rate, or its peak (cnn: 0.01, resnet9: 0.3)
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// Share of the velocity kept from step to step (0.9)

@@ -43,7 +43,7 @@ impl Model {
             Self::Resnet9 => Recipe {
                 epochs: 10,
                 batch_size: 256,
-                sgd: SgdOptions { lr: 0.8, momentum: 0.9, weight_decay: 5e-4, nesterov: true },
+                sgd: SgdOptions { lr: 0.3, momentum: 0.9, weight_decay: 5e-4, nesterov: true },
                 label_smoothing: 0.1,
                 schedule: Schedule::OneCycle,
                 augment: Some(Augment::default()),

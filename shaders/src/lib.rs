@@ -140,11 +140,11 @@ kernels! {
     /// See `max_pool2d.wgsl`.
     MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
     /// See `avg_pool2d.wgsl`.
@@ -227,38 +227,38 @@ kernels! {
     PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl" "divide.wgsl";
     /// Packs image windows by vec4.
     PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
-    /// Product of packed strips, rows shared by shuffles, strips read as 64-bit integers.
-    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_u64.wgsl";
-    /// Product of packed strips, rows shared by shuffles.
-    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_f32.wgsl";
-    /// Product of packed strips, rows loaded by each lane.
-    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl";
+    /// Product of strips, rows shared by shuffles, strips read as 64-bit integers.
+    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_u64.wgsl" "relu_if.wgsl";
+    /// Product of strips, rows shared by shuffles.
+    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_f32.wgsl" "relu_if.wgsl";
+    /// Product of strips, rows loaded by each lane.
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl" "relu_if.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
     WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_f32.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
     WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
-    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd_store_whole.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd_store_whole.wgsl" "relu_if.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
     WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl" "divide.wgsl";
     /// As `winograd_output`, with max pooling.
-    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "winograd_output.wgsl" "winograd_store_pooled.wgsl" "pool_windows.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "winograd_output.wgsl" "winograd_store_pooled.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
     WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
     WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "winograd_weight_grad.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl" "relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_row.wgsl" "relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_col.wgsl" "relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_none.wgsl" "relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_row.wgsl" "relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_col.wgsl" "relu_if.wgsl";
     /// See `gemm_tile.wgsl`.
     MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
     /// See `gemm_tile.wgsl`.

@@ -1,7 +1,7 @@
 //! Products as launches. Matmul and the three products of conv2d are one batched C = A · B with different
 //! operands (`*_operands.wgsl`); this file chooses kernels and splits for it, `tile.rs` the tiles of the `gpu` family.
 //!
-//! The `cpu` family packs both operands into strips and multiplies strips in registers (`gemm_strips.wgsl`);
+//! The `cpu` family packs operands into strips and multiplies strips in registers (`gemm_strips.wgsl`);
 //! the `gpu` family multiplies tiles in workgroup memory straight from the tensors (`gemm_tile.wgsl`).
 //! Both split long sums over k into partial products, added in a fixed order (`reduce_splits.wgsl`).
 

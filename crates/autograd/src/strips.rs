@@ -1,4 +1,4 @@
-//! The `cpu` family's product of packed strips (`gemm_strips.wgsl`): which variant a device runs, and its launch.
+//! The `cpu` family's product of strips (`gemm_strips.wgsl`): which variant a device runs, and its launch.
 
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, View};

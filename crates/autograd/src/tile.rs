@@ -63,6 +63,7 @@ fn edge(length: usize) -> usize {
 
 impl Product<'_> {
     pub(crate) fn record_tiles(self) -> Result<()> {
+        debug_assert!(!self.relu, "this family's products have no ReLU");
         let tile = Tile::choose(self.gpu.limits(), self.batches, self.m, self.n, self.k);
         #[cfg(test)]
         let tile = tests::FORCED.get().unwrap_or(tile);

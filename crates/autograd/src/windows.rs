@@ -2,10 +2,14 @@
 //! that makes the image (`winograd_store_pooled.wgsl`).
 
 use wgrad_device::shaders;
-use wgrad_device::{Gpu, Launch, MAX_TRIPS, View};
+use wgrad_device::{Gpu, Launch, View};
 
 use crate::shape::numel;
 use crate::{Indices, Result, Tensor};
+
+/// Planes of which each is summed by one invocation.
+const FEWEST_PLANES: usize = 256;
+const LONGEST_PLANE: usize = 16_384;
 
 /// Which pixel of each window of a pooled image won, a word for four windows.
 pub(crate) struct Winners {
@@ -57,11 +61,11 @@ impl Winners {
         Ok(dx)
     }
 
-    /// The sum over images and pixels of what [`Winners::unpool`] gives, from a quarter of the values: `[c]`; none where a
-    /// plane would be too long a loop.
+    /// The sum over images and pixels of what [`Winners::unpool`] gives, from a quarter of the values: `[c]`; none where
+    /// planes are too few to keep a device busy, or so long that their sums are better split.
     pub(crate) fn unpool_sum(&self, dy: &Tensor) -> Result<Option<Tensor>> {
         let [n, c, h, w] = self.shape;
-        if (h * w / 4) as u64 > MAX_TRIPS {
+        if n * c < FEWEST_PLANES || h * w > LONGEST_PLANE {
             return Ok(None);
         }
         let planes = Tensor::empty(dy.gpu(), &[n, c])?;

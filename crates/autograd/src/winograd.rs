@@ -207,7 +207,7 @@ impl Winograd {
             .set("c_in", self.c_in)
             .set("c_out", self.c_out)
             .set("edge", EDGE);
-        Ok(launch.trips(EDGE * (8 * parts.len() + 16)).threads(self.c_in * n / 4).record()?)
+        Ok(launch.trips(EDGE * (8 * parts.len() + 24)).threads(self.c_in * n / 4).record()?)
     }
 
     /// Transforms x, an input or a gradient, from image `first` on into the operand B, or A of the weight gradient.

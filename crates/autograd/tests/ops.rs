@@ -7,7 +7,7 @@ mod table;
 use std::collections::BTreeSet;
 
 use wgrad_autograd::device::{Family, shaders, wgpu};
-use wgrad_autograd::{Gpu, Pool2dOptions, Tensor};
+use wgrad_autograd::{Conv2dOptions, Epilogue, Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// Kernels that other crates launch, or that take f16 or textures, and whose tests stand elsewhere.
@@ -91,6 +91,21 @@ fn diverged(family: &str, gpu: &Gpu) {
     for padding in [0, 1] {
         let options = Pool2dOptions { padding: [padding; 2], ..Pool2dOptions::square(2) };
         assert_eq!(count(x.max_pool2d(options).unwrap()), 4, "max pooling, padding {padding} ({family})");
+    }
+    // What follows a product: by strips and by Winograd's transforms, which spread a NaN over its tiles, and as one or
+    // more sums.
+    let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    for channels in [2, 8] {
+        let x = Tensor::full(gpu, &[1, channels, 8, 8], f32::NAN).unwrap();
+        let w = Tensor::full(gpu, &[8, channels, 3, 3], -0.5).unwrap();
+        for (max_pool, values) in [(false, 8 * 64), (true, 8 * 16)] {
+            let y = x.conv2d_with(&w, None, options, Epilogue { relu: true, max_pool }).unwrap();
+            assert_eq!(count(y), values, "{channels} channels, pooling {max_pool} ({family})");
+        }
+    }
+    for k in [8, 1024] {
+        let [x, w] = [f32::NAN, -0.5].map(|value| Tensor::full(gpu, &[8, k], value).unwrap());
+        assert_eq!(count(x.linear_relu(&w, None).unwrap()), 64, "linear and relu of {k} terms ({family})");
     }
 }
 

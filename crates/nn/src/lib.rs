@@ -1,7 +1,7 @@
 //! Layers, parameters, initialisation, optimizers and state dicts.
 //!
 //! A [`Builder`] hands out parameters under dotted names, in PyTorch's order and layout; [`Builder::finish`] puts
-//! them all into one flat buffer, so that a checkpoint is one read.
+//! them all into one flat buffer, so that a checkpoint reads all of them at once.
 //!
 //! ```no_run
 //! use wgrad_nn::{Builder, Linear, Mode, Module, Optimizer, Sgd, SgdOptions};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use wgrad_autograd::device::View;
 use wgrad_autograd::{Gpu, Gradients, Tensor};
 
 use crate::{Error, Result, StateDict};
@@ -17,6 +18,15 @@ pub struct Entry {
     pub offset: usize,
     /// The values, a view of the flat buffer; a parameter's are tracked.
     pub tensor: Tensor,
+}
+
+impl Entry {
+    /// Where the entry lies in a tensor that is laid out like the parameters, to the end of the last vec4.
+    pub(crate) fn range_of(&self, flat: &Tensor) -> View {
+        let whole = flat.view();
+        let bytes = (self.tensor.numel() as u64 * 4).next_multiple_of(16);
+        whole.buffer.view(whole.offset + self.offset as u64 * 4, bytes)
+    }
 }
 
 /// Values one after the other in one buffer, and where each part lies.
@@ -131,26 +141,28 @@ impl Parameters {
         self.random.counter.store(draws, Ordering::Relaxed);
     }
 
-    /// The parameters that have a gradient, each with its first element in the flat buffer, for an optimizer whose `slot`
-    /// is laid out like the parameters. As in PyTorch, what has no gradient is not touched by an optimizer.
+    /// The parameters that have a gradient, each with it, for an optimizer whose `slots` are laid out like the parameters.
+    /// As in PyTorch, what has no gradient is not touched by an optimizer.
     pub(crate) fn with_gradients(
         &self,
         gradients: &Gradients,
-        slot: &Tensor,
-    ) -> Result<Vec<(usize, Tensor)>> {
-        if slot.shape() != self.flat().shape() {
-            return Err(Error::Options {
-                what: "optimizer",
-                message: "it was made for other parameters than it is to change".to_owned(),
-            });
+        slots: &[&Tensor],
+    ) -> Result<Vec<(&Entry, Tensor)>> {
+        let error = |message: String| Error::Options { what: "optimizer", message };
+        if slots.iter().any(|slot| slot.shape() != self.flat().shape()) {
+            return Err(error("it was made for other parameters than it is to change".to_owned()));
         }
         let mut found = Vec::new();
         for entry in self.entries() {
             let Some(gradient) = gradients.get(&entry.tensor) else { continue };
-            // A launch cannot read from the buffer that it changes: an op of the user's may have handed back a parameter.
-            let aliased = gradient.as_wgpu().buffer == self.flat().as_wgpu().buffer;
-            let gradient = if aliased { gradient.affine(1.0, 0.0)? } else { gradient.clone() };
-            found.push((entry.offset, gradient));
+            if gradient.shape() != entry.tensor.shape() {
+                let (name, shape) = (&entry.name, entry.tensor.shape());
+                return Err(error(format!("{name} {shape:?} has a gradient {:?}", gradient.shape())));
+            }
+            // A launch cannot read from a buffer that it changes: a gradient may be the parameter itself.
+            let is_changed = |flat: &Tensor| gradient.as_wgpu().buffer == flat.as_wgpu().buffer;
+            let aliased = is_changed(self.flat()) || slots.iter().any(|slot| is_changed(slot));
+            found.push((entry, if aliased { gradient.affine(1.0, 0.0)? } else { gradient.clone() }));
         }
         Ok(found)
     }

@@ -10,7 +10,7 @@ use wgrad_nn::{Optimizer, Parameters};
 pub struct StepMemory {
     /// Of the parameters.
     pub parameters: u64,
-    /// Of the gradients, laid out like the parameters.
+    /// Of all gradients, as many as the parameters.
     pub gradients: u64,
     /// Of what the optimizer keeps for each parameter.
     pub moments: u64,
@@ -71,7 +71,7 @@ impl Measuring {
         let moments = bytes * optimizer.slots().len() as u64;
         let memory = StepMemory { parameters: bytes, gradients: bytes, moments, ..Default::default() };
         let before = gpu.memory().live;
-        Self { memory, others: before.saturating_sub(2 * bytes + moments), before }
+        Self { memory, others: before.saturating_sub(bytes + moments), before }
     }
 
     pub(crate) fn forward_done(&mut self, gpu: &Gpu) {

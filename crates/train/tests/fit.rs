@@ -94,7 +94,7 @@ fn learns_and_reports() {
     // Adam keeps two values for each parameter.
     assert_eq!((memory.parameters, memory.gradients, memory.moments), (flat, flat, 2 * flat));
     assert!(memory.saved > 0 && memory.workspace > 0 && memory.peak <= memory.pool, "{memory:?}");
-    assert!(memory.peak >= 4 * flat + memory.saved, "{memory:?}");
+    assert!(memory.peak >= memory.parameters + memory.moments + memory.saved, "{memory:?}");
     let test = images(&setup.gpu, 7);
     assert_eq!(accuracy(&setup.model, &test, 3, Default::default()).unwrap(), 1.0);
     // The order of the images is none of its business.

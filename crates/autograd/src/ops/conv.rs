@@ -155,30 +155,36 @@ impl Geometry {
             // That family packs nothing.
             return vec![(0, self.images)];
         }
-        let step = self.step(gpu);
+        let step = self.step(gpu, false);
         let fit = (WORKSPACE / 4) as usize / floats.max(1);
         let part = (fit / step * step).max(step);
         (0..self.images).step_by(part).map(|first| (first, part.min(self.images - first))).collect()
     }
 
-    /// Both tensors may be bound from every multiple of this many images on.
-    fn step(&self, gpu: &Gpu) -> usize {
+    /// Both tensors, and with `winners` those of the pooled output, may be bound from every multiple of this many images on.
+    fn step(&self, gpu: &Gpu, winners: bool) -> usize {
         let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / self.element.bytes()).max(4);
         let aligned = |step: usize| {
-            // The last is that of the winners of pooled windows.
-            let images = [self.in_image(), self.out_image(), self.out_image() / 16];
-            images.iter().all(|n| (step * n).is_multiple_of(align))
+            // One word for four windows of four pixels.
+            let code = if winners { self.out_image() / 16 } else { 0 };
+            [self.in_image(), self.out_image(), code].iter().all(|n| (step * n).is_multiple_of(align))
         };
         (1..align).find(|&step| aligned(step)).unwrap_or(align)
     }
 
     /// Winograd's transforms, where they can be used and pay.
-    fn winograd(&self, gpu: &Gpu) -> Option<Winograd> {
+    fn winograd(&self, gpu: &Gpu, winners: bool) -> Option<Winograd> {
         let Conv2dOptions { stride, padding, dilation, groups } = self.options;
         let plain = self.kernel == [3, 3] && stride == [1, 1] && padding == [1, 1] && dilation == [1, 1];
         let [h, w] = self.input;
-        let sizes =
-            Winograd { images: self.images, step: self.step(gpu), c_in: self.c_in, c_out: self.c_out, h, w };
+        let sizes = Winograd {
+            images: self.images,
+            step: self.step(gpu, winners),
+            c_in: self.c_in,
+            c_out: self.c_out,
+            h,
+            w,
+        };
         let plain = plain && self.element == Element::F32;
         (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.pays()).then_some(sizes)
     }
@@ -237,7 +243,7 @@ impl Geometry {
 
     fn forward(&self, x: &Tensor, w: &Tensor, output: &Output<'_>) -> Result<()> {
         let Output { bias, y, relu, winners } = *output;
-        if let Some(winograd) = self.winograd(x.gpu()) {
+        if let Some(winograd) = self.winograd(x.gpu(), winners.is_some()) {
             let bias = bias.map(Tensor::view4);
             return winograd.forward(x, w, &winograd::Output { bias, relu, y, winners });
         }
@@ -429,7 +435,7 @@ impl Conv2d {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
-        match g.winograd(dy.gpu()) {
+        match g.winograd(dy.gpu(), false) {
             Some(winograd) => winograd.input_grad(dy, &self.w, &dx)?,
             None => g.input_grad_product((&self.w).into(), dy.into(), &dx)?,
         }
@@ -438,7 +444,7 @@ impl Conv2d {
 
     fn weight_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
-        if let Some(winograd) = g.winograd(dy.gpu()).filter(Winograd::sums) {
+        if let Some(winograd) = g.winograd(dy.gpu(), false).filter(Winograd::sums) {
             let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
             winograd.weight_grad(&self.x, dy, dw.view())?;
             return Ok(dw);
@@ -454,21 +460,25 @@ impl Op for Conv2d {
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let of_bias = needed.len() == 3 && needed[2];
-        // The gradient of what the convolution itself gave, and that of its bias where it is found sooner.
-        let (whole, db) = match &self.after {
-            After::Nothing => (dy.clone(), None),
-            After::Relu(y) => (relu_backward(y, dy)?, None),
-            After::Pool(winners) => {
-                (winners.unpool(dy)?, if of_bias { winners.unpool_sum(dy)? } else { None })
-            }
+        let mut db = match &self.after {
+            After::Pool(winners) if of_bias => winners.unpool_sum(dy)?,
+            _ => None,
+        };
+        if !needed[0] && !needed[1] && db.is_some() == of_bias {
+            return Ok([None, None, db].into_iter().take(needed.len()).collect());
+        }
+        // The gradient of what the convolution itself gave.
+        let dy = match &self.after {
+            After::Nothing => dy.clone(),
+            After::Relu(y) => relu_backward(y, dy)?,
+            After::Pool(winners) => winners.unpool(dy)?,
         };
         // The small gradients first: dx is not held while the weight's gradient needs its workspace.
-        let dw = needed[1].then(|| self.weight_grad(&whole)).transpose()?;
-        let db = match db {
-            None if of_bias => Some(whole.sum(&[0, 2, 3])?),
-            found => found,
-        };
-        let dx = needed[0].then(|| self.input_grad(&whole)).transpose()?;
+        let dw = needed[1].then(|| self.weight_grad(&dy)).transpose()?;
+        if of_bias && db.is_none() {
+            db = Some(dy.sum(&[0, 2, 3])?);
+        }
+        let dx = needed[0].then(|| self.input_grad(&dy)).transpose()?;
         Ok([dx, dw, db].into_iter().take(needed.len()).collect())
     }
 }

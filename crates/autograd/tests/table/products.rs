@@ -44,6 +44,19 @@ fn matmuls() -> Vec<Row> {
     vec![
         matmul("matmul", edges, false, false),
         matmul("matmul, long sums", long, false, false),
+        // B read where it lies, in batches, in splits, and beside a row strip too many, where it is packed.
+        matmul(
+            "matmul, rows of eights",
+            &[
+                &[&[3, 5, 8], &[3, 8, 72]],
+                &[&[5, 8], &[3, 8, 72]],
+                &[&[3, 5, 8], &[8, 72]],
+                &[&[3, 1028], &[1028, 72]],
+                &[&[257, 12], &[12, 16]],
+            ],
+            false,
+            false,
+        ),
         matmul("matmul aᵀ·b", &[&[&[13, 7], &[13, 5]], &[&[17, 33], &[17, 68]]], true, false),
         matmul("matmul a·bᵀ", &[&[&[7, 13], &[5, 13]], &[&[33, 17], &[68, 17]]], false, true),
         matmul("matmul aᵀ·bᵀ", &[&[&[13, 7], &[5, 13]], &[&[17, 33], &[68, 17]]], true, true),
@@ -162,6 +175,8 @@ fn epilogues() -> Vec<Row> {
         &[&[2, 8, 5, 8], &[9, 8, 3, 3], &[9]],
         &[&[2, 12, 4, 4], &[10, 12, 3, 3], &[10]],
         &[&[1, 3, 5, 7], &[4, 3, 3, 3], &[4]],
+        // Enough planes to sum the bias's gradient from pooled values.
+        &[&[32, 2, 2, 8], &[8, 2, 3, 3], &[8]],
     ];
     let mut rows = Vec::new();
     for epilogue in [

@@ -69,11 +69,12 @@ impl Optimizer for Adam {
         let AdamOptions { lr, betas: [beta1, beta2], eps, weight_decay, decoupled } = self.options;
         self.steps += 1;
         let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
-        for (first, gradient) in parameters.with_gradients(gradients, &self.mean)? {
+        for (entry, gradient) in parameters.with_gradients(gradients, &[&self.mean, &self.square])? {
             let n = gradient.numel();
             let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", gradient.view4());
-            let launch = launch.bind("w", parameters.flat().view()).bind("m", self.mean.view());
-            let launch = launch.bind("v", self.square.view()).set("first", first / 4).set("n", n);
+            let launch = launch.bind("w", entry.range_of(parameters.flat()));
+            let launch = launch.bind("m", entry.range_of(&self.mean));
+            let launch = launch.bind("v", entry.range_of(&self.square)).set("n", n);
             let launch = launch.set_f32("beta1", beta1 as f32).set_f32("rest1", (1.0 - beta1) as f32);
             let launch = launch.set_f32("beta2", beta2 as f32).set_f32("rest2", (1.0 - beta2) as f32);
             let launch = launch.set_f32("eps", eps as f32).set_f32("step", (lr / power(beta1)) as f32);

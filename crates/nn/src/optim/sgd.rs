@@ -54,11 +54,12 @@ impl Sgd {
 
 impl Optimizer for Sgd {
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
-        for (first, gradient) in parameters.with_gradients(gradients, &self.velocity)? {
+        for (entry, gradient) in parameters.with_gradients(gradients, &[&self.velocity])? {
             let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", gradient.view4());
-            let launch = launch.bind("w", parameters.flat().view()).bind("velocity", self.velocity.view());
+            let launch = launch.bind("w", entry.range_of(parameters.flat()));
+            let launch = launch.bind("velocity", entry.range_of(&self.velocity));
             let n = gradient.numel();
-            let launch = launch.set("first", first / 4).set("n", n).set_f32("lr", self.options.lr as f32);
+            let launch = launch.set("n", n).set_f32("lr", self.options.lr as f32);
             let launch = launch.set_f32("momentum", self.options.momentum as f32);
             let launch = launch.set_f32("decay", self.options.weight_decay as f32);
             let launch = launch.set("nesterov", usize::from(self.options.nesterov));

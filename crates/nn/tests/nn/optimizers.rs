@@ -1,6 +1,6 @@
 //! Six steps of every optimizer against PyTorch's, and which launches a step is.
 
-use wgrad_nn::autograd::{Gpu, Gradients, Tensor};
+use wgrad_nn::autograd::{Gpu, Gradients, Op, Tensor};
 use wgrad_nn::{Adam, AdamOptions, Builder, Error, Init, Optimizer, Parameters, Sgd, SgdOptions};
 
 use crate::common::{Fixture, bits, gpu};
@@ -115,6 +115,32 @@ fn a_gradient_may_be_the_parameter_itself() {
     let half: Vec<f32> = before.iter().map(|w| w - 0.5 * w).collect();
     assert!(before.iter().any(|w| *w != 0.0));
     assert_eq!(a.to_vec().unwrap(), half);
+}
+
+/// An op of one's own that returns a gradient of another shape than its input's.
+struct Misshapen;
+
+impl Op for Misshapen {
+    fn name(&self) -> &'static str {
+        "misshapen"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> wgrad_nn::autograd::Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(Tensor::full(dy.gpu(), &[300], 1.0)?)])
+    }
+}
+
+#[test]
+fn a_gradient_of_another_shape_is_refused() {
+    let gpu = gpu();
+    let parameters = parameters(&gpu, &[("a", &[7]), ("b", &[5])]);
+    let before = parameters.flat().to_vec().unwrap();
+    let a = parameters.get("a").unwrap();
+    let gradients = a.detach().recorded(&[a], || Misshapen).sum(&[]).unwrap().backward().unwrap();
+    let mut optimizer = Sgd::new(&parameters, sgd(0.5, 0.0, 0.0, false)).unwrap();
+    let error = optimizer.step(&parameters, &gradients).unwrap_err().to_string();
+    assert!(error.contains("a [7] has a gradient [300]"), "{error}");
+    assert_eq!(bits(&parameters.flat().to_vec().unwrap()), bits(&before));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
     let args = [&SMALL[..], &["--epochs", "4", "--checkpoint", "whole", "--resume"]].concat();
     place
         .train(&args)
-        .refused(3, &["another run", "12 steps to 0.8", "16 steps to 0.8", "shifted by up to 4"]);
+        .refused(3, &["another run", "12 steps to 0.3", "16 steps to 0.3", "shifted by up to 4"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn every_part_of_the_recipe_can_be_overridden() {
     };
     let own = weights(&[]);
     let same: &[&str] = &[
-        "--lr=0.8",
+        "--lr=0.3",
         "--momentum=0.9",
         "--nesterov=true",
         "--weight-decay=5e-4",

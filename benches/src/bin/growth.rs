@@ -58,7 +58,15 @@ fn main() -> Result<(), plot::Error> {
     for &width in &flags.widths {
         let (mut time, mut peak) = (Vec::new(), Vec::new());
         for &batch in &flags.batches {
-            let [ms, mb, pool] = measure(&gpu, batch, width, flags.steps)?;
+            let [ms, mb, pool] = match measure(&gpu, batch, width, flags.steps) {
+                Ok(figures) => figures,
+                // What the adapter cannot hold is no point of the plot.
+                Err(error) => {
+                    println!("| ×{width} | {batch} | – | – | – | – |");
+                    eprintln!("growth: width ×{width}, batch {batch}: {error}");
+                    continue;
+                }
+            };
             let rate = 1e3 * batch as f64 / ms;
             println!("| ×{width} | {batch} | {ms:.1} | {rate:.0} | {mb:.1} | {pool:.1} |");
             time.push((batch as f64, ms));

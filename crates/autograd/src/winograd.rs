@@ -13,7 +13,7 @@ use crate::gemm::{Bias, LONGEST_SUM, Layout, Splits};
 use crate::ops::conv::images;
 use crate::strips::{Columns, StripProduct, Strips};
 use crate::windows::Winners;
-use crate::{Result, Tensor};
+use crate::{Error, Result, Tensor};
 
 /// Elements along an edge of a transformed tile.
 const EDGE: usize = 6;
@@ -31,6 +31,8 @@ const FEWEST_CHANNELS: usize = 8;
 const FORWARD_WORKSPACE: usize = 2 << 20;
 /// The same of the weight gradient, which leaves a partial sum of every part.
 const WEIGHT_GRAD_WORKSPACE: usize = 8 << 20;
+/// Bytes that the partial sums may take; more parts are added up in groups.
+const PARTIAL_SUMS: usize = 16 << 20;
 
 /// Sizes of a 3 × 3 convolution with padding 1.
 #[derive(Clone, Copy)]
@@ -158,13 +160,28 @@ impl Winograd {
         Ok(())
     }
 
-    /// Records dw = the gradient of the weight.
-    pub(crate) fn weight_grad(&self, x: &Tensor, dy: &Tensor, dw: View) -> Result<()> {
+    /// Records dw = the gradient of the weight, `[c_out, c_in, 3, 3]`.
+    pub(crate) fn weight_grad(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();
+        let sum = 4 * ELEMENTS * self.c_in * self.c_out.next_multiple_of(8);
+        let mut whole: Option<Tensor> = None;
+        for parts in parts.chunks((PARTIAL_SUMS / sum).max(1)) {
+            let dw = Tensor::empty(x.gpu(), &[self.c_out, self.c_in, 3, 3])?;
+            self.weight_grad_of(parts, x, dy, dw.view())?;
+            whole = Some(match whole {
+                Some(whole) => whole.add(&dw)?,
+                None => dw,
+            });
+        }
+        whole.ok_or_else(|| Error::shape("conv2d", "no images"))
+    }
+
+    /// Records the gradient of the weight over some parts of the images.
+    fn weight_grad_of(&self, parts: &[(usize, Self)], x: &Tensor, dy: &Tensor, dw: View) -> Result<()> {
         let gpu = x.gpu();
         let strips = Strips::of_rows(gpu, self.c_in);
         let n = self.c_out.next_multiple_of(8);
         let (row_strips, col_strips) = (self.c_in.div_ceil(strips.rows), n.div_ceil(strips.cols));
-        let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();
         let sum = ELEMENTS * self.c_in * n;
         let s = floats(gpu, parts.len() * sum)?;
         for (index, &(first, part)) in parts.iter().enumerate() {

@@ -445,9 +445,7 @@ impl Conv2d {
     fn weight_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
         if let Some(winograd) = g.winograd(dy.gpu(), false).filter(Winograd::sums) {
-            let dw = Tensor::empty(dy.gpu(), self.w.shape())?;
-            winograd.weight_grad(&self.x, dy, dw.view())?;
-            return Ok(dw);
+            return winograd.weight_grad(&self.x, dy);
         }
         g.weight_grad_product((&self.x).into(), dy.into(), self.w.shape())
     }

@@ -9,7 +9,7 @@
 //!
 //! let gpu = Gpu::new()?;
 //! let w = Tensor::from_slice(&gpu, &[2.0, -1.0], &[2])?.tracked();
-//! let loss = w.square()?.sum(&[])?;
+//! let loss = w.square()?.sum_all()?;
 //! let gradients = loss.backward()?;
 //! assert_eq!(gradients.get(&w).unwrap().to_vec()?, [4.0, -2.0]);
 //! # Ok::<(), wgrad_autograd::Error>(())

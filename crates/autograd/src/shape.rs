@@ -45,11 +45,9 @@ pub(crate) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Vec<usize>
         .collect()
 }
 
-/// Sorted, distinct axes; none given means all.
+/// Sorted, distinct axes. An empty list stays empty: a list that was computed must not mean all when it happens to name
+/// none.
 pub(crate) fn checked_axes(op: &'static str, shape: &[usize], axes: &[usize]) -> Result<Vec<usize>> {
-    if axes.is_empty() {
-        return Ok((0..shape.len()).collect());
-    }
     let mut sorted = axes.to_vec();
     sorted.sort_unstable();
     sorted.dedup();

@@ -19,11 +19,30 @@ fn gradients_accumulate_over_all_uses() -> Result<()> {
     let x = tensor(&gpu, &[1.0, -2.0, 3.0]).tracked();
     let w = tensor(&gpu, &[2.0, 0.5, -1.0]).tracked();
     // y = Σ (x·w + x²·w + 3·x): x has three uses, one of them through another use.
-    let y = x.mul(&w)?.add(&x.square()?.mul(&w)?)?.add(&x.affine(3.0, 0.0)?)?.sum(&[])?;
+    let y = x.mul(&w)?.add(&x.square()?.mul(&w)?)?.add(&x.affine(3.0, 0.0)?)?.sum_all()?;
     let gradients = y.backward()?;
     assert_eq!(gradients.len(), 2);
     assert_eq!(gradients.get(&x).unwrap().to_vec()?, [2.0 + 4.0 + 3.0, 0.5 - 2.0 + 3.0, -1.0 - 6.0 + 3.0]);
     assert_eq!(gradients.get(&w).unwrap().to_vec()?, [2.0, 2.0, 12.0]);
+    Ok(())
+}
+
+/// A list of axes that was computed may be empty; it must not mean all of them then.
+#[test]
+fn an_empty_list_of_axes_reduces_nothing() -> Result<()> {
+    let gpu = gpu();
+    // A zero's sign and a NaN stay too: nothing is computed.
+    let x = Tensor::from_slice(&gpu, &[1.0, -0.0, f32::NAN, 4.0, 5.0, -6.0], &[2, 3])?.tracked();
+    let bits = |t: &Tensor| t.to_vec().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    let axes: Vec<usize> = x.shape().iter().enumerate().filter(|&(_, &n)| n > 3).map(|(d, _)| d).collect();
+    for y in [x.sum(&axes)?, x.mean(&axes)?, x.max(&axes)?] {
+        assert_eq!((y.shape(), bits(&y)), (x.shape(), bits(&x)));
+        let dy = Tensor::from_slice(&gpu, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3])?;
+        let gradients = y.backward_from(&dy)?;
+        assert_eq!(gradients.get(&x).unwrap().to_vec()?, dy.to_vec()?);
+    }
+    let y = x.slice(0, 1, 2)?;
+    assert_eq!([y.sum_all()?.item()?, y.mean_all()?.item()?, y.max_all()?.item()?], [3.0, 1.0, 5.0]);
     Ok(())
 }
 
@@ -62,9 +81,9 @@ fn no_grad_and_detach_cut_the_graph() -> Result<()> {
     assert!(caught.is_err() && x.square()?.is_tracked(), "no_grad ends with a panic too");
 
     // d/dx Σ x·detach(x) is detach(x), not 2x.
-    let gradients = x.mul(&x.detach())?.sum(&[])?.backward()?;
+    let gradients = x.mul(&x.detach())?.sum_all()?.backward()?;
     assert_eq!(gradients.get(&x).unwrap().to_vec()?, [1.0, 2.0]);
-    assert!(matches!(x.detach().sum(&[])?.backward(), Err(Error::NotTracked)));
+    assert!(matches!(x.detach().sum_all()?.backward(), Err(Error::NotTracked)));
     // Another thread records while this one does not.
     no_grad(|| std::thread::scope(|s| assert!(s.spawn(|| x.square().unwrap().is_tracked()).join().unwrap())));
     Ok(())
@@ -75,11 +94,11 @@ fn wrong_walks_are_refused() -> Result<()> {
     let gpu = gpu();
     let x = tensor(&gpu, &[1.0, 2.0]).tracked();
     let squares = x.square()?;
-    let y = squares.sum(&[])?;
+    let y = squares.sum_all()?;
     y.backward()?;
     assert!(matches!(y.backward(), Err(Error::AlreadyWalked)));
     // Another loss over a part that was walked.
-    assert!(matches!(squares.mean(&[])?.backward(), Err(Error::AlreadyWalked)));
+    assert!(matches!(squares.mean_all()?.backward(), Err(Error::AlreadyWalked)));
     let error = x.square()?.backward().unwrap_err().to_string();
     assert!(error.contains("[2] is no scalar") && error.contains("backward_from"), "{error}");
     let error = x.square()?.backward_from(&tensor(&gpu, &[1.0; 3])).unwrap_err().to_string();

@@ -14,7 +14,7 @@
 //! let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.1, ..Default::default() })?;
 //!
 //! let x = Tensor::from_slice(&gpu, &[1.0, 2.0], &[1, 2])?;
-//! let loss = layer.forward(&x, Mode::Train)?.square()?.mean(&[])?;
+//! let loss = layer.forward(&x, Mode::Train)?.square()?.mean_all()?;
 //! sgd.step(&parameters, &loss.backward()?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -67,7 +67,7 @@ fn nan_travels() {
     for y in [relu(&x), clamp(&x, 0.0, 1.0), gelu(&x), abs(&x)] {
         assert!(y.data[1].is_nan() && !y.data[0].is_nan());
     }
-    for y in [max(&x, &[], false), max_pool2d(&x, [1, 3], [1, 1], [0, 0]), softmax(&row)] {
+    for y in [max_all(&x), max_pool2d(&x, [1, 3], [1, 1], [0, 0]), softmax(&row)] {
         assert!(y.data[0].is_nan());
     }
     assert!(bce_with_logits(&x, &Array::zeros(&[1, 1, 1, 3])).data[0].is_nan());
@@ -140,7 +140,12 @@ fn pooling_at_the_border() {
 #[test]
 fn reductions() {
     let x = counting(&[2, 3]);
-    assert_eq!(sum(&x, &[], false), Array::scalar(15.0));
+    assert_eq!([sum_all(&x), mean_all(&x), max_all(&x)], [15.0, 2.5, 5.0].map(Array::scalar));
+    // An empty list of axes names none.
+    assert_eq!(
+        [sum(&x, &[], false), mean(&x, &[], true), max(&x, &[], false)],
+        [&x, &x, &x].map(Array::clone)
+    );
     assert_eq!(sum(&x, &[0, 1], true), array(&[1, 1], &[15.0]));
     assert_eq!(sum(&x, &[0], false), array(&[3], &[3.0, 5.0, 7.0]));
     assert_eq!(mean(&x, &[1], true), array(&[2, 1], &[1.0, 4.0]));

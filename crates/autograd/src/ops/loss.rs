@@ -54,7 +54,7 @@ impl Tensor {
         let launch = launch.bind("labels", labels.view()).bind("loss", losses.view());
         let launch = launch.set("rows", rows).set("cols", cols).set_f32("smoothing", smoothing);
         launch.set_f32("scale", 1.0).trips(2 * cols).threads(rows).record()?;
-        let loss = losses.mean(&[])?;
+        let loss = losses.mean_all()?;
         let op = || CrossEntropy { x: self.detach(), labels: labels.clone(), smoothing };
         Ok(loss.recorded(&[self], op))
     }
@@ -65,7 +65,7 @@ impl Tensor {
     /// [`Error::Shape`] if the shapes differ, [`Error::Device`].
     pub fn mse_loss(&self, target: &Tensor) -> Result<Tensor> {
         self.same_shape("mse_loss", target)?;
-        self.sub(target)?.square()?.mean(&[])
+        self.sub(target)?.square()?.mean_all()
     }
 
     /// Mean binary cross-entropy of the logits `self` against targets in `0..=1`: `ln(1 + e^x) - t·x`, which
@@ -75,7 +75,7 @@ impl Tensor {
     /// [`Error::Shape`] if the shapes differ, [`Error::Device`].
     pub fn bce_with_logits(&self, target: &Tensor) -> Result<Tensor> {
         self.same_shape("bce_with_logits", target)?;
-        self.softplus()?.sub(&self.mul(target)?)?.mean(&[])
+        self.softplus()?.sub(&self.mul(target)?)?.mean_all()
     }
 
     fn same_shape(&self, op: &'static str, target: &Tensor) -> Result<()> {

@@ -42,7 +42,7 @@ fn reduce_middle(x: &Tensor, kernels: &Kernels, [outer, n, inner]: [usize; 3], s
     if chunks == 1 { Ok(y) } else { reduce_middle(&y, kernels, [outer, chunks, inner], scale) }
 }
 
-/// Reduces over sorted `axes`, one run of neighbouring axes after the other; the last scales.
+/// Reduces over sorted `axes`, at least one, one run of neighbouring axes after the other; the last scales.
 fn reduce_axes(x: &Tensor, kernels: &Kernels, axes: &[usize], scale: f32) -> Result<Tensor> {
     let mut shape = x.shape().to_vec();
     let mut y = x.detach();
@@ -59,7 +59,7 @@ fn reduce_axes(x: &Tensor, kernels: &Kernels, axes: &[usize], scale: f32) -> Res
         shape[first..=last].fill(1);
         end = start;
     }
-    if axes.is_empty() { x.affine(scale, 0.0) } else { Ok(y.with_shape(&shape)) }
+    Ok(y.with_shape(&shape))
 }
 
 fn without(shape: &[usize], axes: &[usize]) -> Vec<usize> {
@@ -106,6 +106,9 @@ impl Op for MaxOp {
 impl Tensor {
     fn summed(&self, name: &'static str, axes: &[usize], mean: bool) -> Result<Tensor> {
         let axes = checked_axes(name, self.shape(), axes)?;
+        if axes.is_empty() {
+            return Ok(self.clone());
+        }
         let count: usize = axes.iter().map(|&d| self.shape()[d]).product();
         let scale = if mean { 1.0 / count as f32 } else { 1.0 };
         let kept = reduce_axes(self, &SUM, &axes, scale)?;
@@ -114,7 +117,8 @@ impl Tensor {
         Ok(y.recorded(&[self], || SumOp { shape, kept, scale }))
     }
 
-    /// Sum over `axes`, which vanish; over all axes if none is named.
+    /// Sum over `axes`, which vanish. An empty list names none, so a computed one may be empty: the tensor stays as it
+    /// is. (PyTorch takes an empty list for all axes; [`Tensor::sum_all`] says that.)
     ///
     /// # Errors
     /// [`Error::Shape`] for an axis that does not exist or is named twice, [`Error::Device`].
@@ -122,7 +126,7 @@ impl Tensor {
         self.summed("sum", axes, false)
     }
 
-    /// Mean over `axes`, which vanish; over all axes if none is named.
+    /// Mean over `axes`, which vanish; over none if the list is empty, as [`Tensor::sum`].
     ///
     /// # Errors
     /// As [`Tensor::sum`].
@@ -130,16 +134,47 @@ impl Tensor {
         self.summed("mean", axes, true)
     }
 
-    /// Maximum over `axes`, which vanish; over all axes if none is named. Equal maxima share the gradient, as in
-    /// PyTorch's `amax`.
+    /// Maximum over `axes`, which vanish; over none if the list is empty, as [`Tensor::sum`]. Equal maxima share the
+    /// gradient, as in PyTorch's `amax`.
     ///
     /// # Errors
     /// As [`Tensor::sum`].
     pub fn max(&self, axes: &[usize]) -> Result<Tensor> {
         let axes = checked_axes("max", self.shape(), axes)?;
+        if axes.is_empty() {
+            return Ok(self.clone());
+        }
         let kept = reduce_axes(self, &MAX, &axes, 1.0)?;
         let y = kept.with_shape(&without(self.shape(), &axes));
         Ok(y.recorded(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
+    }
+
+    /// Sum of all elements, a scalar.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn sum_all(&self) -> Result<Tensor> {
+        self.sum(&self.all_axes())
+    }
+
+    /// Mean of all elements, a scalar.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn mean_all(&self) -> Result<Tensor> {
+        self.mean(&self.all_axes())
+    }
+
+    /// Maximum of all elements, a scalar. Equal maxima share the gradient.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn max_all(&self) -> Result<Tensor> {
+        self.max(&self.all_axes())
+    }
+
+    fn all_axes(&self) -> Vec<usize> {
+        (0..self.shape().len()).collect()
     }
 
     /// Index of the first maximum along `axis`, which vanishes. Has no gradient.

@@ -51,7 +51,7 @@ fn gradients_flow_to_an_applications_buffer() {
     fill(&app, &buffer, 0.25);
     let x = Tensor::from_wgpu_buffer(&gpu, &buffer, 256, &[7, 5]).unwrap().tracked();
     let w = Tensor::from_slice(&gpu, &[1.0, -2.0, 3.0, 0.5, -1.0], &[5, 1]).unwrap();
-    let loss = x.matmul(&w).unwrap().sum(&[]).unwrap().add(&x.square().unwrap().sum(&[]).unwrap()).unwrap();
+    let loss = x.matmul(&w).unwrap().sum_all().unwrap().add(&x.square().unwrap().sum_all().unwrap()).unwrap();
     let gradient = loss.backward().unwrap().take(&x).unwrap().to_vec().unwrap();
     let w = [1.0, -2.0, 3.0, 0.5, -1.0];
     let want: Vec<f32> = (0..35).map(|i| 2.0 * 0.25 * i as f32 + w[i % 5]).collect();

@@ -233,7 +233,7 @@ fn layers_are_told_apart_and_values_come_back() {
             Tensor::from_texture(&gpu, &texture, 4, TextureOptions { layer, ..Default::default() }).unwrap();
         assert_eq!(back.to_vec().unwrap(), x.to_vec().unwrap());
         let tracked = back.tracked();
-        let gradients = tracked.square().unwrap().sum(&[]).unwrap().backward().unwrap();
+        let gradients = tracked.square().unwrap().sum_all().unwrap().backward().unwrap();
         let want: Vec<f32> = x.to_vec().unwrap().iter().map(|v| 2.0 * v).collect();
         assert_eq!(gradients.get(&tracked).unwrap().to_vec().unwrap(), want);
     }

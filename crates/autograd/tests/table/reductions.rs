@@ -6,6 +6,7 @@ use wgrad_testkit::{Array, reference as r};
 use super::{Draw, Row, UNIT, row};
 
 type Reduce = fn(&Tensor, &[usize]) -> Result<Tensor>;
+type ReduceAll = fn(&Tensor) -> Result<Tensor>;
 type Reference = fn(&Array, &[usize], bool) -> Array;
 
 pub fn rows() -> Vec<Row> {
@@ -17,6 +18,18 @@ pub fn rows() -> Vec<Row> {
     ];
     for (name, op, reference, draw) in ops {
         rows.extend(reductions(name, op, reference, draw));
+    }
+    let all: [(&str, ReduceAll, fn(&Array) -> Array, Draw); 3] = [
+        ("sum_all", Tensor::sum_all, r::sum_all, UNIT),
+        ("mean_all", Tensor::mean_all, r::mean_all, UNIT),
+        ("max_all", Tensor::max_all, r::max_all, Draw::Distinct),
+    ];
+    // Stages of 256 and of more elements.
+    let sizes: &[&[&[usize]]] =
+        &[&[&[]], &[&[1]], &[&[7]], &[&[3, 5]], &[&[2, 3, 4]], &[&[257]], &[&[1021]], &[&[64, 64]]];
+    for (name, op, reference, draw) in all {
+        let row = row(name, sizes, draw, move |x| op(&x[0]), move |x| reference(&x[0]));
+        rows.push(row.terms(|x| x[0].len()));
     }
     let shapes: &[&[&[usize]]] =
         &[&[&[1, 1]], &[&[1]], &[&[3, 7]], &[&[2, 3, 5]], &[&[5, 257]], &[&[65, 33]]];
@@ -38,11 +51,8 @@ fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<R
             .terms(|x| x[0].len())
     };
     vec![
-        // All axes; stages of 256 and of more elements.
-        over(
-            &[],
-            &[&[&[]], &[&[1]], &[&[7]], &[&[3, 5]], &[&[2, 3, 4]], &[&[257]], &[&[1021]], &[&[64, 64]]],
-        ),
+        // No axis: the value itself.
+        over(&[], &[&[&[]], &[&[1]], &[&[3, 5]]]),
         over(&[0], &[&[&[1]], &[&[5, 7]], &[&[4, 3, 5]], &[&[300, 2]], &[&[16_411]]]),
         over(&[1], &[&[&[5, 7]], &[&[5, 8]], &[&[3, 260]], &[&[4, 3, 5]], &[&[3, 1, 5]], &[&[1030, 3]]]),
         over(&[2], &[&[&[4, 3, 5]], &[&[2, 3, 64]]]),

@@ -33,7 +33,7 @@ fn parameters(gpu: &Gpu, shapes: &[(&str, &[usize])]) -> Parameters {
 
 /// The gradients of Σ w·g, which are the given ones to the last bit.
 fn gradients_of(pairs: &[(&Tensor, &Tensor)]) -> Gradients {
-    let term = |(w, g): &(&Tensor, &Tensor)| w.mul(g).unwrap().sum(&[]).unwrap();
+    let term = |(w, g): &(&Tensor, &Tensor)| w.mul(g).unwrap().sum_all().unwrap();
     let loss = pairs.iter().map(term).reduce(|sum, term| sum.add(&term).unwrap()).unwrap();
     loss.backward().unwrap()
 }
@@ -136,7 +136,7 @@ fn a_gradient_of_another_shape_is_refused() {
     let parameters = parameters(&gpu, &[("a", &[7]), ("b", &[5])]);
     let before = parameters.flat().to_vec().unwrap();
     let a = parameters.get("a").unwrap();
-    let gradients = a.detach().recorded(&[a], || Misshapen).sum(&[]).unwrap().backward().unwrap();
+    let gradients = a.detach().recorded(&[a], || Misshapen).sum_all().unwrap().backward().unwrap();
     let mut optimizer = Sgd::new(&parameters, sgd(0.5, 0.0, 0.0, false)).unwrap();
     let error = optimizer.step(&parameters, &gradients).unwrap_err().to_string();
     assert!(error.contains("a [7] has a gradient [300]"), "{error}");

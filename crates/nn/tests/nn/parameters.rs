@@ -147,7 +147,7 @@ fn dropout_drops_in_training_only() {
     // Five standard deviations.
     assert!((dropped - 0.25).abs() < 5.0 * f64::sqrt(0.25 * 0.75 / n as f64), "{dropped}");
     // The gradient goes where the value went.
-    let dy = y.sum(&[]).unwrap().backward().unwrap().get(&x).unwrap().to_vec().unwrap();
+    let dy = y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec().unwrap();
     assert_eq!(dy.iter().map(|d| d * 3.0).collect::<Vec<_>>(), first);
 
     let second = dropout.forward(&x, Mode::Train).unwrap().to_vec().unwrap();
@@ -184,7 +184,7 @@ fn an_optimizer_of_other_parameters_is_refused() {
     let ((_, small), (layer, large)) = (made(2), made(200));
     let mut sgd = Sgd::new(&small, SgdOptions::default()).unwrap();
     let x = Tensor::full(&gpu, &[1, 3], 1.0).unwrap();
-    let loss = layer.forward(&x, Mode::Train).unwrap().mean(&[]).unwrap();
+    let loss = layer.forward(&x, Mode::Train).unwrap().mean_all().unwrap();
     let error = sgd.step(&large, &loss.backward().unwrap()).unwrap_err().to_string();
     assert!(error.contains("other parameters"), "{error}");
 }

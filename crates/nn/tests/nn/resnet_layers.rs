@@ -95,7 +95,7 @@ fn a_residual_connection_adds_its_input() {
     let want = x.add(&x.linear(weight, Some(bias)).unwrap().tanh().unwrap()).unwrap();
     let got = residual.forward(&x, Mode::Train).unwrap();
     assert_eq!(got.to_vec().unwrap(), want.to_vec().unwrap());
-    let gradient = |y: &Tensor| y.sum(&[]).unwrap().backward().unwrap().take(&x).unwrap().to_vec().unwrap();
+    let gradient = |y: &Tensor| y.sum_all().unwrap().backward().unwrap().take(&x).unwrap().to_vec().unwrap();
     let (got, want) = (gradient(&got), gradient(&want));
     assert_eq!(got, want);
     assert!(got.iter().all(|g| *g != 0.0));

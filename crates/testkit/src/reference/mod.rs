@@ -25,7 +25,7 @@ pub use layout::{broadcast_shape, broadcast_to, concat, permute, reshape, slice}
 pub use loss::{bce_with_logits, cross_entropy, mse};
 pub use matmul::matmul;
 pub use pool2d::{avg_pool2d, max_pool2d};
-pub use reduce::{argmax, max, mean, sum};
+pub use reduce::{argmax, max, max_all, mean, mean_all, sum, sum_all};
 pub use softmax::{log_softmax, softmax};
 
 /// The number of positions of a window of `kernel` taps, `dilation` apart, along an axis.

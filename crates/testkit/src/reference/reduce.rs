@@ -3,7 +3,7 @@
 use crate::Array;
 use crate::array::{advance, offset};
 
-/// The sum over `axes`, over all of them where none is named. `keepdim` keeps them with length 1.
+/// The sum over `axes`, over none where the list is empty. `keepdim` keeps them with length 1.
 ///
 /// # Panics
 /// Where an axis is out of range or named twice.
@@ -12,7 +12,7 @@ pub fn sum(x: &Array, axes: &[usize], keepdim: bool) -> Array {
     reduce(x, axes, keepdim, 0.0, |sum, v| sum + v)
 }
 
-/// The mean over `axes`, over all of them where none is named. `keepdim` keeps them with length 1.
+/// The mean over `axes`, over none where the list is empty. `keepdim` keeps them with length 1.
 ///
 /// # Panics
 /// Where an axis is out of range or named twice.
@@ -22,8 +22,8 @@ pub fn mean(x: &Array, axes: &[usize], keepdim: bool) -> Array {
     sum(x, axes, keepdim).map(|sum| sum / count)
 }
 
-/// The largest value over `axes`, over all of them where none is named, as `torch.amax`. `keepdim`
-/// keeps them with length 1.
+/// The largest value over `axes`, as `torch.amax`; over none where the list is empty. `keepdim` keeps
+/// them with length 1.
 ///
 /// # Panics
 /// Where an axis is out of range or named twice, or there is nothing to choose from.
@@ -31,6 +31,29 @@ pub fn mean(x: &Array, axes: &[usize], keepdim: bool) -> Array {
 pub fn max(x: &Array, axes: &[usize], keepdim: bool) -> Array {
     assert!(count(x, axes) > 0, "max over axes {axes:?} of {:?} has nothing to choose from", x.shape);
     reduce(x, axes, keepdim, f64::NEG_INFINITY, larger)
+}
+
+/// The sum of all elements, a scalar.
+pub fn sum_all(x: &Array) -> Array {
+    sum(x, &all_axes(x), false)
+}
+
+/// The mean of all elements, a scalar.
+pub fn mean_all(x: &Array) -> Array {
+    mean(x, &all_axes(x), false)
+}
+
+/// The largest of all elements, a scalar.
+///
+/// # Panics
+/// Where there is nothing to choose from.
+#[track_caller]
+pub fn max_all(x: &Array) -> Array {
+    max(x, &all_axes(x), false)
+}
+
+fn all_axes(x: &Array) -> Vec<usize> {
+    (0..x.rank()).collect()
 }
 
 /// The index of the largest value along `axis`, of the first where several are equal.
@@ -85,12 +108,9 @@ fn reduce(x: &Array, axes: &[usize], keepdim: bool, start: f64, fold: impl Fn(f6
     Array::new(&shape, y.data)
 }
 
-/// The axes meant: all where none is named.
+/// The axes, checked.
 #[track_caller]
 fn named(x: &Array, axes: &[usize]) -> Vec<usize> {
-    if axes.is_empty() {
-        return (0..x.rank()).collect();
-    }
     for (i, axis) in axes.iter().enumerate() {
         assert!(*axis < x.rank() && !axes[..i].contains(axis), "axes {axes:?} of shape {:?}", x.shape);
     }

@@ -38,262 +38,262 @@ macro_rules! kernels {
 
 kernels! {
     /// `neg`, elementwise.
-    NEG = "neg" "unary_forward": "unary_forward.wgsl" "unary/neg.wgsl" "index.wgsl";
+    NEG = "neg" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl";
     /// Gradient of `neg`.
-    NEG_BACKWARD = "neg_backward" "unary_backward": "unary_backward.wgsl" "unary/neg.wgsl" "index.wgsl";
+    NEG_BACKWARD = "neg_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl";
     /// `exp`, elementwise.
-    EXP = "exp" "unary_forward": "unary_forward.wgsl" "unary/exp.wgsl" "index.wgsl";
+    EXP = "exp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl";
     /// Gradient of `exp`.
-    EXP_BACKWARD = "exp_backward" "unary_backward": "unary_backward.wgsl" "unary/exp.wgsl" "index.wgsl";
+    EXP_BACKWARD = "exp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl";
     /// `log`, elementwise.
-    LOG = "log" "unary_forward": "unary_forward.wgsl" "unary/log.wgsl" "index.wgsl";
+    LOG = "log" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl";
     /// Gradient of `log`.
-    LOG_BACKWARD = "log_backward" "unary_backward": "unary_backward.wgsl" "unary/log.wgsl" "index.wgsl";
+    LOG_BACKWARD = "log_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl";
     /// `sqrt`, elementwise.
-    SQRT = "sqrt" "unary_forward": "unary_forward.wgsl" "unary/sqrt.wgsl" "index.wgsl";
+    SQRT = "sqrt" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl";
     /// Gradient of `sqrt`.
-    SQRT_BACKWARD = "sqrt_backward" "unary_backward": "unary_backward.wgsl" "unary/sqrt.wgsl" "index.wgsl";
+    SQRT_BACKWARD = "sqrt_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl";
     /// `square`, elementwise.
-    SQUARE = "square" "unary_forward": "unary_forward.wgsl" "unary/square.wgsl" "index.wgsl";
+    SQUARE = "square" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl";
     /// Gradient of `square`.
-    SQUARE_BACKWARD = "square_backward" "unary_backward": "unary_backward.wgsl" "unary/square.wgsl" "index.wgsl";
+    SQUARE_BACKWARD = "square_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl";
     /// `abs`, elementwise.
-    ABS = "abs" "unary_forward": "unary_forward.wgsl" "unary/abs.wgsl" "index.wgsl";
+    ABS = "abs" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl";
     /// Gradient of `abs`.
-    ABS_BACKWARD = "abs_backward" "unary_backward": "unary_backward.wgsl" "unary/abs.wgsl" "index.wgsl";
+    ABS_BACKWARD = "abs_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl";
     /// `relu`, elementwise.
-    RELU = "relu" "unary_forward": "unary_forward.wgsl" "unary/relu.wgsl" "index.wgsl";
+    RELU = "relu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl";
     /// Gradient of `relu`.
-    RELU_BACKWARD = "relu_backward" "unary_backward": "unary_backward.wgsl" "unary/relu.wgsl" "index.wgsl";
+    RELU_BACKWARD = "relu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl";
     /// `sigmoid`, elementwise.
-    SIGMOID = "sigmoid" "unary_forward": "unary_forward.wgsl" "unary/sigmoid.wgsl" "index.wgsl";
+    SIGMOID = "sigmoid" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl";
     /// Gradient of `sigmoid`.
-    SIGMOID_BACKWARD = "sigmoid_backward" "unary_backward": "unary_backward.wgsl" "unary/sigmoid.wgsl" "index.wgsl";
+    SIGMOID_BACKWARD = "sigmoid_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl";
     /// `tanh`, elementwise.
-    TANH = "tanh" "unary_forward": "unary_forward.wgsl" "unary/tanh.wgsl" "index.wgsl";
+    TANH = "tanh" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl";
     /// Gradient of `tanh`.
-    TANH_BACKWARD = "tanh_backward" "unary_backward": "unary_backward.wgsl" "unary/tanh.wgsl" "index.wgsl";
+    TANH_BACKWARD = "tanh_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl";
     /// `softplus`, elementwise.
-    SOFTPLUS = "softplus" "unary_forward": "unary_forward.wgsl" "unary/softplus.wgsl" "index.wgsl";
+    SOFTPLUS = "softplus" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl";
     /// Gradient of `softplus`.
-    SOFTPLUS_BACKWARD = "softplus_backward" "unary_backward": "unary_backward.wgsl" "unary/softplus.wgsl" "index.wgsl";
+    SOFTPLUS_BACKWARD = "softplus_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl";
     /// `clamp`, elementwise.
-    CLAMP = "clamp" "unary_forward": "unary_forward.wgsl" "unary/clamp.wgsl" "index.wgsl";
+    CLAMP = "clamp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl";
     /// Gradient of `clamp`.
-    CLAMP_BACKWARD = "clamp_backward" "unary_backward": "unary_backward.wgsl" "unary/clamp.wgsl" "index.wgsl";
+    CLAMP_BACKWARD = "clamp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl";
     /// `affine`, elementwise.
-    AFFINE = "affine" "unary_forward": "unary_forward.wgsl" "unary/affine.wgsl" "index.wgsl";
+    AFFINE = "affine" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl";
     /// Gradient of `affine`.
-    AFFINE_BACKWARD = "affine_backward" "unary_backward": "unary_backward.wgsl" "unary/affine.wgsl" "index.wgsl";
+    AFFINE_BACKWARD = "affine_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl";
     /// `gelu`, elementwise.
-    GELU = "gelu" "unary_forward": "unary_forward.wgsl" "unary/gelu.wgsl" "index.wgsl";
+    GELU = "gelu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl";
     /// Gradient of `gelu`.
-    GELU_BACKWARD = "gelu_backward" "unary_backward": "unary_backward.wgsl" "unary/gelu.wgsl" "index.wgsl";
+    GELU_BACKWARD = "gelu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl";
     /// `add` of tensors of one shape.
-    ADD = "add" "binary_forward": "binary_forward.wgsl" "binary/add.wgsl" "index.wgsl";
+    ADD = "add" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/add.wgsl" "lib/index.wgsl";
     /// `add` with broadcasting.
-    ADD_BROADCAST = "add_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/add.wgsl" "index.wgsl";
+    ADD_BROADCAST = "add_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/add.wgsl" "lib/index.wgsl";
     /// `sub` of tensors of one shape.
-    SUB = "sub" "binary_forward": "binary_forward.wgsl" "binary/sub.wgsl" "index.wgsl";
+    SUB = "sub" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/sub.wgsl" "lib/index.wgsl";
     /// `sub` with broadcasting.
-    SUB_BROADCAST = "sub_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/sub.wgsl" "index.wgsl";
+    SUB_BROADCAST = "sub_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/sub.wgsl" "lib/index.wgsl";
     /// `mul` of tensors of one shape.
-    MUL = "mul" "binary_forward": "binary_forward.wgsl" "binary/mul.wgsl" "index.wgsl";
+    MUL = "mul" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/mul.wgsl" "lib/index.wgsl";
     /// `mul` with broadcasting.
-    MUL_BROADCAST = "mul_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/mul.wgsl" "index.wgsl";
+    MUL_BROADCAST = "mul_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/mul.wgsl" "lib/index.wgsl";
     /// `div` of tensors of one shape.
-    DIV = "div" "binary_forward": "binary_forward.wgsl" "binary/div.wgsl" "index.wgsl";
+    DIV = "div" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/div.wgsl" "lib/index.wgsl";
     /// `div` with broadcasting.
-    DIV_BROADCAST = "div_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/div.wgsl" "index.wgsl";
+    DIV_BROADCAST = "div_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/div.wgsl" "lib/index.wgsl";
     /// `equal` of tensors of one shape.
-    EQUAL = "equal" "binary_forward": "binary_forward.wgsl" "binary/equal.wgsl" "index.wgsl";
+    EQUAL = "equal" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl";
     /// `equal` with broadcasting.
-    EQUAL_BROADCAST = "equal_broadcast" "binary_broadcast": "binary_broadcast.wgsl" "binary/equal.wgsl" "index.wgsl";
+    EQUAL_BROADCAST = "equal_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl";
     /// Strided to contiguous.
-    STRIDED_GATHER = "strided_gather" "strided_gather": "strided_gather.wgsl" "strided.wgsl" "index.wgsl";
+    STRIDED_GATHER = "strided_gather" "strided_gather": "move/strided_gather.wgsl" "move/strided.wgsl" "lib/index.wgsl";
     /// Contiguous to strided.
-    STRIDED_SCATTER = "strided_scatter" "strided_scatter": "strided_scatter.wgsl" "strided.wgsl" "index.wgsl";
+    STRIDED_SCATTER = "strided_scatter" "strided_scatter": "move/strided_scatter.wgsl" "move/strided.wgsl" "lib/index.wgsl";
     /// One stage of `sum` over a middle axis.
-    REDUCE_SUM = "reduce_sum" "reduce": "reduce.wgsl" "reduce/sum.wgsl" "index.wgsl";
+    REDUCE_SUM = "reduce_sum" "reduce": "reduce/reduce.wgsl" "reduce/sum.wgsl" "lib/index.wgsl";
     /// One stage of `sum` over rows, by vec4.
-    REDUCE_ROWS_SUM = "reduce_rows_sum" "reduce_rows": "reduce_rows.wgsl" "reduce/sum.wgsl" "index.wgsl";
+    REDUCE_ROWS_SUM = "reduce_rows_sum" "reduce_rows": "reduce/reduce_rows.wgsl" "reduce/sum.wgsl" "lib/index.wgsl";
     /// One stage of `max` over a middle axis.
-    REDUCE_MAX = "reduce_max" "reduce": "reduce.wgsl" "reduce/max.wgsl" "index.wgsl";
+    REDUCE_MAX = "reduce_max" "reduce": "reduce/reduce.wgsl" "reduce/max.wgsl" "lib/index.wgsl";
     /// One stage of `max` over rows, by vec4.
-    REDUCE_ROWS_MAX = "reduce_rows_max" "reduce_rows": "reduce_rows.wgsl" "reduce/max.wgsl" "index.wgsl";
+    REDUCE_ROWS_MAX = "reduce_rows_max" "reduce_rows": "reduce/reduce_rows.wgsl" "reduce/max.wgsl" "lib/index.wgsl";
     /// Index of the first maximum.
-    ARGMAX = "argmax" "argmax": "argmax.wgsl" "index.wgsl";
+    ARGMAX = "argmax" "argmax": "reduce/argmax.wgsl" "lib/index.wgsl";
     /// See `softmax.wgsl`.
-    SOFTMAX_FORWARD = "softmax_forward" "softmax_forward": "softmax.wgsl" "index.wgsl";
+    SOFTMAX_FORWARD = "softmax_forward" "softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl";
     /// See `softmax.wgsl`.
-    SOFTMAX_BACKWARD = "softmax_backward" "softmax_backward": "softmax.wgsl" "index.wgsl";
+    SOFTMAX_BACKWARD = "softmax_backward" "softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl";
     /// See `softmax.wgsl`.
-    LOG_SOFTMAX_FORWARD = "log_softmax_forward" "log_softmax_forward": "softmax.wgsl" "index.wgsl";
+    LOG_SOFTMAX_FORWARD = "log_softmax_forward" "log_softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl";
     /// See `softmax.wgsl`.
-    LOG_SOFTMAX_BACKWARD = "log_softmax_backward" "log_softmax_backward": "softmax.wgsl" "index.wgsl";
+    LOG_SOFTMAX_BACKWARD = "log_softmax_backward" "log_softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl";
     /// See `cross_entropy.wgsl`.
-    CROSS_ENTROPY_FORWARD = "cross_entropy_forward" "cross_entropy_forward": "cross_entropy.wgsl" "index.wgsl";
+    CROSS_ENTROPY_FORWARD = "cross_entropy_forward" "cross_entropy_forward": "rows/cross_entropy.wgsl" "lib/index.wgsl";
     /// See `cross_entropy.wgsl`.
-    CROSS_ENTROPY_BACKWARD = "cross_entropy_backward" "cross_entropy_backward": "cross_entropy.wgsl" "index.wgsl";
+    CROSS_ENTROPY_BACKWARD = "cross_entropy_backward" "cross_entropy_backward": "rows/cross_entropy.wgsl" "lib/index.wgsl";
     /// See `max_pool2d.wgsl`.
-    MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `max_pool2d.wgsl`.
-    MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "max_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "max_pool2d_pairs.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "index.wgsl" "divide.wgsl";
+    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `avg_pool2d.wgsl`.
-    AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "images/avg_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `avg_pool2d.wgsl`.
-    AVG_POOL2D_BACKWARD = "avg_pool2d_backward" "avg_pool2d_backward": "avg_pool2d.wgsl" "index.wgsl" "window.wgsl";
+    AVG_POOL2D_BACKWARD = "avg_pool2d_backward" "avg_pool2d_backward": "images/avg_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_WORKGROUP = "batch_norm_forward_vec4_workgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_FORWARD_VEC4_WORKGROUP = "batch_norm_forward_vec4_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_SUBGROUP = "batch_norm_forward_vec4_subgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_FORWARD_VEC4_SUBGROUP = "batch_norm_forward_vec4_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_SINGLE = "batch_norm_forward_vec4_single" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_FORWARD_VEC4_SINGLE = "batch_norm_forward_vec4_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_WORKGROUP = "batch_norm_forward_scalar_workgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_WORKGROUP = "batch_norm_forward_scalar_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_SUBGROUP = "batch_norm_forward_scalar_subgroup" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_SUBGROUP = "batch_norm_forward_scalar_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_SINGLE = "batch_norm_forward_scalar_single" "batch_norm_forward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_SINGLE = "batch_norm_forward_scalar_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_WORKGROUP = "batch_norm_backward_vec4_workgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_WORKGROUP = "batch_norm_backward_vec4_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_SUBGROUP = "batch_norm_backward_vec4_subgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_SUBGROUP = "batch_norm_backward_vec4_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_SINGLE = "batch_norm_backward_vec4_single" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_SINGLE = "batch_norm_backward_vec4_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_WORKGROUP = "batch_norm_backward_scalar_workgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_WORKGROUP = "batch_norm_backward_scalar_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "batch_norm.wgsl" "batch_norm_scalar.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_WORKGROUP = "batch_norm_pool_forward_workgroup" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_POOL_FORWARD_WORKGROUP = "batch_norm_pool_forward_workgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_SUBGROUP = "batch_norm_pool_forward_subgroup" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_POOL_FORWARD_SUBGROUP = "batch_norm_pool_forward_subgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_SINGLE = "batch_norm_pool_forward_single" "batch_norm_pool_forward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_POOL_FORWARD_SINGLE = "batch_norm_pool_forward_single" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_WORKGROUP = "batch_norm_pool_backward_workgroup" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_workgroup.wgsl";
+    BATCH_NORM_POOL_BACKWARD_WORKGROUP = "batch_norm_pool_backward_workgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_SUBGROUP = "batch_norm_pool_backward_subgroup" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_subgroup.wgsl";
+    BATCH_NORM_POOL_BACKWARD_SUBGROUP = "batch_norm_pool_backward_subgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_SINGLE = "batch_norm_pool_backward_single" "batch_norm_pool_backward": "batch_norm_pool.wgsl" "batch_norm.wgsl" "batch_norm_vec4.wgsl" "batch_norm_lanes_single.wgsl";
+    BATCH_NORM_POOL_BACKWARD_SINGLE = "batch_norm_pool_backward_single" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
     /// Dropout, forward and backward.
-    DROPOUT = "dropout" "dropout": "dropout.wgsl" "random.wgsl" "index.wgsl";
+    DROPOUT = "dropout" "dropout": "elementwise/dropout.wgsl" "lib/random.wgsl" "lib/index.wgsl";
     /// An epoch's order.
-    SHUFFLE = "shuffle" "shuffle": "shuffle.wgsl" "random.wgsl" "index.wgsl";
+    SHUFFLE = "shuffle" "shuffle": "data/shuffle.wgsl" "lib/random.wgsl" "lib/index.wgsl";
     /// A batch out of a data set of bytes.
-    GATHER_IMAGES_VEC4 = "gather_images_vec4" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "pixels_plain.wgsl" "index.wgsl";
+    GATHER_IMAGES_VEC4 = "gather_images_vec4" "gather_images": "data/gather_images.wgsl" "data/put_vec4.wgsl" "data/pixels_plain.wgsl" "lib/index.wgsl";
     /// A batch out of a data set of bytes, shifted and mirrored.
-    GATHER_IMAGES_VEC4_AUGMENTED = "gather_images_vec4_augmented" "gather_images": "gather_images.wgsl" "put_vec4.wgsl" "pixels_augmented.wgsl" "random.wgsl" "index.wgsl";
+    GATHER_IMAGES_VEC4_AUGMENTED = "gather_images_vec4_augmented" "gather_images": "data/gather_images.wgsl" "data/put_vec4.wgsl" "data/pixels_augmented.wgsl" "lib/random.wgsl" "lib/index.wgsl";
     /// A batch out of a data set of bytes, for images whose size is no multiple of four.
-    GATHER_IMAGES_SCALAR = "gather_images_scalar" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "pixels_plain.wgsl" "index.wgsl";
+    GATHER_IMAGES_SCALAR = "gather_images_scalar" "gather_images": "data/gather_images.wgsl" "data/put_scalar.wgsl" "data/pixels_plain.wgsl" "lib/index.wgsl";
     /// A batch out of a data set of bytes, shifted and mirrored, for images whose size is no multiple of four.
-    GATHER_IMAGES_SCALAR_AUGMENTED = "gather_images_scalar_augmented" "gather_images": "gather_images.wgsl" "put_scalar.wgsl" "pixels_augmented.wgsl" "random.wgsl" "index.wgsl";
+    GATHER_IMAGES_SCALAR_AUGMENTED = "gather_images_scalar_augmented" "gather_images": "data/gather_images.wgsl" "data/put_scalar.wgsl" "data/pixels_augmented.wgsl" "lib/random.wgsl" "lib/index.wgsl";
     /// SGD step over the flat parameters.
-    SGD = "sgd" "sgd": "sgd.wgsl" "index.wgsl";
+    SGD = "sgd" "sgd": "optim/sgd.wgsl" "lib/index.wgsl";
     /// Adam or AdamW step over the flat parameters.
-    ADAM = "adam" "adam": "adam.wgsl" "index.wgsl";
+    ADAM = "adam" "adam": "optim/adam.wgsl" "lib/index.wgsl";
     /// See `cast.wgsl`.
-    CAST = "cast" "main": "cast.wgsl" "index.wgsl";
+    CAST = "cast" "main": "elementwise/cast.wgsl" "lib/index.wgsl";
     /// See `texture_to_tensor.wgsl`.
-    TEXTURE_TO_TENSOR = "texture_to_tensor" "texture_to_tensor": "texture_to_tensor.wgsl" "index.wgsl";
+    TEXTURE_TO_TENSOR = "texture_to_tensor" "texture_to_tensor": "images/texture_to_tensor.wgsl" "lib/index.wgsl";
     /// See `tensor_to_texture.wgsl`.
-    TENSOR_TO_TEXTURE = "tensor_to_texture" "tensor_to_texture": "tensor_to_texture.wgsl" "index.wgsl";
+    TENSOR_TO_TEXTURE = "tensor_to_texture" "tensor_to_texture": "images/tensor_to_texture.wgsl" "lib/index.wgsl";
     /// Packs operand a of matmul.
-    MATMUL_PACK_A = "matmul_pack_a" "main": "pack_a.wgsl" "matmul_operands.wgsl";
+    MATMUL_PACK_A = "matmul_pack_a" "main": "products/software/pack_a.wgsl" "products/operands/matmul.wgsl";
     /// Packs operand b of matmul.
-    MATMUL_PACK_B = "matmul_pack_b" "main": "pack_b.wgsl" "matmul_operands.wgsl";
+    MATMUL_PACK_B = "matmul_pack_b" "main": "products/software/pack_b.wgsl" "products/operands/matmul.wgsl";
     /// Packs operand a of conv2d_forward.
-    CONV2D_FORWARD_PACK_A = "conv2d_forward_pack_a" "main": "pack_a.wgsl" "conv2d_forward_operands.wgsl";
+    CONV2D_FORWARD_PACK_A = "conv2d_forward_pack_a" "main": "products/software/pack_a.wgsl" "products/operands/conv2d_forward.wgsl";
     /// Packs operand b of conv2d_forward.
-    CONV2D_FORWARD_PACK_B = "conv2d_forward_pack_b" "main": "pack_b.wgsl" "conv2d_forward_operands.wgsl";
+    CONV2D_FORWARD_PACK_B = "conv2d_forward_pack_b" "main": "products/software/pack_b.wgsl" "products/operands/conv2d_forward.wgsl";
     /// Packs operand a of conv2d_input_grad.
-    CONV2D_INPUT_GRAD_PACK_A = "conv2d_input_grad_pack_a" "main": "pack_a.wgsl" "conv2d_input_grad_operands.wgsl";
+    CONV2D_INPUT_GRAD_PACK_A = "conv2d_input_grad_pack_a" "main": "products/software/pack_a.wgsl" "products/operands/conv2d_input_grad.wgsl";
     /// Packs operand b of conv2d_input_grad.
-    CONV2D_INPUT_GRAD_PACK_B = "conv2d_input_grad_pack_b" "main": "pack_b.wgsl" "conv2d_input_grad_operands.wgsl";
+    CONV2D_INPUT_GRAD_PACK_B = "conv2d_input_grad_pack_b" "main": "products/software/pack_b.wgsl" "products/operands/conv2d_input_grad.wgsl";
     /// Packs operand a of conv2d_weight_grad.
-    CONV2D_WEIGHT_GRAD_PACK_A = "conv2d_weight_grad_pack_a" "main": "pack_a.wgsl" "conv2d_weight_grad_operands.wgsl";
+    CONV2D_WEIGHT_GRAD_PACK_A = "conv2d_weight_grad_pack_a" "main": "products/software/pack_a.wgsl" "products/operands/conv2d_weight_grad.wgsl";
     /// Packs operand b of conv2d_weight_grad.
-    CONV2D_WEIGHT_GRAD_PACK_B = "conv2d_weight_grad_pack_b" "main": "pack_b.wgsl" "conv2d_weight_grad_operands.wgsl";
+    CONV2D_WEIGHT_GRAD_PACK_B = "conv2d_weight_grad_pack_b" "main": "products/software/pack_b.wgsl" "products/operands/conv2d_weight_grad.wgsl";
     /// Packs a strided matrix by vec4.
-    PACK_BLOCKS = "pack_blocks" "main": "pack_blocks.wgsl" "divide.wgsl";
+    PACK_BLOCKS = "pack_blocks" "main": "products/software/pack_blocks.wgsl" "lib/divide.wgsl";
     /// Packs image windows by vec4.
-    PACK_IMAGE = "pack_image" "main": "pack_image.wgsl";
+    PACK_IMAGE = "pack_image" "main": "products/software/pack_image.wgsl";
     /// Product of strips, rows shared by shuffles, strips read as 64-bit integers.
-    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_u64.wgsl" "relu_if.wgsl";
+    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_u64.wgsl" "lib/relu_if.wgsl";
     /// Product of strips, rows shared by shuffles.
-    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "gemm_strips.wgsl" "load_subgroup.wgsl" "wide_f32.wgsl" "relu_if.wgsl";
+    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_f32.wgsl" "lib/relu_if.wgsl";
     /// Product of strips, rows loaded by each lane.
-    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "gemm_strips.wgsl" "load_plain.wgsl" "relu_if.wgsl";
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "products/software/gemm_strips.wgsl" "products/software/load_plain.wgsl" "lib/relu_if.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_f32.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_f32.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "winograd_input.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "wide_u64.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_u64.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
-    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "winograd_output.wgsl" "winograd_store_whole.wgsl" "relu_if.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_whole.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
-    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "winograd_output_grad.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "winograd_packed.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "products/software/winograd/winograd_output_grad.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// As `winograd_output`, with max pooling.
-    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "winograd_output.wgsl" "winograd_store_pooled.wgsl" "pool_windows.wgsl" "relu_if.wgsl" "winograd.wgsl" "winograd_tile.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_pooled.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
-    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "winograd_weight.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "products/software/winograd/winograd_weight.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
-    WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "winograd_weight_grad.wgsl" "winograd.wgsl" "index.wgsl" "divide.wgsl";
+    WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "products/software/winograd/winograd_weight_grad.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_none.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_row.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "reduce_splits.wgsl" "store_vec4.wgsl" "bias_col.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_none.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_row.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "reduce_splits.wgsl" "store_scalar.wgsl" "bias_col.wgsl" "relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl";
     /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "products/gemm_tile.wgsl" "products/operands/matmul.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_VEC4_COL = "matmul_tile_vec4_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_vec4.wgsl" "bias_col.wgsl";
+    MATMUL_TILE_VEC4_COL = "matmul_tile_vec4_col" "main": "products/gemm_tile.wgsl" "products/operands/matmul.wgsl" "products/store_vec4.wgsl" "products/bias_col.wgsl";
     /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_SCALAR_NONE = "matmul_tile_scalar_none" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    MATMUL_TILE_SCALAR_NONE = "matmul_tile_scalar_none" "main": "products/gemm_tile.wgsl" "products/operands/matmul.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    MATMUL_TILE_SCALAR_COL = "matmul_tile_scalar_col" "main": "gemm_tile.wgsl" "matmul_operands.wgsl" "store_scalar.wgsl" "bias_col.wgsl";
+    MATMUL_TILE_SCALAR_COL = "matmul_tile_scalar_col" "main": "products/gemm_tile.wgsl" "products/operands/matmul.wgsl" "products/store_scalar.wgsl" "products/bias_col.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_VEC4_NONE = "conv2d_forward_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    CONV2D_FORWARD_TILE_VEC4_NONE = "conv2d_forward_tile_vec4_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_forward.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_VEC4_ROW = "conv2d_forward_tile_vec4_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_vec4.wgsl" "bias_row.wgsl";
+    CONV2D_FORWARD_TILE_VEC4_ROW = "conv2d_forward_tile_vec4_row" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_forward.wgsl" "products/store_vec4.wgsl" "products/bias_row.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_SCALAR_NONE = "conv2d_forward_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    CONV2D_FORWARD_TILE_SCALAR_NONE = "conv2d_forward_tile_scalar_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_forward.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_FORWARD_TILE_SCALAR_ROW = "conv2d_forward_tile_scalar_row" "main": "gemm_tile.wgsl" "conv2d_forward_operands.wgsl" "store_scalar.wgsl" "bias_row.wgsl";
+    CONV2D_FORWARD_TILE_SCALAR_ROW = "conv2d_forward_tile_scalar_row" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_forward.wgsl" "products/store_scalar.wgsl" "products/bias_row.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_VEC4_NONE = "conv2d_input_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    CONV2D_INPUT_GRAD_TILE_VEC4_NONE = "conv2d_input_grad_tile_vec4_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_input_grad.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_INPUT_GRAD_TILE_SCALAR_NONE = "conv2d_input_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_input_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    CONV2D_INPUT_GRAD_TILE_SCALAR_NONE = "conv2d_input_grad_tile_scalar_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_input_grad.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE = "conv2d_weight_grad_tile_vec4_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_vec4.wgsl" "bias_none.wgsl";
+    CONV2D_WEIGHT_GRAD_TILE_VEC4_NONE = "conv2d_weight_grad_tile_vec4_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_weight_grad.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.
-    CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "gemm_tile.wgsl" "conv2d_weight_grad_operands.wgsl" "store_scalar.wgsl" "bias_none.wgsl";
+    CONV2D_WEIGHT_GRAD_TILE_SCALAR_NONE = "conv2d_weight_grad_tile_scalar_none" "main": "products/gemm_tile.wgsl" "products/operands/conv2d_weight_grad.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl";
     /// Measures the adapter's memory; no op launches it.
-    LIMIT_COPY = "limit_copy" "main": "limit_copy.wgsl" "index.wgsl";
+    LIMIT_COPY = "limit_copy" "main": "limits/limit_copy.wgsl" "lib/index.wgsl";
     /// Measures the adapter's arithmetic; no op launches it.
-    LIMIT_FMA = "limit_fma" "main": "limit_fma.wgsl" "index.wgsl";
+    LIMIT_FMA = "limit_fma" "main": "limits/limit_fma.wgsl" "lib/index.wgsl";
 }
 
 /// Declares the elements of a product's operands f32: a part of the header of every kernel that reads them.
-pub static ELEMENT_F32: &str = include_str!("../element_f32.wgsl");
+pub static ELEMENT_F32: &str = include_str!("../products/operands/element_f32.wgsl");
 
 /// As [`ELEMENT_F32`], f16; it must stand first, since it enables them.
-pub static ELEMENT_F16: &str = include_str!("../element_f16.wgsl");
+pub static ELEMENT_F16: &str = include_str!("../products/operands/element_f16.wgsl");
 
 /// The sum of partial products by store (vec4, scalar) and bias (none, row, column).
 pub static REDUCE_SPLITS: [[&Kernel; 3]; 2] = [

@@ -1,5 +1,5 @@
 //! Products as launches. Matmul and the three products of conv2d are one batched C = A · B with different
-//! operands (`*_operands.wgsl`); this file chooses kernels and splits for it, `tile.rs` the tiles of the `gpu` family.
+//! operands (`operands/*.wgsl`); this file chooses kernels and splits for it, `tile.rs` the tiles of the `gpu` family.
 //!
 //! The `cpu` family packs operands into strips and multiplies strips in registers (`gemm_strips.wgsl`);
 //! the `gpu` family multiplies tiles in workgroup memory straight from the tensors (`gemm_tile.wgsl`).

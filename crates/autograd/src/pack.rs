@@ -1,5 +1,5 @@
 //! The packs that suit an operand's memory: whole vec4 instead of single values, several times faster than the
-//! general packs, which read any operand through its `*_operands.wgsl`.
+//! general packs, which read any operand through its `operands/*.wgsl`.
 
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Launch, View};

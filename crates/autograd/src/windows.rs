@@ -1,5 +1,5 @@
 //! Max pooling over 2 × 2 windows, and perhaps a ReLU behind it, by whole vec4 (`max_pool2d_pairs.wgsl`), or in the kernel
-//! that makes the image (`winograd_store_pooled.wgsl`).
+//! that makes the image (`store_pooled.wgsl`).
 
 use wgrad_device::shaders;
 use wgrad_device::{Gpu, Launch, View};

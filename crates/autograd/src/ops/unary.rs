@@ -1,4 +1,4 @@
-//! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/unary/`, an entry of the table and
+//! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/elementwise/unary/`, an entry of the table and
 //! a method.
 
 use wgrad_device::shaders::{self, Kernel};

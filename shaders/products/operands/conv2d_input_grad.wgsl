@@ -3,9 +3,9 @@
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see matmul_operands.wgsl. What is
+// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see operands/matmul.wgsl. What is
 // negative wraps around to large numbers, which the comparisons refuse.
-// Header: as for conv2d_forward_operands.wgsl.
+// Header: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 

@@ -4,9 +4,9 @@
 // Rows are (ci, kh, kw), k = (image, oy, ox), columns are the group's output channels: the product is dw transposed,
 // which the output's layout undoes (c_row = 1, c_col = M).
 // x: [IMAGES, GROUPS * C_IN, H, W], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a line's part and k's: see matmul_operands.wgsl. Rows above and columns left of
+// A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Header: as for conv2d_forward_operands.wgsl.
+// Header: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 

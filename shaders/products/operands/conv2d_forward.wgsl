@@ -3,7 +3,7 @@
 //   iy = oy * STRIDE_H - PAD_H + kh * DILATION_H, ix likewise, zero outside of the image
 // Rows are the group's output channels, k = (ci, kh, kw), columns = (image, oy, ox).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], x: [IMAGES, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a line's part and k's: see matmul_operands.wgsl. Rows above and columns left of
+// A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
 // Header: Element, IMAGES, GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
 @group(0) @binding(1) var<storage, read> w: array<Element>;

@@ -5,7 +5,7 @@
 // Gradients, with g = dy where y > 0 (or no ReLU), found again from x so that no mask is stored, and k values a channel:
 //   dbias = Σ g;  dweight = Σ g·x̂;  dx = weight · r · (g - dbias / k - x̂ · dweight / k);  in evaluation weight · r · g
 // x, y, dy, dx by X, which is a vec4 where planes are whole vec4; stats: m and r of each channel, for the gradient.
-// LANES invocations a channel, in turns along it: batch_norm_lanes_*.wgsl says who, and adds up what they found.
+// LANES invocations a channel, in turns along it: lanes_*.wgsl says who, and adds up what they found.
 // count: X in a channel. The header gives C, PLANE (X in a plane), RELU and TRAINING.
 struct Params { first_group: u32, count: u32, eps: f32, momentum: f32 }
 @group(0) @binding(0) var<uniform> p: Params;

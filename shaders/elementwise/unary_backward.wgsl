@@ -1,5 +1,5 @@
-// Elementwise dx = dy · f'; df stands in unary/<op>.wgsl and takes the input or the output of the forward
-// pass, whichever the op keeps: it is bound as `saved`.
+// Elementwise dx = dy · f': `gradient` stands in unary/<op>.wgsl and takes the input or the output of the forward pass,
+// whichever the op keeps: it is bound as `saved`.
 // saved, dy, dx: n4 vec4. One invocation a vec4.
 struct Params { first_group: u32, n4: u32, a: f32, b: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -13,5 +13,5 @@ fn unary_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     if i >= p.n4 {
         return;
     }
-    dx[i] = dy[i] * df(saved[i]);
+    dx[i] = gradient(saved[i], dy[i]);
 }

@@ -2,7 +2,7 @@
 //   forward   y[p][oy][ox] = max over the window; at = the flat index iy·W + ix of the first maximum
 //   backward  dx[p][iy][ix] = Σ dy over the windows whose maximum lies at (iy, ix): each dx has one writer
 // x, dx: [planes, H, W]; y, dy, at: [planes, OH, OW]; the header gives the sizes.
-// One invocation an element of y (forward) or of dx (backward).
+// One invocation an element of y (forward) or of dx (backward). Needs special.wgsl and window.wgsl.
 struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -31,9 +31,8 @@ fn max_pool2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
             let ix = left + kx - PW;
             if iy < H && ix < W {
                 let value = x[plane + iy * W + ix];
-                // A NaN, told by its bits, wins, so that a run that diverged shows it.
-                let nan = (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
-                if value > best || best_at == H * W || nan {
+                // A NaN wins, so that a run that diverged shows it.
+                if value > best || best_at == H * W || is_nan_f32(value) {
                     best = value;
                     best_at = iy * W + ix;
                 }

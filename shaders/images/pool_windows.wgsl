@@ -1,6 +1,6 @@
 // Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. Which pixel of a window was its first maximum, row by row, is a
 // number from 0 to 3, or NONE where a ReLU let nothing through; those of four windows side by side are bytes of a word.
-// Needs relu_if.wgsl.
+// Needs relu_if.wgsl and special.wgsl.
 const NONE = 4u;
 
 // The upper left, upper right, lower left and lower right pixels of four windows.
@@ -11,10 +11,9 @@ struct Pooled {
     winner: vec4<u32>,
 }
 
-// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it. NaN is told by its bits,
-// since compilers take a comparison with itself for true.
+// Whether a later pixel wins: if it is greater, or NaN, so that a run that diverged shows it.
 fn wins(later: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
-    return (later > best) | ((bitcast<vec4<u32>>(later) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+    return (later > best) | is_nan(later);
 }
 
 fn pool(pixels: Pixels, relu: bool) -> Pooled {
@@ -23,7 +22,7 @@ fn pool(pixels: Pixels, relu: bool) -> Pooled {
         let later = wins(pixels[i], all.best);
         all = Pooled(select(all.best, pixels[i], later), select(all.winner, vec4<u32>(i), later));
     }
-    let passes = (all.best > vec4<f32>()) | vec4<bool>(!relu);
+    let passes = (all.best > vec4<f32>()) | is_nan(all.best) | vec4<bool>(!relu);
     return Pooled(relu_if(all.best, relu), select(vec4<u32>(NONE), all.winner, passes));
 }
 

@@ -1,5 +1,5 @@
-// Index of the first maximum along the middle axis: x [outer, n, inner] → y [outer, inner], u32.
-// One invocation an element of y.
+// Index of the first maximum along the middle axis: x [outer, n, inner] → y [outer, inner], u32. The first NaN counts as
+// the maximum. One invocation an element of y. Needs special.wgsl.
 struct Params { first_group: u32, n: u32, inner: u32, total: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -16,7 +16,7 @@ fn argmax(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     var at = 0u;
     for (var k = 1u; k < p.n; k++) {
         let value = x[base + k * p.inner];
-        if value > best {
+        if !is_nan_f32(best) && (value > best || is_nan_f32(value)) {
             best = value;
             at = k;
         }

@@ -1,1 +1,2 @@
-fn combine(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return max(a, b); }
+// Needs special.wgsl.
+fn combine(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return larger(a, b); }

@@ -1,7 +1,8 @@
 // Softmax over rows, shifted by the row's maximum m so that e^x cannot overflow; s = Σ e^(x - m).
 //   softmax      y = e^(x - m) / s        dx = y · (dy - Σ dy·y)
 //   log softmax  y = (x - m) - ln s       dx = dy - e^y · Σ dy
-// x, y, dy, dx: [rows, cols] row-major. One invocation a row.
+// A row with a NaN or +infinity is NaN. x, y, dy, dx: [rows, cols] row-major. One invocation a row.
+// Needs special.wgsl and logarithm.wgsl.
 struct Params { first_group: u32, rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -15,7 +16,7 @@ struct Row { max: f32, sum: f32 }
 fn row_sum(base: u32) -> Row {
     var row = Row(x[base], 0.0);
     for (var c = 1u; c < p.cols; c++) {
-        row.max = max(row.max, x[base + c]);
+        row.max = larger_f32(row.max, x[base + c]);
     }
     for (var c = 0u; c < p.cols; c++) {
         row.sum += exp(x[base + c] - row.max);
@@ -42,8 +43,9 @@ fn log_softmax_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
         return;
     }
     let row = row_sum(r * p.cols);
+    let log_sum = ln(vec4<f32>(row.sum)).x;
     for (var c = 0u; c < p.cols; c++) {
-        out[r * p.cols + c] = (x[r * p.cols + c] - row.max) - log(row.sum);
+        out[r * p.cols + c] = (x[r * p.cols + c] - row.max) - log_sum;
     }
 }
 

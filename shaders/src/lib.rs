@@ -38,57 +38,65 @@ macro_rules! kernels {
 
 kernels! {
     /// `neg`, elementwise.
-    NEG = "neg" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl";
+    NEG = "neg" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `neg`.
-    NEG_BACKWARD = "neg_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl";
+    NEG_BACKWARD = "neg_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/neg.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `exp`, elementwise.
-    EXP = "exp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl";
+    EXP = "exp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `exp`.
-    EXP_BACKWARD = "exp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl";
+    EXP_BACKWARD = "exp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/exp.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `log`, elementwise.
-    LOG = "log" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl";
+    LOG = "log" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// Gradient of `log`.
-    LOG_BACKWARD = "log_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl";
+    LOG_BACKWARD = "log_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/log.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// `sqrt`, elementwise.
-    SQRT = "sqrt" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl";
+    SQRT = "sqrt" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `sqrt`.
-    SQRT_BACKWARD = "sqrt_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl";
+    SQRT_BACKWARD = "sqrt_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sqrt.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `square`, elementwise.
-    SQUARE = "square" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl";
+    SQUARE = "square" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `square`.
-    SQUARE_BACKWARD = "square_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl";
+    SQUARE_BACKWARD = "square_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/square.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `abs`, elementwise.
-    ABS = "abs" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl";
+    ABS = "abs" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `abs`.
-    ABS_BACKWARD = "abs_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl";
+    ABS_BACKWARD = "abs_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/abs.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `relu`, elementwise.
-    RELU = "relu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl";
+    RELU = "relu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `relu`.
-    RELU_BACKWARD = "relu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl";
+    RELU_BACKWARD = "relu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/relu.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `sigmoid`, elementwise.
-    SIGMOID = "sigmoid" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl";
+    SIGMOID = "sigmoid" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `sigmoid`.
-    SIGMOID_BACKWARD = "sigmoid_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl";
+    SIGMOID_BACKWARD = "sigmoid_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/sigmoid.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `tanh`, elementwise.
-    TANH = "tanh" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl";
+    TANH = "tanh" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `tanh`.
-    TANH_BACKWARD = "tanh_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl";
+    TANH_BACKWARD = "tanh_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/tanh.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `softplus`, elementwise.
-    SOFTPLUS = "softplus" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl";
+    SOFTPLUS = "softplus" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// Gradient of `softplus`.
-    SOFTPLUS_BACKWARD = "softplus_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl";
+    SOFTPLUS_BACKWARD = "softplus_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/softplus.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// `clamp`, elementwise.
-    CLAMP = "clamp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl";
+    CLAMP = "clamp" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `clamp`.
-    CLAMP_BACKWARD = "clamp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl";
+    CLAMP_BACKWARD = "clamp_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/clamp.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `affine`, elementwise.
-    AFFINE = "affine" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl";
+    AFFINE = "affine" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `affine`.
-    AFFINE_BACKWARD = "affine_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl";
+    AFFINE_BACKWARD = "affine_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/affine.wgsl" "lib/index.wgsl" "lib/special.wgsl";
+    /// `expm1`, elementwise.
+    EXPM1 = "expm1" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/expm1.wgsl" "lib/index.wgsl" "lib/special.wgsl";
+    /// Gradient of `expm1`.
+    EXPM1_BACKWARD = "expm1_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/expm1.wgsl" "lib/index.wgsl" "lib/special.wgsl";
+    /// `log1p`, elementwise.
+    LOG1P = "log1p" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/log1p.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
+    /// Gradient of `log1p`.
+    LOG1P_BACKWARD = "log1p_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/log1p.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// `gelu`, elementwise.
-    GELU = "gelu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl";
+    GELU = "gelu" "unary_forward": "elementwise/unary_forward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Gradient of `gelu`.
-    GELU_BACKWARD = "gelu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl";
+    GELU_BACKWARD = "gelu_backward" "unary_backward": "elementwise/unary_backward.wgsl" "elementwise/unary/gelu.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `add` of tensors of one shape.
     ADD = "add" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/add.wgsl" "lib/index.wgsl";
     /// `add` with broadcasting.
@@ -106,9 +114,9 @@ kernels! {
     /// `div` with broadcasting.
     DIV_BROADCAST = "div_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/div.wgsl" "lib/index.wgsl";
     /// `equal` of tensors of one shape.
-    EQUAL = "equal" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl";
+    EQUAL = "equal" "binary_forward": "elementwise/binary_forward.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// `equal` with broadcasting.
-    EQUAL_BROADCAST = "equal_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl";
+    EQUAL_BROADCAST = "equal_broadcast" "binary_broadcast": "elementwise/binary_broadcast.wgsl" "elementwise/binary/equal.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Strided to contiguous.
     STRIDED_GATHER = "strided_gather" "strided_gather": "move/strided_gather.wgsl" "move/strided.wgsl" "lib/index.wgsl";
     /// Contiguous to strided.
@@ -118,73 +126,77 @@ kernels! {
     /// One stage of `sum` over rows, by vec4.
     REDUCE_ROWS_SUM = "reduce_rows_sum" "reduce_rows": "reduce/reduce_rows.wgsl" "reduce/sum.wgsl" "lib/index.wgsl";
     /// One stage of `max` over a middle axis.
-    REDUCE_MAX = "reduce_max" "reduce": "reduce/reduce.wgsl" "reduce/max.wgsl" "lib/index.wgsl";
+    REDUCE_MAX = "reduce_max" "reduce": "reduce/reduce.wgsl" "reduce/max.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// One stage of `max` over rows, by vec4.
-    REDUCE_ROWS_MAX = "reduce_rows_max" "reduce_rows": "reduce/reduce_rows.wgsl" "reduce/max.wgsl" "lib/index.wgsl";
+    REDUCE_ROWS_MAX = "reduce_rows_max" "reduce_rows": "reduce/reduce_rows.wgsl" "reduce/max.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// Index of the first maximum.
-    ARGMAX = "argmax" "argmax": "reduce/argmax.wgsl" "lib/index.wgsl";
+    ARGMAX = "argmax" "argmax": "reduce/argmax.wgsl" "lib/index.wgsl" "lib/special.wgsl";
     /// See `softmax.wgsl`.
-    SOFTMAX_FORWARD = "softmax_forward" "softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl";
+    SOFTMAX_FORWARD = "softmax_forward" "softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `softmax.wgsl`.
-    SOFTMAX_BACKWARD = "softmax_backward" "softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl";
+    SOFTMAX_BACKWARD = "softmax_backward" "softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `softmax.wgsl`.
-    LOG_SOFTMAX_FORWARD = "log_softmax_forward" "log_softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl";
+    LOG_SOFTMAX_FORWARD = "log_softmax_forward" "log_softmax_forward": "rows/softmax.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `softmax.wgsl`.
-    LOG_SOFTMAX_BACKWARD = "log_softmax_backward" "log_softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl";
+    LOG_SOFTMAX_BACKWARD = "log_softmax_backward" "log_softmax_backward": "rows/softmax.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `cross_entropy.wgsl`.
-    CROSS_ENTROPY_FORWARD = "cross_entropy_forward" "cross_entropy_forward": "rows/cross_entropy.wgsl" "lib/index.wgsl";
+    CROSS_ENTROPY_FORWARD = "cross_entropy_forward" "cross_entropy_forward": "rows/cross_entropy.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `cross_entropy.wgsl`.
-    CROSS_ENTROPY_BACKWARD = "cross_entropy_backward" "cross_entropy_backward": "rows/cross_entropy.wgsl" "lib/index.wgsl";
+    CROSS_ENTROPY_BACKWARD = "cross_entropy_backward" "cross_entropy_backward": "rows/cross_entropy.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
+    /// See `bce_with_logits.wgsl`.
+    BCE_WITH_LOGITS_FORWARD = "bce_with_logits_forward" "bce_with_logits_forward": "elementwise/bce_with_logits.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
+    /// See `bce_with_logits.wgsl`.
+    BCE_WITH_LOGITS_BACKWARD = "bce_with_logits_backward" "bce_with_logits_backward": "elementwise/bce_with_logits.wgsl" "lib/index.wgsl" "lib/logarithm.wgsl" "lib/special.wgsl";
     /// See `max_pool2d.wgsl`.
-    MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
+    MAX_POOL2D_FORWARD = "max_pool2d_forward" "max_pool2d_forward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl" "lib/special.wgsl";
     /// See `max_pool2d.wgsl`.
-    MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
+    MAX_POOL2D_BACKWARD = "max_pool2d_backward" "max_pool2d_backward": "images/max_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl" "lib/special.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
+    MAX_POOL2D_PAIRS_FORWARD = "max_pool2d_pairs_forward" "max_pool2d_pairs_forward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
+    MAX_POOL2D_PAIRS_BACKWARD = "max_pool2d_pairs_backward" "max_pool2d_pairs_backward": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// See `max_pool2d_pairs.wgsl`.
-    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
+    MAX_POOL2D_PAIRS_SUM = "max_pool2d_pairs_sum" "max_pool2d_pairs_sum": "images/max_pool2d_pairs.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_FORWARD = "avg_pool2d_forward" "avg_pool2d_forward": "images/avg_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `avg_pool2d.wgsl`.
     AVG_POOL2D_BACKWARD = "avg_pool2d_backward" "avg_pool2d_backward": "images/avg_pool2d.wgsl" "lib/index.wgsl" "images/window.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_WORKGROUP = "batch_norm_forward_vec4_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_FORWARD_VEC4_WORKGROUP = "batch_norm_forward_vec4_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_SUBGROUP = "batch_norm_forward_vec4_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_FORWARD_VEC4_SUBGROUP = "batch_norm_forward_vec4_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_VEC4_SINGLE = "batch_norm_forward_vec4_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_FORWARD_VEC4_SINGLE = "batch_norm_forward_vec4_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_WORKGROUP = "batch_norm_forward_scalar_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_WORKGROUP = "batch_norm_forward_scalar_workgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_SUBGROUP = "batch_norm_forward_scalar_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_SUBGROUP = "batch_norm_forward_scalar_subgroup" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_FORWARD_SCALAR_SINGLE = "batch_norm_forward_scalar_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_FORWARD_SCALAR_SINGLE = "batch_norm_forward_scalar_single" "batch_norm_forward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_WORKGROUP = "batch_norm_backward_vec4_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_WORKGROUP = "batch_norm_backward_vec4_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_SUBGROUP = "batch_norm_backward_vec4_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_SUBGROUP = "batch_norm_backward_vec4_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_VEC4_SINGLE = "batch_norm_backward_vec4_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_BACKWARD_VEC4_SINGLE = "batch_norm_backward_vec4_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_WORKGROUP = "batch_norm_backward_scalar_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_WORKGROUP = "batch_norm_backward_scalar_workgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_SUBGROUP = "batch_norm_backward_scalar_subgroup" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "lib/special.wgsl";
     /// See `batch_norm.wgsl`.
-    BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_BACKWARD_SCALAR_SINGLE = "batch_norm_backward_scalar_single" "batch_norm_backward": "images/batch_norm/batch_norm.wgsl" "images/batch_norm/scalar.wgsl" "images/batch_norm/lanes_single.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_WORKGROUP = "batch_norm_pool_forward_workgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_POOL_FORWARD_WORKGROUP = "batch_norm_pool_forward_workgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_SUBGROUP = "batch_norm_pool_forward_subgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_POOL_FORWARD_SUBGROUP = "batch_norm_pool_forward_subgroup" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_FORWARD_SINGLE = "batch_norm_pool_forward_single" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_POOL_FORWARD_SINGLE = "batch_norm_pool_forward_single" "batch_norm_pool_forward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_WORKGROUP = "batch_norm_pool_backward_workgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl";
+    BATCH_NORM_POOL_BACKWARD_WORKGROUP = "batch_norm_pool_backward_workgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_workgroup.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_SUBGROUP = "batch_norm_pool_backward_subgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl";
+    BATCH_NORM_POOL_BACKWARD_SUBGROUP = "batch_norm_pool_backward_subgroup" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_subgroup.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `batch_norm_pool.wgsl`.
-    BATCH_NORM_POOL_BACKWARD_SINGLE = "batch_norm_pool_backward_single" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl";
+    BATCH_NORM_POOL_BACKWARD_SINGLE = "batch_norm_pool_backward_single" "batch_norm_pool_backward": "images/batch_norm/batch_norm_pool.wgsl" "images/batch_norm/batch_norm.wgsl" "images/batch_norm/vec4.wgsl" "images/batch_norm/lanes_single.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// Dropout, forward and backward.
     DROPOUT = "dropout" "dropout": "elementwise/dropout.wgsl" "lib/random.wgsl" "lib/index.wgsl";
     /// An epoch's order.
@@ -228,37 +240,37 @@ kernels! {
     /// Packs image windows by vec4.
     PACK_IMAGE = "pack_image" "main": "products/software/pack_image.wgsl";
     /// Product of strips, rows shared by shuffles, strips read as 64-bit integers.
-    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_u64.wgsl" "lib/relu_if.wgsl";
+    GEMM_STRIPS_SUBGROUP_U64 = "gemm_strips_subgroup_u64" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_u64.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// Product of strips, rows shared by shuffles.
-    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_f32.wgsl" "lib/relu_if.wgsl";
+    GEMM_STRIPS_SUBGROUP = "gemm_strips_subgroup" "main": "products/software/gemm_strips.wgsl" "products/software/load_subgroup.wgsl" "lib/wide_f32.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// Product of strips, rows loaded by each lane.
-    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "products/software/gemm_strips.wgsl" "products/software/load_plain.wgsl" "lib/relu_if.wgsl";
+    GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "products/software/gemm_strips.wgsl" "products/software/load_plain.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
     WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_f32.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
     WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_u64.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
-    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_whole.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
+    WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_whole.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
     WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "products/software/winograd/winograd_output_grad.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// As `winograd_output`, with max pooling.
-    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_pooled.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
+    WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_pooled.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
     WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "products/software/winograd/winograd_weight.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
     WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "products/software/winograd/winograd_weight_grad.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_ROW = "reduce_splits_vec4_row" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_VEC4_COL = "reduce_splits_vec4_col" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_NONE = "reduce_splits_scalar_none" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_ROW = "reduce_splits_scalar_row" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_row.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.
-    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl";
+    REDUCE_SPLITS_SCALAR_COL = "reduce_splits_scalar_col" "main": "products/reduce_splits.wgsl" "products/store_scalar.wgsl" "products/bias_col.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `gemm_tile.wgsl`.
     MATMUL_TILE_VEC4_NONE = "matmul_tile_vec4_none" "main": "products/gemm_tile.wgsl" "products/operands/matmul.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl";
     /// See `gemm_tile.wgsl`.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod table;
+#[path = "ops/values.rs"]
+mod values;
 
 use std::collections::BTreeSet;
 
@@ -65,6 +67,25 @@ fn every_op_agrees_with_its_reference() {
         .filter(|name| !is_beyond_adapter(name, &gpus[0].1))
         .collect();
     assert!(forgotten.is_empty(), "no row of the table launches {forgotten:?}");
+}
+
+/// Special values in every input of every op, in both families.
+#[test]
+fn every_op_keeps_its_promises_for_special_values() {
+    let gpus = table::gpus();
+    let wrong = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for gpus in [&gpus[..1], &gpus[1..2]] {
+            let wrong = &wrong;
+            scope.spawn(move || {
+                for row in table::rows() {
+                    wrong.lock().unwrap().extend(row.check_specials(gpus));
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "promises are broken:\n{}", wrong.join("\n"));
 }
 
 /// Ops whose result is no plain function of floats to floats.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::adapter::Builder;
 use crate::buffer::{Buffer, View};
 use crate::health::{Health, Scopes};
-use crate::launch::Launch;
+use crate::launch::{Launch, MAX_TRIPS};
 use crate::pipeline::{Composed, Pipelines};
 use crate::pool::Pool;
 use crate::readback::StagingPool;
@@ -67,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) cut: bool,
     family: Family,
     subgroup: Option<u32>,
+    loop_limit: u64,
     state: Mutex<State>,
     pub(crate) health: Arc<Health>,
     unique: AtomicU64,
@@ -76,6 +77,20 @@ pub(crate) struct Inner {
 pub(crate) struct State {
     pub(crate) pipelines: Pipelines,
     pub(crate) recording: Recording,
+}
+
+/// Whether an adapter may leave loops after [`MAX_TRIPS`] iterations. Hardware does not; Mesa's software adapter did before
+/// version 25; of others nothing is known.
+fn cuts_loops(info: &wgpu::AdapterInfo) -> bool {
+    use wgpu::DeviceType::{DiscreteGpu, IntegratedGpu};
+    let mesa = [&info.driver_info, &info.driver].into_iter().find_map(|text| mesa_version(text));
+    !matches!(info.device_type, DiscreteGpu | IntegratedGpu) && mesa.is_none_or(|version| version < 25)
+}
+
+/// The major version in a text such as "Mesa 22.3.6 (LLVM 15.0.6)".
+fn mesa_version(text: &str) -> Option<u32> {
+    let (_, version) = text.split_once("Mesa ")?;
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 impl fmt::Debug for Gpu {
@@ -133,6 +148,7 @@ impl Gpu {
         let subgroup = (device.features().contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size);
+        let loop_limit = if cuts_loops(&info) { MAX_TRIPS } else { u64::MAX };
         let health = Arc::new(Health::new(device.clone(), borrowed));
         // A browser's devices promise to tell all who ask; elsewhere there is one callback, the application's.
         if !borrowed || cfg!(target_arch = "wasm32") {
@@ -159,6 +175,7 @@ impl Gpu {
             cut,
             family,
             subgroup,
+            loop_limit,
             state,
             health,
             unique: AtomicU64::new(0),
@@ -240,6 +257,13 @@ impl Gpu {
     /// Invocations in a subgroup, where subgroup operations exist and their size is fixed.
     pub fn subgroup(&self) -> Option<u32> {
         self.0.subgroup
+    }
+
+    /// The most loop iterations that one invocation may run, all its loops together and each loop's last check counted:
+    /// [`MAX_TRIPS`](crate::MAX_TRIPS) on adapters that cut loops short, or may do so for all that is known of them. Launches
+    /// that state more are refused.
+    pub fn loop_limit(&self) -> u64 {
+        self.0.loop_limit
     }
 
     /// Whether `other` is this same device.
@@ -414,5 +438,20 @@ impl Gpu {
     pub fn trim(&self) {
         self.state().recording.forget_bind_groups(self);
         self.0.pool.trim();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mesa_version;
+
+    #[test]
+    fn mesa_tells_its_version() {
+        assert_eq!(mesa_version("Mesa 22.3.6 (LLVM 15.0.6)"), Some(22));
+        assert_eq!(mesa_version("4.5 (Core Profile) Mesa 25.0.7-2"), Some(25));
+        assert_eq!(mesa_version("Mesa 26.1.0-devel (git-0123456789)"), Some(26));
+        for text in ["", "Mesa", "Mesa X", "NVIDIA 570.124.06"] {
+            assert_eq!(mesa_version(text), None, "{text}");
+        }
     }
 }

@@ -14,8 +14,9 @@ use crate::recording::Part;
 use crate::reflect::Interface;
 use crate::{Error, Result};
 
-/// The most loop iterations one invocation may run, all its loops together. llvmpipe leaves loops silently
-/// after this many, with a wrong result; loops that the driver unrolls don't count.
+/// The most loop iterations that one invocation runs on adapters that cut loops short, all its loops together and each loop's
+/// last check counted: llvmpipe before Mesa 25 leaves loops silently after this many, with a wrong result. Loops that the
+/// driver unrolls don't count. [`Gpu::loop_limit`] tells whether it holds for a device.
 pub const MAX_TRIPS: u64 = 65_535;
 
 /// The most workgroups along one axis of a grid, in WebGPU's default limits.
@@ -138,7 +139,7 @@ impl<'a> Launch<'a> {
     }
 
     /// States how many iterations one invocation runs at most, all its loops together; needed for every
-    /// kernel that has a loop.
+    /// kernel that has a loop. The check by which a loop ends counts as one more: a loop over n elements takes n + 1.
     #[inline]
     pub fn trips(mut self, trips: usize) -> Self {
         self.trips = Some(trips as u64);
@@ -214,8 +215,8 @@ impl<'a> Launch<'a> {
 
     fn check_trips(&self, pipeline: &Pipeline) -> Result<()> {
         match self.trips {
-            Some(trips) if trips > MAX_TRIPS => Err(self.error(format!(
-                "{trips} loop iterations in one invocation; software adapters stop silently after {MAX_TRIPS}: split the work"
+            Some(trips) if trips > self.gpu.loop_limit() => Err(self.error(format!(
+                "{trips} loop iterations in one invocation; this adapter stops silently after {MAX_TRIPS}: split the work"
             ))),
             None if pipeline.interface.has_loop => Err(self.error("it has a loop but no trip count was stated".to_owned())),
             _ => Ok(()),

@@ -1,4 +1,3 @@
-// f(x) = max(x, 0), f' = 1 where y > 0 and 0 elsewhere. A select, since max may drop a NaN, and a run that diverged
-// would go on with zeros.
-fn f(x: vec4<f32>) -> vec4<f32> { return select(x, vec4<f32>(0.0), x < vec4<f32>(0.0)); }
-fn df(y: vec4<f32>) -> vec4<f32> { return select(vec4<f32>(0.0), vec4<f32>(1.0), y > vec4<f32>(0.0)); }
+// f(x) = max(x, 0), f' = 1 where y > 0 and 0 elsewhere; NaN stays, and passes the gradient on, as in PyTorch.
+fn f(x: vec4<f32>) -> vec4<f32> { return relu(x); }
+fn gradient(y: vec4<f32>, dy: vec4<f32>) -> vec4<f32> { return relu_grad(y, dy); }

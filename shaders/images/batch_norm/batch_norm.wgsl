@@ -114,8 +114,7 @@ fn batch_norm_forward(
     let scale = weight[c] * s.y;
     for (var i = t.lane; i < t.count; i += LANES) {
         let value = (x[place(c, i)] - s.x) * scale + bias[c];
-        // A select, since max may drop a NaN.
-        y[place(c, i)] = select(value, select(value, X(0.0), value < X(0.0)), RELU == 1u);
+        y[place(c, i)] = select(value, select(value, X(0.0), is_stopped(value)), RELU == 1u);
     }
 }
 
@@ -131,7 +130,7 @@ fn shares(t: Turn, sum: X, products: X) -> vec2<f32> {
 
 // dy where the ReLU let x̂ pass.
 fn masked(g: X, normal: X, w: f32, b: f32) -> X {
-    return select(g, select(X(0.0), g, normal * w + b > X(0.0)), RELU == 1u);
+    return select(g, select(g, X(0.0), is_stopped(normal * w + b)), RELU == 1u);
 }
 
 @compute @workgroup_size(GROUP)

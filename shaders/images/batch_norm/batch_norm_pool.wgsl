@@ -2,11 +2,9 @@
 // with y and dy [n, C, PLANE / 4] in X = vec4. The normalised image is never written: the gradient finds it again from x,
 // and with it which pixel of each window was its first maximum.
 // Four windows at a time, as in max_pool2d_pairs.wgsl; the header gives OW, y's width, a multiple of 4.
+// Needs pool_windows.wgsl.
 const QUADS = OW / 4u;
 const OUT = PLANE / 4u;
-
-// The upper left, upper right, lower left and lower right pixels of four windows.
-alias Pixels = array<vec4<f32>, 4>;
 
 fn out_place(c: u32, i: u32) -> u32 {
     return (i / OUT * C + c) * OUT + i % OUT;
@@ -44,24 +42,18 @@ fn batch_norm_pool_forward(
         let o = out_place(c, i);
         let v = pixels_less_mean(upper(o), s.x);
         // A negative scale makes the least pixel the greatest.
-        let best = max(max(v[0] * scale, v[1] * scale), max(v[2] * scale, v[3] * scale)) + bias[c];
-        // A select, since max may drop a NaN.
-        let zero = vec4<f32>(0.0);
-        y[o] = select(best, select(best, zero, best < zero), RELU == 1u);
+        let best = larger(larger(v[0] * scale, v[1] * scale), larger(v[2] * scale, v[3] * scale)) + bias[c];
+        y[o] = relu_if(best, RELU == 1u);
     }
 }
 
-// What reaches each pixel of the window from dy, the normalised pixels in x̂.
+// What reaches each pixel of the window from dy, the normalised pixels in x̂: all of it the first maximum, or a NaN.
 fn unpooled(normal: Pixels, g: vec4<f32>, w: f32, b: f32) -> Pixels {
     let v = Pixels(normal[0] * w + b, normal[1] * w + b, normal[2] * w + b, normal[3] * w + b);
-    let best = max(max(v[0], v[1]), max(v[2], v[3]));
-    let zero = vec4<f32>(0.0);
-    var rest = select(g, select(zero, g, best > zero), RELU == 1u);
+    let winner = pool(v, RELU == 1u).winner;
     var out = Pixels();
     for (var k = 0u; k < 4u; k++) {
-        // The first of equal maxima takes all.
-        out[k] = select(zero, rest, v[k] == best);
-        rest = select(rest, zero, v[k] == best);
+        out[k] = select(vec4<f32>(), g, winner == vec4<u32>(k));
     }
     return out;
 }

@@ -1,7 +1,12 @@
-// Shared by batch_norm: planes of any size.
+// Shared by batch_norm: planes of any size. Needs special.wgsl.
 alias X = f32;
 const WIDTH = 1u;
 
 fn total(v: X) -> f32 {
     return v;
+}
+
+// Whether a ReLU lets nothing through: NaN passes.
+fn is_stopped(v: X) -> bool {
+    return v <= 0.0 && !is_nan_f32(v);
 }

@@ -1,7 +1,7 @@
 //! Batch normalisation of images.
 
 use wgrad_device::shaders::{self, Kernel};
-use wgrad_device::{Family, Launch, MAX_TRIPS};
+use wgrad_device::{Family, Launch};
 
 use crate::{Error, Op, Pool2dOptions, Result, Tensor};
 
@@ -83,15 +83,18 @@ impl Geometry {
         let gpu = x.gpu();
         let width = if self.plane.is_multiple_of(4) { 4 } else { 1 };
         let count = self.count / width;
-        // Two visits of the channel's elements, the sums of the lanes, and what is left over from blocks.
+        // Two visits of the channel's elements, the sums of the lanes, what is left over from blocks, and each loop's last
+        // check.
         let trips = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
         let [workgroup, subgroup, single] =
             if self.pooled.is_some() { *pooling } else { kernels[usize::from(width == 1)] };
         let (kernel, lanes, groups) = match (gpu.family(), gpu.subgroup()) {
-            (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= MAX_TRIPS => {
+            (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= gpu.loop_limit() => {
                 (subgroup, lanes as usize, self.channels)
             }
-            (Family::Cpu, None) if trips(1) as u64 <= MAX_TRIPS => (single, 1, self.channels.div_ceil(8)),
+            (Family::Cpu, None) if trips(1) as u64 <= gpu.loop_limit() => {
+                (single, 1, self.channels.div_ceil(8))
+            }
             // Also where fewer lanes would loop too long.
             _ => (workgroup, 256, self.channels),
         };

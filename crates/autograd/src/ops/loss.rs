@@ -2,6 +2,7 @@
 
 use wgrad_device::shaders;
 
+use super::softmax::row_trips;
 use crate::{Error, Indices, Op, Result, Tensor};
 
 struct CrossEntropy {
@@ -21,8 +22,32 @@ impl Op for CrossEntropy {
         let launch = dy.gpu().launch(&shaders::CROSS_ENTROPY_BACKWARD).bind("x", self.x.view());
         let launch = launch.bind("labels", self.labels.view()).bind("dloss", dy.view()).bind("dx", dx.view());
         let launch = launch.set("rows", rows).set("cols", cols).set_f32("smoothing", self.smoothing);
-        launch.set_f32("scale", 1.0 / rows as f32).trips(3 * cols).threads(rows).record()?;
+        launch.set_f32("scale", 1.0 / rows as f32).trips(row_trips(3, cols)).threads(rows).record()?;
         Ok(vec![Some(dx)])
+    }
+}
+
+struct BceWithLogits {
+    x: Tensor,
+    target: Tensor,
+}
+
+impl Op for BceWithLogits {
+    fn name(&self) -> &'static str {
+        "bce_with_logits"
+    }
+
+    fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let input_grad = || -> Result<Tensor> {
+            let dx = Tensor::empty(dy.gpu(), dy.shape())?;
+            let n4 = dy.numel().div_ceil(4);
+            let launch = dy.gpu().launch(&shaders::BCE_WITH_LOGITS_BACKWARD).bind("x", self.x.view4());
+            let launch = launch.bind("t", self.target.view4()).bind("dy", dy.view4());
+            launch.bind("dx", dx.view4()).set("n4", n4).threads(n4).record()?;
+            Ok(dx)
+        };
+        let target_grad = || -> Result<Tensor> { dy.mul(&self.x)?.neg() };
+        Ok(vec![needed[0].then(input_grad).transpose()?, needed[1].then(target_grad).transpose()?])
     }
 }
 
@@ -30,11 +55,13 @@ impl Tensor {
     /// Mean cross-entropy of the logits `self` against class labels, with label smoothing in `0..=1`; one fused
     /// kernel forward and one backward.
     ///
-    /// Shape: `[n, classes]` and labels `[n]` to a scalar. A label that is no class makes the loss NaN.
+    /// Shape: `[n, classes]` and labels `[n]` to a scalar. A label that is no class makes the loss NaN, and its row of the
+    /// gradient.
     /// Counterpart: `torch.nn.functional.cross_entropy(x, labels, label_smoothing=…)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for other shapes or smoothing, or more than 21,845 classes; [`Error::Device`].
+    /// [`Error::Shape`] for other shapes or smoothing, or more classes than [`Tensor::softmax`] takes;
+    /// [`Error::Device`].
     pub fn cross_entropy(&self, labels: &Indices, smoothing: f32) -> Result<Tensor> {
         const OP: &str = "cross_entropy";
         if self.shape().len() != 2 || labels.shape() != &self.shape()[..1] {
@@ -53,7 +80,7 @@ impl Tensor {
         let launch = self.gpu().launch(&shaders::CROSS_ENTROPY_FORWARD).bind("x", self.view());
         let launch = launch.bind("labels", labels.view()).bind("loss", losses.view());
         let launch = launch.set("rows", rows).set("cols", cols).set_f32("smoothing", smoothing);
-        launch.set_f32("scale", 1.0).trips(2 * cols).threads(rows).record()?;
+        launch.set_f32("scale", 1.0).trips(row_trips(2, cols)).threads(rows).record()?;
         let loss = losses.mean_all()?;
         let op = || CrossEntropy { x: self.detach(), labels: labels.clone(), smoothing };
         Ok(loss.recorded(&[self], op))
@@ -68,14 +95,19 @@ impl Tensor {
         self.sub(target)?.square()?.mean_all()
     }
 
-    /// Mean binary cross-entropy of the logits `self` against targets in `0..=1`: `ln(1 + e^x) - t·x`, which
-    /// cannot overflow.
+    /// Mean binary cross-entropy of the logits `self` against targets in `0..=1`: `ln(1 + e^x) - t·x`, computed so that
+    /// nothing overflows and small losses keep their digits.
     ///
     /// # Errors
     /// [`Error::Shape`] if the shapes differ, [`Error::Device`].
     pub fn bce_with_logits(&self, target: &Tensor) -> Result<Tensor> {
         self.same_shape("bce_with_logits", target)?;
-        self.softplus()?.sub(&self.mul(target)?)?.mean_all()
+        let y = Tensor::empty(self.gpu(), self.shape())?;
+        let n4 = y.numel().div_ceil(4);
+        let launch = self.gpu().launch(&shaders::BCE_WITH_LOGITS_FORWARD).bind("x", self.view4());
+        launch.bind("t", target.view4()).bind("y", y.view4()).set("n4", n4).threads(n4).record()?;
+        let op = || BceWithLogits { x: self.detach(), target: target.detach() };
+        y.recorded(&[self, target], op).mean_all()
     }
 
     fn same_shape(&self, op: &'static str, target: &Tensor) -> Result<()> {

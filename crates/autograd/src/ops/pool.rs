@@ -75,9 +75,34 @@ impl Geometry {
         sizes.iter().fold(launch, |launch, (name, n)| launch.constant(name, *n))
     }
 
+    /// Loop iterations of an invocation: over the rows of a window, and over the pixels of each row, each loop's last check
+    /// counted. The windows that contain a pixel are no more.
     fn trips(&self) -> usize {
         let [h, w] = self.options.kernel;
-        h * (w + 1)
+        h * (w + 2) + 1
+    }
+
+    /// The same pooling as two, along the width and along the height, where an invocation would loop too long over the whole
+    /// window. The first maximum of the first row that has it is the first maximum of all.
+    fn in_two(&self, op: &'static str, x: &Tensor) -> Result<Option<[Pool2dOptions; 2]>> {
+        let limit = x.gpu().loop_limit();
+        if self.trips() as u64 <= limit {
+            return Ok(None);
+        }
+        let Pool2dOptions { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw] } = self.options;
+        // One pixel high it takes kw + 3 iterations, one pixel wide 3 · kh + 1.
+        if (kw as u64 + 3).max(3 * kh as u64 + 1) > limit || kh == 1 || kw == 1 {
+            let message = format!(
+                "a window of {kh} × {kw} pixels over {:?}; this adapter pools windows of up to {} × {}: pool in steps",
+                x.shape(),
+                (limit - 1) / 3,
+                limit - 3
+            );
+            return Err(Error::shape(op, message));
+        }
+        let wide = Pool2dOptions { kernel: [1, kw], stride: [1, sw], padding: [0, pw] };
+        let high = Pool2dOptions { kernel: [kh, 1], stride: [sh, 1], padding: [ph, 0] };
+        Ok(Some([wide, high]))
     }
 }
 
@@ -135,8 +160,7 @@ impl Op for AvgPool {
 }
 
 impl Tensor {
-    /// Maximum over windows; the first of equal maxima gets the gradient. A NaN wins, as in PyTorch, on adapters
-    /// that honour NaN: WGSL allows others.
+    /// Maximum over windows; the first of equal maxima gets the gradient. A NaN wins, as in PyTorch.
     ///
     /// Shape: `[n, c, h, w]` to `[n, c, oh, ow]`, `oh = (h + 2·padding - kernel) / stride + 1`, rounded down.
     ///
@@ -150,6 +174,9 @@ impl Tensor {
             let (y, winners) = Winners::with_image(self.gpu(), shape)?;
             winners.pool(self, false, &y)?;
             return Ok(y.recorded(&[self], || MaxPoolPairs { winners }));
+        }
+        if let Some([wide, high]) = geometry.in_two("max_pool2d", self)? {
+            return self.max_pool2d(wide)?.max_pool2d(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
         let won = Indices::empty(self.gpu(), &geometry.output)?;
@@ -167,6 +194,9 @@ impl Tensor {
     /// As [`Tensor::max_pool2d`].
     pub fn avg_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new("avg_pool2d", self, options)?;
+        if let Some([wide, high]) = geometry.in_two("avg_pool2d", self)? {
+            return self.avg_pool2d(wide)?.avg_pool2d(high);
+        }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
         let launch = geometry.constants(self.gpu().launch(&shaders::AVG_POOL2D_FORWARD));
         let launch = launch.bind("x", self.view()).bind("y", y.view()).set("n", y.numel());

@@ -11,9 +11,6 @@ const CHUNK: usize = 1024;
 /// Results that keep a device busy without splitting the axis.
 const ENOUGH: usize = 1024;
 
-/// Longest axis of argmax, which is one loop.
-const LONGEST_ARGMAX: usize = 65_535;
-
 struct Kernels {
     scalar: &'static Kernel,
     rows: &'static Kernel,
@@ -32,10 +29,10 @@ fn reduce_middle(x: &Tensor, kernels: &Kernels, [outer, n, inner]: [usize; 3], s
     let scale_now = if chunks == 1 { scale } else { 1.0 };
     let launch = if inner == 1 && n.is_multiple_of(4) {
         let launch = x.gpu().launch(kernels.rows).bind("x", x.view4());
-        launch.set("n4", n / 4).set("chunk4", chunk / 4).trips(chunk / 4)
+        launch.set("n4", n / 4).set("chunk4", chunk / 4).trips(chunk / 4 + 1)
     } else {
         let launch = x.gpu().launch(kernels.scalar).bind("x", x.view());
-        launch.set("n", n).set("inner", inner).set("chunk", chunk).trips(chunk)
+        launch.set("n", n).set("inner", inner).set("chunk", chunk).trips(chunk + 1)
     };
     let launch = launch.bind("y", y.view()).set("chunks", chunks).set("total", y.numel());
     launch.set_f32("scale", scale_now).threads(y.numel()).record()?;
@@ -135,7 +132,7 @@ impl Tensor {
     }
 
     /// Maximum over `axes`, which vanish; over none if the list is empty, as [`Tensor::sum`]. Equal maxima share the
-    /// gradient, as in PyTorch's `amax`.
+    /// gradient, and a NaN among the elements makes the maximum NaN, as in PyTorch's `amax`.
     ///
     /// # Errors
     /// As [`Tensor::sum`].
@@ -177,15 +174,22 @@ impl Tensor {
         (0..self.shape().len()).collect()
     }
 
-    /// Index of the first maximum along `axis`, which vanishes. Has no gradient.
+    /// Index of the first maximum along `axis`, which vanishes; of the first NaN where there is one, as in PyTorch. Has no
+    /// gradient.
     ///
     /// # Errors
-    /// [`Error::Shape`] for an axis that does not exist or is longer than 65,535, [`Error::Device`].
+    /// [`Error::Shape`] for an axis that does not exist, or that is longer than 65,535 on an adapter that limits loops
+    /// ([`Gpu::loop_limit`](wgrad_device::Gpu::loop_limit)); [`Error::Device`].
     pub fn argmax(&self, axis: usize) -> Result<Indices> {
         let axes = checked_axes("argmax", self.shape(), &[axis])?;
         let n = self.shape()[axis];
-        if n > LONGEST_ARGMAX {
-            let message = format!("axis {axis} of {:?} is longer than {LONGEST_ARGMAX}", self.shape());
+        // One loop from the second element on, whose last check counts.
+        let limit = self.gpu().loop_limit();
+        if n as u64 > limit {
+            let message = format!(
+                "axis {axis} of {:?}; this adapter's kernel goes over up to {limit} elements",
+                self.shape()
+            );
             return Err(Error::shape("argmax", message));
         }
         let inner = numel(&self.shape()[axis + 1..]);

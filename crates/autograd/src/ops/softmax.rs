@@ -4,8 +4,14 @@ use wgrad_device::shaders::{self, Kernel};
 
 use crate::{Error, Op, Result, Tensor};
 
-/// Longest row: one invocation goes over it three times.
-pub(crate) const LONGEST_ROW: usize = 65_535 / 3;
+/// Loop iterations of an invocation that goes over a row this many times; each loop's last check counts, and the first loop
+/// begins at the second element.
+pub(crate) fn row_trips(times: usize, cols: usize) -> usize {
+    times * (cols + 1) - 1
+}
+
+/// How often a row is gone over at most, by the forward kernels and the gradient of cross-entropy.
+pub(crate) const MOST_VISITS: usize = 3;
 
 struct Softmax {
     y: Tensor,
@@ -22,7 +28,7 @@ impl Op for Softmax {
         let dx = Tensor::empty(dy.gpu(), dy.shape())?;
         let launch = dy.gpu().launch(self.kernel).bind("y", self.y.view()).bind("dy", dy.view());
         let launch = launch.bind("dx", dx.view()).set("rows", rows).set("cols", cols);
-        launch.trips(2 * cols).threads(rows).record()?;
+        launch.trips(2 * (cols + 1)).threads(rows).record()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -31,9 +37,15 @@ impl Tensor {
     /// `[rows, cols]` of this tensor seen as rows along its last axis.
     pub(crate) fn rows(&self, op: &'static str) -> Result<[usize; 2]> {
         match self.shape().last() {
-            Some(&cols) if cols <= LONGEST_ROW => Ok([self.numel() / cols, cols]),
+            Some(&cols) if row_trips(MOST_VISITS, cols) as u64 <= self.gpu().loop_limit() => {
+                Ok([self.numel() / cols, cols])
+            }
             Some(_) => {
-                let message = format!("rows of {:?} are longer than {LONGEST_ROW}", self.shape());
+                let longest = (self.gpu().loop_limit() + 1) as usize / MOST_VISITS - 1;
+                let message = format!(
+                    "rows of {:?}; this adapter's kernels go over rows of up to {longest} elements",
+                    self.shape()
+                );
                 Err(Error::shape(op, message))
             }
             None => Err(Error::shape(op, "a scalar has no last axis")),
@@ -49,17 +61,19 @@ impl Tensor {
         let [rows, cols] = self.rows(op)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let launch = self.gpu().launch(forward).bind("x", self.view()).bind("out", y.view());
-        launch.set("rows", rows).set("cols", cols).trips(3 * cols).threads(rows).record()?;
+        launch.set("rows", rows).set("cols", cols).trips(row_trips(3, cols)).threads(rows).record()?;
         let saved = y.detach();
         Ok(y.recorded(&[self], || Softmax { y: saved, kernel: backward }))
     }
 
-    /// Softmax over the last axis, shifted by each row's maximum so that it cannot overflow.
+    /// Softmax over the last axis, shifted by each row's maximum so that it cannot overflow. A row with a NaN or +inf is
+    /// NaN, as in PyTorch.
     ///
     /// Shape: `[.., n]`, kept. Counterpart: `torch.softmax(x, dim=-1)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a scalar or rows longer than 21,845, [`Error::Device`].
+    /// [`Error::Shape`] for a scalar, or for rows longer than 21,844 on an adapter that limits loops
+    /// ([`Gpu::loop_limit`](wgrad_device::Gpu::loop_limit)); [`Error::Device`].
     pub fn softmax(&self) -> Result<Tensor> {
         self.softmax_by("softmax", &shaders::SOFTMAX_FORWARD, &shaders::SOFTMAX_BACKWARD)
     }

@@ -35,7 +35,9 @@ macro_rules! table {
 table! {
     NEG = "neg" NEG NEG_BACKWARD Nothing;
     EXP = "exp" EXP EXP_BACKWARD Output;
+    EXPM1 = "expm1" EXPM1 EXPM1_BACKWARD Output;
     LOG = "log" LOG LOG_BACKWARD Input;
+    LOG1P = "log1p" LOG1P LOG1P_BACKWARD Input;
     SQRT = "sqrt" SQRT SQRT_BACKWARD Output;
     SQUARE = "square" SQUARE SQUARE_BACKWARD Input;
     ABS = "abs" ABS ABS_BACKWARD Input;
@@ -111,7 +113,15 @@ impl Tensor {
         self.unary(&EXP, 0.0, 0.0)
     }
 
-    /// Natural logarithm. Shape: any, kept. WGSL leaves the result for `x ≤ 0` open, where PyTorch has NaN or -inf.
+    /// `e^x - 1`, to full accuracy near 0. Shape: any, kept.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn expm1(&self) -> Result<Tensor> {
+        self.unary(&EXPM1, 0.0, 0.0)
+    }
+
+    /// Natural logarithm, to full accuracy near 1. Shape: any, kept. It is -inf at 0 and NaN below, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -119,7 +129,15 @@ impl Tensor {
         self.unary(&LOG, 0.0, 0.0)
     }
 
-    /// Square root. Shape: any, kept. WGSL leaves the result for `x < 0` open, where PyTorch has NaN.
+    /// `ln(1 + x)`, to full accuracy near 0. Shape: any, kept. It is -inf at -1 and NaN below, as in PyTorch.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn log1p(&self) -> Result<Tensor> {
+        self.unary(&LOG1P, 0.0, 0.0)
+    }
+
+    /// Square root. Shape: any, kept. It is NaN below 0, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -135,7 +153,7 @@ impl Tensor {
         self.unary(&SQUARE, 0.0, 0.0)
     }
 
-    /// `|x|`, with derivative 0 at 0. Shape: any, kept.
+    /// `|x|`, with derivative 0 at 0 and at NaN. Shape: any, kept.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -143,8 +161,7 @@ impl Tensor {
         self.unary(&ABS, 0.0, 0.0)
     }
 
-    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept. NaN stays NaN, as in PyTorch, on adapters that honour
-    /// NaN: WGSL allows others.
+    /// `max(x, 0)`, with derivative 0 at 0. Shape: any, kept. NaN stays NaN and passes the gradient on, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -160,7 +177,7 @@ impl Tensor {
         self.unary(&SIGMOID, 0.0, 0.0)
     }
 
-    /// Hyperbolic tangent. Shape: any, kept.
+    /// Hyperbolic tangent, to full accuracy near 0. Shape: any, kept.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -168,7 +185,7 @@ impl Tensor {
         self.unary(&TANH, 0.0, 0.0)
     }
 
-    /// `ln(1 + e^x)`. Shape: any, kept.
+    /// `ln(1 + e^x)`, to full accuracy where it is small. Shape: any, kept.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -184,7 +201,8 @@ impl Tensor {
         self.unary(&GELU, 0.0, 0.0)
     }
 
-    /// `min(max(x, low), high)`. Shape: any, kept.
+    /// `min(max(x, low), high)`. Shape: any, kept. The derivative is 1 between the bounds and 0 elsewhere, on the bounds
+    /// too, as in PyTorch 2.15. NaN stays NaN, with derivative 0.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `low ≤ high`, [`Error::Device`].

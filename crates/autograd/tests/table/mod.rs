@@ -13,6 +13,7 @@ mod losses;
 pub mod norms;
 mod products;
 mod reductions;
+pub mod specials;
 
 use wgrad_autograd::device::{Family, wgpu};
 use wgrad_autograd::{Gpu, Result, Tensor};
@@ -54,6 +55,7 @@ pub struct Row {
     reference: Reference,
     differentiable: bool,
     terms: fn(&[Array]) -> usize,
+    promise: specials::Promise,
 }
 
 /// The relative tolerance everywhere, and the absolute one of short sums: some ulps of the functions that WGSL
@@ -77,6 +79,7 @@ pub fn row(
         reference: Box::new(reference),
         differentiable: true,
         terms: |_| 1,
+        promise: specials::Promise::default(),
     }
 }
 
@@ -91,6 +94,37 @@ impl Row {
 
     fn without_gradient(mut self) -> Self {
         self.differentiable = false;
+        self
+    }
+
+    /// States the gradient of an elementwise op of one operand, `(x, dy) -> dx`, for the pass over special values, and the
+    /// absolute error that comes from working it out from the rounded output.
+    fn derivative(mut self, derivative: impl Fn(f64, f64) -> f64 + 'static, atol: f64) -> Self {
+        self.promise.derivative = Some((Box::new(derivative), atol));
+        self
+    }
+
+    /// States that a central difference means nothing where an input is special, or that the op is flat in most places.
+    fn kinked(mut self) -> Self {
+        self.promise.kinked = true;
+        self
+    }
+
+    /// States that the pass over special values goes through other rows of this op.
+    fn with_specials_elsewhere(mut self) -> Self {
+        self.promise.elsewhere = true;
+        self
+    }
+
+    /// States that images are multiplied with zeros around them.
+    fn padded(mut self) -> Self {
+        self.promise.padded = true;
+        self
+    }
+
+    /// States that finite values beyond `largest` overflow on the way.
+    fn up_to(mut self, largest: f64) -> Self {
+        self.promise.largest = Some(largest);
         self
     }
 }

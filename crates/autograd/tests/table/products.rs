@@ -150,6 +150,7 @@ fn linears() -> Vec<Row> {
             |x| x[0].linear_relu(&x[1], x.get(2)),
             |x| r::relu(&linear_reference(x)),
         )
+        .kinked()
         .terms(longest_axis),
         // Whole tiles of sums that are not split, stored by the product's own kernel.
         row(
@@ -158,7 +159,8 @@ fn linears() -> Vec<Row> {
             UNIT,
             |x| x[0].linear_relu(&x[1], x.get(2)),
             |x| r::relu(&linear_reference(x)),
-        ),
+        )
+        .kinked(),
     ]
 }
 
@@ -193,7 +195,7 @@ fn epilogues() -> Vec<Row> {
             if epilogue.max_pool { r::max_pool2d(&y, [2, 2], [2, 2], [0, 0]) } else { y }
         };
         let name = format!("conv2d, relu {}, pooling {}", epilogue.relu, epilogue.max_pool);
-        rows.push(row(name, cases, UNIT, op, reference));
+        rows.push(row(name, cases, UNIT, op, reference).padded().kinked().with_specials_elsewhere());
     }
     rows
 }
@@ -202,7 +204,7 @@ fn conv(name: &str, cases: &[&[&[usize]]], options: Conv2dOptions) -> Row {
     let Conv2dOptions { stride, padding, dilation, groups } = options;
     let params = Conv2dParams { stride, padding, dilation, groups };
     let op = move |x: &[Tensor]| -> Result<Tensor> { x[0].conv2d(&x[1], x.get(2), options) };
-    row(name, cases, UNIT, op, move |x| r::conv2d(&x[0], &x[1], x.get(2), &params)).terms(|x| {
+    row(name, cases, UNIT, op, move |x| r::conv2d(&x[0], &x[1], x.get(2), &params)).padded().terms(|x| {
         // The forward sums over a filter, the gradient of the weight over all pixels.
         (x[1].len() / x[1].shape[0]).max(x[0].len() / x[0].shape[1])
     })
@@ -248,7 +250,8 @@ fn convolutions() -> Vec<Row> {
                 &[&[2, 19, 9, 16], &[11, 19, 3, 3], &[11]],
             ],
             padded,
-        ),
+        )
+        .with_specials_elsewhere(),
         // Few outputs of many terms: split over workgroups, stored by vec4 and by element.
         conv(
             "conv2d, long sums",
@@ -301,6 +304,7 @@ fn convolutions() -> Vec<Row> {
             UNIT,
             move |x| x[0].conv2d(&x[0], None, padded),
             |x| r::conv2d(&x[0], &x[0], None, &Conv2dParams { padding: [1, 1], ..Conv2dParams::default() }),
-        ),
+        )
+        .with_specials_elsewhere(),
     ]
 }

@@ -7,6 +7,7 @@ use super::{Draw, Row, UNIT, row};
 
 type Reduce = fn(&Tensor, &[usize]) -> Result<Tensor>;
 type ReduceAll = fn(&Tensor) -> Result<Tensor>;
+type ReferenceAll = fn(&Array) -> Array;
 type Reference = fn(&Array, &[usize], bool) -> Array;
 
 pub fn rows() -> Vec<Row> {
@@ -19,7 +20,7 @@ pub fn rows() -> Vec<Row> {
     for (name, op, reference, draw) in ops {
         rows.extend(reductions(name, op, reference, draw));
     }
-    let all: [(&str, ReduceAll, fn(&Array) -> Array, Draw); 3] = [
+    let all: [(&str, ReduceAll, ReferenceAll, Draw); 3] = [
         ("sum_all", Tensor::sum_all, r::sum_all, UNIT),
         ("mean_all", Tensor::mean_all, r::mean_all, UNIT),
         ("max_all", Tensor::max_all, r::max_all, Draw::Distinct),
@@ -29,16 +30,21 @@ pub fn rows() -> Vec<Row> {
         &[&[&[]], &[&[1]], &[&[7]], &[&[3, 5]], &[&[2, 3, 4]], &[&[257]], &[&[1021]], &[&[64, 64]]];
     for (name, op, reference, draw) in all {
         let row = row(name, sizes, draw, move |x| op(&x[0]), move |x| reference(&x[0]));
-        rows.push(row.terms(|x| x[0].len()));
+        let row = row.terms(|x| x[0].len());
+        rows.push(if matches!(draw, Draw::Distinct) { row.kinked() } else { row });
     }
     let shapes: &[&[&[usize]]] =
         &[&[&[1, 1]], &[&[1]], &[&[3, 7]], &[&[2, 3, 5]], &[&[5, 257]], &[&[65, 33]]];
     // Logits far apart: without the shift by the maximum they overflow.
     let far = Draw::Uniform(-60.0, 60.0);
     for (suffix, draw) in [("", Draw::Uniform(-3.0, 3.0)), (", far apart", far)] {
-        rows.push(row(format!("softmax{suffix}"), shapes, draw, |x| x[0].softmax(), |x| r::softmax(&x[0])));
         let log_softmax = |x: &[Tensor]| x[0].log_softmax();
-        rows.push(row(format!("log_softmax{suffix}"), shapes, draw, log_softmax, |x| r::log_softmax(&x[0])));
+        let both = [
+            row(format!("softmax{suffix}"), shapes, draw, |x| x[0].softmax(), |x| r::softmax(&x[0])),
+            row(format!("log_softmax{suffix}"), shapes, draw, log_softmax, |x| r::log_softmax(&x[0])),
+        ];
+        // Far apart, most gradients are next to nothing.
+        rows.extend(both.map(|row| if suffix.is_empty() { row } else { row.kinked() }));
     }
     rows.extend(pools());
     rows
@@ -47,8 +53,10 @@ pub fn rows() -> Vec<Row> {
 fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<Row> {
     let over = |axes: &'static [usize], cases: &[&[&[usize]]]| {
         let op = move |x: &[Tensor]| op(&x[0], axes);
-        row(format!("{name} over {axes:?}"), cases, draw, op, move |x| reference(&x[0], axes, false))
-            .terms(|x| x[0].len())
+        let row =
+            row(format!("{name} over {axes:?}"), cases, draw, op, move |x| reference(&x[0], axes, false));
+        let row = row.terms(|x| x[0].len());
+        if matches!(draw, Draw::Distinct) { row.kinked() } else { row }
     };
     vec![
         // No axis: the value itself.
@@ -69,7 +77,8 @@ fn pool(name: &str, average: bool, cases: &[&[&[usize]]], options: Pool2dOptions
     let op = move |x: &[Tensor]| if average { x[0].avg_pool2d(options) } else { x[0].max_pool2d(options) };
     let reference = if average { r::avg_pool2d } else { r::max_pool2d };
     let draw = if average { UNIT } else { Draw::Distinct };
-    row(name, cases, draw, op, move |x| reference(&x[0], kernel, stride, padding))
+    let row = row(name, cases, draw, op, move |x| reference(&x[0], kernel, stride, padding));
+    if average { row } else { row.kinked() }
 }
 
 fn pools() -> Vec<Row> {

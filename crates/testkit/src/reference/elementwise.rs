@@ -45,6 +45,21 @@ pub fn exp(x: &Array) -> Array {
     x.map(f64::exp)
 }
 
+/// eˣ - 1.
+pub fn expm1(x: &Array) -> Array {
+    x.map(f64::exp_m1)
+}
+
+/// ln(1 + x).
+pub fn log1p(x: &Array) -> Array {
+    x.map(f64::ln_1p)
+}
+
+/// ln(1 + eˣ).
+pub fn softplus(x: &Array) -> Array {
+    x.map(|v| (if v < 0.0 { 0.0 } else { v }) + (-v.abs()).exp().ln_1p())
+}
+
 /// The natural logarithm.
 pub fn log(x: &Array) -> Array {
     x.map(f64::ln)

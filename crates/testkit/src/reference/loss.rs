@@ -21,8 +21,11 @@ pub fn cross_entropy(logits: &Array, labels: &[usize], label_smoothing: f64) -> 
     for (row, &label) in labels.iter().enumerate() {
         assert!(label < c, "label {label} of {c} classes");
         let row = &log_p.data[row * c..][..c];
-        let uniform = row.iter().sum::<f64>() / c as f64;
-        total -= (1.0 - label_smoothing) * row[label] + label_smoothing * uniform;
+        total -= (1.0 - label_smoothing) * row[label];
+        // Left out where it is nothing: 0 times -infinity would be NaN.
+        if label_smoothing > 0.0 {
+            total -= label_smoothing * row.iter().sum::<f64>() / c as f64;
+        }
     }
     Array::scalar(total / n as f64)
 }
@@ -39,13 +42,13 @@ pub fn mse(x: &Array, t: &Array) -> Array {
 /// The mean of -(t · log σ(x) + (1 - t) · log(1 - σ(x))), with σ the sigmoid.
 ///
 /// It equals max(x, 0) - x·t + log(1 + exp(-|x|)), which neither overflows nor takes the logarithm
-/// of zero.
+/// of zero; max(x, 0) - x·t is x·(1 - t) for x > 0, where nothing cancels.
 ///
 /// # Panics
 /// Where the shapes differ.
 #[track_caller]
 pub fn bce_with_logits(x: &Array, t: &Array) -> Array {
-    mean_over_pairs(x, t, |x, t| (if x < 0.0 { 0.0 } else { x }) - x * t + (-x.abs()).exp().ln_1p())
+    mean_over_pairs(x, t, |x, t| (if x > 0.0 { x * (1.0 - t) } else { -x * t }) + (-x.abs()).exp().ln_1p())
 }
 
 #[track_caller]

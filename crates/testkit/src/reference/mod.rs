@@ -18,7 +18,8 @@ mod softmax;
 pub use batch_norm2d::{batch_norm2d, channel_moments};
 pub use conv2d::{Conv2dParams, conv2d};
 pub use elementwise::{
-    abs, add, clamp, div, exp, gelu, log, mul, neg, relu, sigmoid, sqrt, square, sub, tanh,
+    abs, add, clamp, div, exp, expm1, gelu, log, log1p, mul, neg, relu, sigmoid, softplus, sqrt, square, sub,
+    tanh,
 };
 pub use erf::{erf, erfc};
 pub use layout::{broadcast_shape, broadcast_to, concat, permute, reshape, slice};

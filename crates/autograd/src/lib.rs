@@ -27,6 +27,7 @@ mod tensor;
 mod tile;
 mod windows;
 mod winograd;
+mod winograd_guard;
 
 pub use error::{Error, Result};
 pub use graph::{Gradients, Op, no_grad};

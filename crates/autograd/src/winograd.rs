@@ -3,6 +3,8 @@
 //! 36 matrix products between cheap transforms, which write and read the strips that the products want.
 //! `winograd.wgsl` has the transforms and says where the points come from.
 //!
+//! A tile's outputs share its rounding errors, and its infinities: `winograd_guard.rs` finds where that matters.
+//!
 //! Roads not taken: F(2 × 2) needs 1.8 times the multiply-adds; F(6 × 6) saves another fifth, with an error of eight
 //! times that of direct sums instead of two.
 
@@ -13,10 +15,11 @@ use crate::gemm::{Bias, LONGEST_SUM, Layout, Splits};
 use crate::ops::conv::images;
 use crate::strips::{Columns, StripProduct, Strips};
 use crate::windows::Winners;
+use crate::winograd_guard::{Convolved, Summaries, direct_trips};
 use crate::{Error, Result, Tensor};
 
 /// Elements along an edge of a transformed tile.
-const EDGE: usize = 6;
+pub(crate) const EDGE: usize = 6;
 
 /// Elements of a transformed tile, each a product of its own.
 const ELEMENTS: usize = EDGE * EDGE;
@@ -54,17 +57,45 @@ pub(crate) struct Output<'a> {
     pub winners: Option<&'a Winners>,
 }
 
+impl Output<'_> {
+    /// As the kernels know them.
+    pub(crate) fn options(&self) -> usize {
+        usize::from(self.bias.is_some()) + 2 * usize::from(self.relu)
+    }
+}
+
 impl Winograd {
-    /// Whether the transforms can do this convolution, and pay.
-    pub(crate) fn pays(&self) -> bool {
+    /// Whether the transforms can do this convolution in both directions, and pay.
+    pub(crate) fn is_profitable(&self, gpu: &Gpu) -> bool {
         // Eight pixels of a row are loaded at once, or two rows of an image that is one tile.
         let wide = self.w.is_multiple_of(8) || [self.h, self.w] == [4, 4];
+        let most_channels = self.c_in.max(self.c_out);
         wide && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
+            && direct_trips(most_channels) as u64 <= gpu.loop_limit()
+            && most_channels <= LONGEST_SUM
+            && self.fits(gpu)
     }
 
-    /// Whether the weight gradient's sums over tiles are short enough.
-    pub(crate) fn sums(&self) -> bool {
+    /// Whether the transformed operands of the fewest images that make a part can be bound.
+    fn fits(&self, gpu: &Gpu) -> bool {
+        let channels = self.c_in.max(self.c_out).next_multiple_of(64);
+        let tiles = (self.unit() * self.tiles_of_image()).next_multiple_of(128);
+        let floats = ELEMENTS * channels * tiles.max(self.c_in.min(self.c_out).next_multiple_of(64));
+        floats as u64 * 4 <= gpu.limits().max_storage_buffer_binding_size
+    }
+
+    /// Whether the weight gradient's sums over tiles, and over images where the guard finds something, are short enough.
+    pub(crate) fn weight_grad_fits(&self, gpu: &Gpu) -> bool {
         self.part(WEIGHT_GRAD_WORKSPACE) * self.tiles_of_image() <= LONGEST_SUM
+            && self.images_of_correction(gpu) > 0
+    }
+
+    /// The fewest images that make a part: bindings begin where one ends, and so does a quad of tiles.
+    fn unit(&self) -> usize {
+        (1..=4)
+            .map(|n| n * self.step)
+            .find(|unit| (unit * self.tiles_of_image()).is_multiple_of(4))
+            .unwrap_or(4 * self.step)
     }
 
     fn tiles_of_image(&self) -> usize {
@@ -74,7 +105,8 @@ impl Winograd {
     /// Images of a part whose transformed operands fit into `workspace` bytes.
     fn part(&self, workspace: usize) -> usize {
         let bytes = 4 * ELEMENTS * self.tiles_of_image() * (self.c_in + self.c_out);
-        (workspace / bytes / self.step * self.step).max(self.step)
+        let unit = self.unit();
+        (workspace / bytes / unit * unit).max(unit)
     }
 
     /// First image and number of images of each part.
@@ -98,7 +130,7 @@ impl Winograd {
     fn convolve(
         &self,
         [from, to]: [usize; 2],
-        turned: bool,
+        flipped: bool,
         x: &Tensor,
         w: &Tensor,
         output: &Output<'_>,
@@ -108,12 +140,15 @@ impl Winograd {
         let k = from.next_multiple_of(4);
         let row_strips = to.div_ceil(strips.rows);
         let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
+        let filters = Summaries::new(gpu, to, k / 4, k / 4)?;
+        let inputs = Summaries::new(gpu, self.tiles().div_ceil(4), from, from)?;
         gpu.launch(&shaders::WINOGRAD_WEIGHT)
             .bind("w", w.view())
             .bind("out", u.whole())
+            .bind("summary", filters.view())
             .set("rows", to)
             .set("depth", from)
-            .set("turned", usize::from(turned))
+            .set("turned", usize::from(flipped))
             .set("strip", strips.rows)
             .set("edge", EDGE)
             .trips(TRIPS)
@@ -123,7 +158,7 @@ impl Winograd {
             let n = part.tiles().next_multiple_of(8);
             let col_strips = n.div_ceil(strips.cols);
             let v = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
-            part.transform_input(x, first, from, false, strips.cols, &v)?;
+            part.transform_input(x, first, from, None, &v, &inputs)?;
             let m = floats(gpu, ELEMENTS * to * n)?;
             strips.multiply(
                 gpu,
@@ -154,10 +189,12 @@ impl Winograd {
                 .bind("m", m.whole())
                 .bind("bias", output.bias.clone().unwrap_or_else(|| m.whole()))
                 .bind("y", images(output.y, first, part.images));
-            let option = usize::from(output.bias.is_some()) + 2 * usize::from(output.relu);
-            part.sizes(launch, to, option, 0).threads(to * n / 4).record()?;
+            let launch = part.sizes(launch, to, output.options(), 0).set("group_base", 0);
+            launch.set("depth", 0).set("flipped", 0).threads(to * n / 4).record()?;
         }
-        Ok(())
+        let (x, w) = (x.view(), w.view());
+        let of = Convolved { x, w, depth: from, channels: to, flipped, inputs: &inputs, filters: &filters };
+        self.correct(gpu, &of, output)
     }
 
     /// Records dw = the gradient of the weight, `[c_out, c_in, 3, 3]`.
@@ -165,19 +202,30 @@ impl Winograd {
         let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();
         let sum = 4 * ELEMENTS * self.c_in * self.c_out.next_multiple_of(8);
         let mut whole: Option<Tensor> = None;
+        let of_x = Summaries::new(x.gpu(), self.tiles().div_ceil(4), self.c_in, self.c_in)?;
+        let of_dy = Summaries::new(x.gpu(), self.tiles(), self.c_out, self.c_out.next_multiple_of(4))?;
         for parts in parts.chunks((PARTIAL_SUMS / sum).max(1)) {
             let dw = Tensor::empty(x.gpu(), &[self.c_out, self.c_in, 3, 3])?;
-            self.weight_grad_of(parts, x, dy, dw.view())?;
+            self.weight_grad_of(parts, x, dy, dw.view(), [&of_x, &of_dy])?;
             whole = Some(match whole {
                 Some(whole) => whole.add(&dw)?,
                 None => dw,
             });
         }
-        whole.ok_or_else(|| Error::shape("conv2d", "no images"))
+        let whole = whole.ok_or_else(|| Error::shape("conv2d", "no images"))?;
+        self.correct_weight_grad(x.gpu(), [x.view(), dy.view(), whole.view()], [&of_x, &of_dy])?;
+        Ok(whole)
     }
 
     /// Records the gradient of the weight over some parts of the images.
-    fn weight_grad_of(&self, parts: &[(usize, Self)], x: &Tensor, dy: &Tensor, dw: View) -> Result<()> {
+    fn weight_grad_of(
+        &self,
+        parts: &[(usize, Self)],
+        x: &Tensor,
+        dy: &Tensor,
+        dw: View,
+        [of_x, of_dy]: [&Summaries; 2],
+    ) -> Result<()> {
         let gpu = x.gpu();
         let strips = Strips::of_rows(gpu, self.c_in);
         let n = self.c_out.next_multiple_of(8);
@@ -187,13 +235,17 @@ impl Winograd {
         for (index, &(first, part)) in parts.iter().enumerate() {
             let k = part.tiles().next_multiple_of(4);
             let v = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
-            part.transform_input(x, first, self.c_in, true, strips.rows, &v)?;
+            part.transform_input(x, first, self.c_in, Some(strips.rows), &v, of_x)?;
 
             let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
             let launch = gpu
                 .launch(&shaders::WINOGRAD_OUTPUT_GRAD)
                 .bind("dy", images(dy, first, part.images))
-                .bind("out", d.whole());
+                .bind("summary", of_dy.view())
+                .bind("out", d.whole())
+                .set("group_base", first * self.tiles_of_image())
+                .set("depth", 0)
+                .set("flipped", 0);
             let threads = k * self.c_out.div_ceil(4);
             part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).record()?;
 
@@ -224,19 +276,22 @@ impl Winograd {
             .set("c_in", self.c_in)
             .set("c_out", self.c_out)
             .set("edge", EDGE);
-        Ok(launch.trips(EDGE * (8 * parts.len() + 24)).threads(self.c_in * n / 4).record()?)
+        Ok(launch.trips(EDGE * (8 * parts.len() + 24) + 16).threads(self.c_in * n / 4).record()?)
     }
 
-    /// Transforms x, an input or a gradient, from image `first` on into the operand B, or A of the weight gradient.
+    /// Transforms x, an input or a gradient, from image `first` on into the operand B, or with strips of so many rows A of
+    /// the weight gradient.
     fn transform_input(
         &self,
         x: &Tensor,
         first: usize,
         channels: usize,
-        as_a: bool,
-        strip: usize,
+        as_a: Option<usize>,
         out: &Buffer,
+        summaries: &Summaries,
     ) -> Result<()> {
+        let strip = as_a.unwrap_or_else(|| Strips::of(x.gpu()).cols);
+        let as_a = as_a.is_some();
         let across = self.w / 4;
         let run = if across.is_multiple_of(4) { 4 } else { across.min(2) };
         let gpu = x.gpu();
@@ -245,13 +300,23 @@ impl Winograd {
             .constant("RUN", run)
             .constant("EDGES", usize::from(across > run))
             .bind("x", images(x, first, self.images))
-            .bind("out", out.whole());
+            .bind("summary", summaries.view())
+            .bind("out", out.whole())
+            .set("group_base", first * self.tiles_of_image() / 4)
+            .set("depth", 0)
+            .set("flipped", 0);
         let lines = if as_a { channels } else { channels.next_multiple_of(4) };
         let launch = self.sizes(launch, channels, usize::from(as_a), strip);
         Ok(launch.threads(lines * self.tiles().div_ceil(4)).record()?)
     }
 
-    fn sizes<'a>(&self, launch: Launch<'a>, channels: usize, option: usize, strip: usize) -> Launch<'a> {
+    pub(crate) fn sizes<'a>(
+        &self,
+        launch: Launch<'a>,
+        channels: usize,
+        option: usize,
+        strip: usize,
+    ) -> Launch<'a> {
         launch
             .set("images", self.images)
             .set("channels", channels)
@@ -264,11 +329,11 @@ impl Winograd {
             .trips(TRIPS)
     }
 
-    fn tiles(&self) -> usize {
+    pub(crate) fn tiles(&self) -> usize {
         self.images * self.tiles_of_image()
     }
 }
 
-fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
+pub(crate) fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
     Ok(gpu.buffer(n as u64 * 4)?)
 }

@@ -5,6 +5,8 @@
 mod table;
 #[path = "ops/values.rs"]
 mod values;
+#[path = "ops/winograd.rs"]
+mod winograd;
 
 use std::collections::BTreeSet;
 

@@ -186,7 +186,7 @@ impl Geometry {
             w,
         };
         let plain = plain && self.element == Element::F32;
-        (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.pays()).then_some(sizes)
+        (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.is_profitable(gpu)).then_some(sizes)
     }
 
     fn with_images(self, images: usize) -> Self {
@@ -444,7 +444,9 @@ impl Conv2d {
 
     fn weight_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let g = self.geometry;
-        if let Some(winograd) = g.winograd(dy.gpu(), false).filter(Winograd::sums) {
+        if let Some(winograd) =
+            g.winograd(dy.gpu(), false).filter(|winograd| winograd.weight_grad_fits(dy.gpu()))
+        {
             return winograd.weight_grad(&self.x, dy);
         }
         g.weight_grad_product((&self.x).into(), dy.into(), self.w.shape())

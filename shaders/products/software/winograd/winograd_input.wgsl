@@ -2,12 +2,15 @@
 //   d[r][c] = x[image][channel][4 · tile row + r - 1][4 · tile column + c - 1], 0 outside of the image
 //   option 0: out[e][tile strip][channel][tile % strip], the operand B of the forward pass and of the input gradient
 //   option 1: out[e][channel strip][tile / 4][channel % strip][tile % 4], the operand A of the weight gradient
+//   summary[quad][channel]: of a quad of tiles, for the guard (winograd_guard.wgsl)
 // e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
 // last, up to the next multiple of four (option 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
 // than that, EDGES is 1. The header gives both: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
-// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl, winograd_packed.wgsl and wide_*.wgsl.
+// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl, winograd_packed.wgsl and wide_*.wgsl,
+// winograd_summary.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<Wide>;
+@group(0) @binding(4) var<storage, read_write> summary: array<u32>;
 
 // Row r of the windows of two tiles that lie side by side: their eight pixels, and where they begin or end a run, the
 // pixel beyond.
@@ -53,7 +56,7 @@ fn image_row(image: u32, channel: u32, r: u32) -> vec4<f32> {
 }
 
 // Row r of the windows of a quad, transformed along the row.
-fn row(tile: u32, channel: u32, r: u32) -> Six {
+fn row(tile: u32, channel: u32, r: u32, seen: ptr<function, Summary>) -> Six {
     var t: Four; // the four pixels of each tile
     var left: vec4<f32>;
     var right: vec4<f32>;
@@ -74,6 +77,11 @@ fn row(tile: u32, channel: u32, r: u32) -> Six {
             right.y = t[2].x;
         }
     }
+    for (var i = 0u; i < 4u; i++) {
+        look_at(seen, t[i]);
+    }
+    look_beyond(seen, left);
+    look_beyond(seen, right);
     return transform_input(Six(
         left,
         vec4<f32>(t[0].x, t[1].x, t[2].x, t[3].x), vec4<f32>(t[0].y, t[1].y, t[2].y, t[3].y),
@@ -113,9 +121,13 @@ fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let step = divide(lines + strip - 1u, strip) * of_line * strip;
     // Written out, because the driver unrolls loops only up to some 800 instructions.
     let tile = quad * 4u;
+    var seen: Summary;
     let rows = array<Six, 6>(
-        row(tile, channel, 0u), row(tile, channel, 1u), row(tile, channel, 2u),
-        row(tile, channel, 3u), row(tile, channel, 4u), row(tile, channel, 5u));
+        row(tile, channel, 0u, &seen), row(tile, channel, 1u, &seen), row(tile, channel, 2u, &seen),
+        row(tile, channel, 3u, &seen), row(tile, channel, 4u, &seen), row(tile, channel, 5u, &seen));
+    if (channel < p.channels) {
+        summary[(p.group_base + quad) * p.channels + channel] = word_of(seen);
+    }
     for (var i = 0u; i < p.edge; i++) {
         store_row(combined(rows, i), at, step);
         at += 6u * step;

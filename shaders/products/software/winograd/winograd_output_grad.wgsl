@@ -1,9 +1,11 @@
 // The transpose of Winograd's output transform, packed for gemm_strips: D = A dy Aᵀ of every 4 × 4 tile of dy.
 //   out[e][channel strip][tile][channel % strip], the operand B of the weight gradient, e = 0 … 35
+//   summary[tile][channel / 4], of four channels, for the guard (winograd_guard.wgsl)
 // Rows of a tile past the image's last are zero, and so are tiles from the last to the next multiple of four. One
 // invocation transforms a tile in four channels, the four components of each vec4.
-// Needs winograd.wgsl, winograd_tile.wgsl and winograd_packed.wgsl.
+// Needs winograd.wgsl, winograd_tile.wgsl winograd_packed.wgsl and winograd_summary.wgsl.
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> summary: array<vec4<u32>>;
 
 fn load(tile: Place, r: u32) -> vec4<f32> {
     if (tile.y + r >= p.h) {
@@ -13,14 +15,18 @@ fn load(tile: Place, r: u32) -> vec4<f32> {
 }
 
 // Row r of the tile in four channels, transformed along the row.
-fn row(tiles: array<Place, 4>, r: u32) -> Six {
+fn row(tiles: array<Place, 4>, r: u32, seen: ptr<function, Summary>) -> Six {
     let a = load(tiles[0], r);
     let b = load(tiles[1], r);
     let c = load(tiles[2], r);
     let d = load(tiles[3], r);
-    return transform_output_grad(Four(
+    let pixels = Four(
         vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y),
-        vec4<f32>(a.z, b.z, c.z, d.z), vec4<f32>(a.w, b.w, c.w, d.w)));
+        vec4<f32>(a.z, b.z, c.z, d.z), vec4<f32>(a.w, b.w, c.w, d.w));
+    for (var i = 0u; i < 4u; i++) {
+        look_at(seen, pixels[i]);
+    }
+    return transform_output_grad(pixels);
 }
 
 // Row i of D's elements, from the transformed rows of the tile.
@@ -45,7 +51,12 @@ fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     let channel = (t - tile * channel_quads) * 4u;
     let tiles = array<Place, 4>(
         place(tile, channel), place(tile, channel + 1u), place(tile, channel + 2u), place(tile, channel + 3u));
-    let rows = array<Six, 4>(row(tiles, 0u), row(tiles, 1u), row(tiles, 2u), row(tiles, 3u));
+    var seen: Summary;
+    let rows = array<Six, 4>(
+        row(tiles, 0u, &seen), row(tiles, 1u, &seen), row(tiles, 2u, &seen), row(tiles, 3u, &seen));
+    if (tile < p.images * p.in_image) {
+        summary[(p.group_base + tile) * channel_quads + t - tile * channel_quads] = words_of(seen);
+    }
     let strip = divide(channel, p.strip);
     var at = (strip * tiles4 + tile) * (p.strip / 4u) + (channel - strip * p.strip) / 4u;
     let step = divide(p.channels + p.strip - 1u, p.strip) * tiles4 * (p.strip / 4u);

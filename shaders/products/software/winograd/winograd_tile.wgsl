@@ -8,10 +8,13 @@ struct Params {
     option: u32, // what the kernel says
     strip: u32, // lines of a strip
     edge: u32, // 6: see winograd.wgsl
+    group_base: u32, // of summaries: the first group of this part of the images
+    depth: u32, flipped: u32, // see winograd_direct.wgsl
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
 struct Place {
+    image: u32,
     y: u32, // the tile's first row
     row: u32, // that row, counted over all images and channels
     column: u32, // the tile's column
@@ -21,9 +24,9 @@ struct Place {
 fn place(tile: u32, channel: u32) -> Place {
     let image = divide(tile, p.in_image);
     if (image >= p.images || channel >= p.channels) {
-        return Place(p.h + 1u, 0u, 0u);
+        return Place(0u, p.h + 1u, 0u, 0u);
     }
     let rest = tile - image * p.in_image;
     let row = divide(rest, p.across);
-    return Place(row * 4u, (image * p.channels + channel) * p.h + row * 4u, rest - row * p.across);
+    return Place(image, row * 4u, (image * p.channels + channel) * p.h + row * 4u, rest - row * p.across);
 }

@@ -246,29 +246,31 @@ kernels! {
     /// Product of strips, rows loaded by each lane.
     GEMM_STRIPS_PLAIN = "gemm_strips_plain" "main": "products/software/gemm_strips.wgsl" "products/software/load_plain.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// Winograd's input transform, by vec4; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_f32.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "lib/special.wgsl";
+    WINOGRAD_INPUT_F32 = "winograd_input_f32" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_f32.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// Winograd's input transform, by 64-bit integers; see `winograd_input.wgsl`.
-    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_u64.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "lib/special.wgsl";
+    WINOGRAD_INPUT_U64 = "winograd_input_u64" "winograd_input": "products/software/winograd/winograd_input.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/wide_u64.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// Winograd's output transform, see `winograd_output.wgsl`.
     WINOGRAD_OUTPUT = "winograd_output" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_whole.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// Transpose of Winograd's output transform, see `winograd_output_grad.wgsl`.
-    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "products/software/winograd/winograd_output_grad.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "lib/special.wgsl";
+    WINOGRAD_OUTPUT_GRAD = "winograd_output_grad" "winograd_output_grad": "products/software/winograd/winograd_output_grad.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_packed.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// As `winograd_output`, with max pooling.
     WINOGRAD_OUTPUT_POOLED = "winograd_output_pooled" "winograd_output": "products/software/winograd/winograd_output.wgsl" "products/software/winograd/store_pooled.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
     /// Winograd's filter transform, see `winograd_weight.wgsl`.
-    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "products/software/winograd/winograd_weight.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "lib/special.wgsl";
+    WINOGRAD_WEIGHT = "winograd_weight" "winograd_weight": "products/software/winograd/winograd_weight.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// Transpose of Winograd's filter transform, see `winograd_weight_grad.wgsl`.
     WINOGRAD_WEIGHT_GRAD = "winograd_weight_grad" "winograd_weight_grad": "products/software/winograd/winograd_weight_grad.wgsl" "products/software/winograd/winograd.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `winograd_guard.wgsl`.
-    WINOGRAD_GUARD_GROUPS = "winograd_guard_groups" "guard_groups": "products/software/winograd/winograd_guard.wgsl" "lib/index.wgsl";
+    WINOGRAD_GUARD_TILES = "winograd_guard_tiles" "guard_tiles": "products/software/winograd/winograd_guard.wgsl" "lib/index.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// See `winograd_guard.wgsl`.
-    WINOGRAD_GUARD_CHANNELS = "winograd_guard_channels" "guard_channels": "products/software/winograd/winograd_guard.wgsl" "lib/index.wgsl";
+    WINOGRAD_GUARD_MEAN = "winograd_guard_mean" "guard_mean": "products/software/winograd/winograd_guard.wgsl" "lib/index.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
+    /// See `winograd_guard.wgsl`.
+    WINOGRAD_GUARD_CHANNELS = "winograd_guard_channels" "guard_channels": "products/software/winograd/winograd_guard.wgsl" "lib/index.wgsl" "products/software/winograd/winograd_summary.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// See `winograd_direct.wgsl`.
-    WINOGRAD_DIRECT = "winograd_direct" "winograd_direct": "products/software/winograd/winograd_direct.wgsl" "products/software/winograd/store_whole.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
+    WINOGRAD_DIRECT = "winograd_direct" "winograd_direct": "products/software/winograd/winograd_direct.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_odd.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// As `winograd_direct`, with max pooling.
-    WINOGRAD_DIRECT_POOLED = "winograd_direct_pooled" "winograd_direct": "products/software/winograd/winograd_direct.wgsl" "products/software/winograd/store_pooled.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "products/software/winograd/winograd.wgsl" "products/software/winograd/winograd_tile.wgsl" "lib/index.wgsl" "lib/divide.wgsl" "lib/special.wgsl";
+    WINOGRAD_DIRECT_POOLED = "winograd_direct_pooled" "winograd_direct_pooled": "products/software/winograd/winograd_direct.wgsl" "products/software/winograd/winograd_tile.wgsl" "products/software/winograd/winograd_odd.wgsl" "images/pool_windows.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl" "lib/index.wgsl" "lib/divide.wgsl";
     /// See `winograd_weight_grad_direct.wgsl`.
-    WINOGRAD_WEIGHT_GRAD_DIRECT = "winograd_weight_grad_direct" "winograd_weight_grad_direct": "products/software/winograd/winograd_weight_grad_direct.wgsl" "lib/index.wgsl";
+    WINOGRAD_WEIGHT_GRAD_DIRECT = "winograd_weight_grad_direct" "winograd_weight_grad_direct": "products/software/winograd/winograd_weight_grad_direct.wgsl" "lib/index.wgsl" "products/software/winograd/winograd_odd.wgsl";
     /// See `reduce_splits.wgsl`.
     REDUCE_SPLITS_VEC4_NONE = "reduce_splits_vec4_none" "main": "products/reduce_splits.wgsl" "products/store_vec4.wgsl" "products/bias_none.wgsl" "lib/relu_if.wgsl" "lib/special.wgsl";
     /// See `reduce_splits.wgsl`.

@@ -66,12 +66,13 @@ impl Output<'_> {
 
 impl Winograd {
     /// Whether the transforms can do this convolution in both directions, and pay.
-    pub(crate) fn is_profitable(&self, gpu: &Gpu) -> bool {
+    pub(crate) fn is_profitable(&self, gpu: &Gpu, pooled: bool) -> bool {
         // Eight pixels of a row are loaded at once, or two rows of an image that is one tile.
         let wide = self.w.is_multiple_of(8) || [self.h, self.w] == [4, 4];
         let most_channels = self.c_in.max(self.c_out);
         wide && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
-            && direct_trips(most_channels) as u64 <= gpu.loop_limit()
+            && (direct_trips(self.c_in, pooled).max(direct_trips(self.c_out, false)) as u64)
+                < gpu.loop_limit()
             && most_channels <= LONGEST_SUM
             && self.fits(gpu)
     }
@@ -140,8 +141,8 @@ impl Winograd {
         let k = from.next_multiple_of(4);
         let row_strips = to.div_ceil(strips.rows);
         let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
-        let filters = Summaries::new(gpu, to, k / 4, k / 4)?;
-        let inputs = Summaries::new(gpu, self.tiles().div_ceil(4), from, from)?;
+        let filters = Summaries::new(gpu, k / 4, to, to)?;
+        let inputs = Summaries::of_tiles(gpu, self.tiles().div_ceil(4), from)?;
         gpu.launch(&shaders::WINOGRAD_WEIGHT)
             .bind("w", w.view())
             .bind("out", u.whole())
@@ -190,7 +191,7 @@ impl Winograd {
                 .bind("bias", output.bias.clone().unwrap_or_else(|| m.whole()))
                 .bind("y", images(output.y, first, part.images));
             let launch = part.sizes(launch, to, output.options(), 0).set("group_base", 0);
-            launch.set("depth", 0).set("flipped", 0).threads(to * n / 4).record()?;
+            launch.set("depth", 0).set("flipped", 0).set("per", 0).threads(to * n / 4).record()?;
         }
         let (x, w) = (x.view(), w.view());
         let of = Convolved { x, w, depth: from, channels: to, flipped, inputs: &inputs, filters: &filters };
@@ -245,7 +246,8 @@ impl Winograd {
                 .bind("out", d.whole())
                 .set("group_base", first * self.tiles_of_image())
                 .set("depth", 0)
-                .set("flipped", 0);
+                .set("flipped", 0)
+                .set("per", 0);
             let threads = k * self.c_out.div_ceil(4);
             part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).record()?;
 
@@ -304,7 +306,8 @@ impl Winograd {
             .bind("out", out.whole())
             .set("group_base", first * self.tiles_of_image() / 4)
             .set("depth", 0)
-            .set("flipped", 0);
+            .set("flipped", 0)
+            .set("per", 0);
         let lines = if as_a { channels } else { channels.next_multiple_of(4) };
         let launch = self.sizes(launch, channels, usize::from(as_a), strip);
         Ok(launch.threads(lines * self.tiles().div_ceil(4)).record()?)

@@ -1,12 +1,12 @@
 //! What Winograd's transforms would get wrong is found on the way and computed anew, without a readback: see
-//! `winograd_guard.wgsl`. The transforms leave a word for each group of tiles, or filter, and channel; what they say is
+//! `winograd_guard.wgsl`. The transforms leave sums of magnitudes of each group of tiles, or filter, and channel; these are
 //! judged by short kernels, and kernels of direct sums go over what was found. Where nothing was, these end at once.
 //!
 //! Roads not taken: a reduction over the input before the transforms reads it once more; to scale tiles does not help
 //! against an infinity; and direct products of everything take twice as long.
 
 use wgrad_device::shaders;
-use wgrad_device::{Buffer, Gpu, View};
+use wgrad_device::{Buffer, Gpu, Launch, View};
 
 use crate::Result;
 use crate::winograd::{EDGE, Output, Winograd, floats};
@@ -14,7 +14,7 @@ use crate::winograd::{EDGE, Output, Winograd, floats};
 /// Groups that one invocation goes over.
 const CHUNK: usize = 16_384;
 
-/// What transforms saw: a word for each group and channel, `stride` words from group to group.
+/// What transforms saw of each group and channel, `stride` entries from group to group.
 pub(crate) struct Summaries {
     words: Buffer,
     groups: usize,
@@ -23,55 +23,54 @@ pub(crate) struct Summaries {
 }
 
 impl Summaries {
-    /// For a transform to write.
+    /// For a transform to write: a word of each channel in each group.
     pub(crate) fn new(gpu: &Gpu, groups: usize, channels: usize, stride: usize) -> Result<Self> {
         Ok(Self { words: floats(gpu, groups * stride)?, groups, channels, stride })
+    }
+
+    /// As [`Summaries::new`], the blocks of four tiles, in eight words.
+    pub(crate) fn of_tiles(gpu: &Gpu, quads: usize, channels: usize) -> Result<Self> {
+        Ok(Self { words: floats(gpu, 8 * quads * channels)?, groups: quads, channels, stride: channels })
     }
 
     pub(crate) fn view(&self) -> View {
         self.words.whole()
     }
 
-    /// Which groups hold a value that is too large, and the limit of each.
-    fn guard_groups(&self, gpu: &Gpu) -> Result<Buffer> {
-        let guard = floats(gpu, 2 * self.groups)?;
-        gpu.launch(&shaders::WINOGRAD_GUARD_GROUPS)
-            .bind("summary", self.words.whole())
-            .bind("guard", guard.whole())
-            .set("groups", self.groups)
-            .set("channels", self.channels)
-            .set("stride", self.stride)
-            .set("chunk", CHUNK)
-            .trips(self.channels + 1)
-            .threads(self.groups)
-            .record()?;
-        Ok(guard)
+    /// What was seen of each quad of tiles, and the mean of their blocks with whether one of the `filters` is odd.
+    fn guard_tiles(&self, gpu: &Gpu, filters: &Buffer, count: usize) -> Result<[Buffer; 2]> {
+        let (guard, mean) = (floats(gpu, 2 * self.groups)?, floats(gpu, 2)?);
+        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_TILES).bind("summary_tiles", self.words.whole());
+        let launch = launch.bind("guard", guard.whole()).set("filters", 0);
+        self.sizes(launch, self.channels + 1, self.groups)?;
+        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_MEAN).bind("quads", guard.whole());
+        let launch = launch.bind("filters", filters.whole()).bind("mean", mean.whole());
+        self.sizes(launch.set("filters", count), CHUNK + count + 2, 1)?;
+        Ok([guard, mean])
     }
 
-    /// Which channels hold one, in each chunk of groups, and how many chunks there are.
+    /// What was seen of each channel in each chunk of groups, and how many chunks there are.
     fn guard_channels(&self, gpu: &Gpu) -> Result<(Buffer, usize)> {
-        let limits = self.guard_groups(gpu)?;
         let chunks = self.groups.div_ceil(CHUNK);
-        let guard = floats(gpu, chunks * self.channels)?;
-        gpu.launch(&shaders::WINOGRAD_GUARD_CHANNELS)
-            .bind("summary", self.words.whole())
-            .bind("limits", limits.whole())
-            .bind("guard_channel", guard.whole())
-            .set("groups", self.groups)
-            .set("channels", self.channels)
-            .set("stride", self.stride)
-            .set("chunk", CHUNK)
-            .trips(CHUNK + 1)
-            .threads(chunks * self.channels)
-            .record()?;
+        let guard = floats(gpu, 2 * chunks * self.channels)?;
+        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_CHANNELS).bind("summary", self.words.whole());
+        let launch = launch.bind("guard_channel", guard.whole()).set("filters", 0);
+        self.sizes(launch, CHUNK + 1, chunks * self.channels)?;
         Ok((guard, chunks))
+    }
+
+    fn sizes(&self, launch: Launch<'_>, trips: usize, threads: usize) -> Result<()> {
+        let launch = launch.set("groups", self.groups).set("channels", self.channels);
+        Ok(launch.set("stride", self.stride).set("chunk", CHUNK).trips(trips).threads(threads).record()?)
     }
 }
 
-/// Loop iterations of an invocation of `winograd_direct` that sums over `depth` channels.
-pub(crate) fn direct_trips(depth: usize) -> usize {
-    // Four rows of three filter rows of every channel, and the loops of the store.
-    4 * (5 * depth + 2) + 32
+/// Loop iterations of `winograd_direct` for an output channel that sums over `depth` others: a row of four pixels, or of
+/// `winograd_direct_pooled`, four windows of four.
+pub(crate) fn direct_trips(depth: usize, pooled: bool) -> usize {
+    // Three filter rows of every channel.
+    let pixel = depth * 5 + 1;
+    if pooled { 4 * (4 * (pixel + 1) + 2) + 12 } else { 4 * (pixel + 1) + 2 }
 }
 
 /// A convolution's input and filters, with what its transforms saw of them.
@@ -89,7 +88,13 @@ pub(crate) struct Convolved<'a> {
 impl Winograd {
     /// Records direct sums over what the guard finds in a convolution.
     pub(crate) fn correct(&self, gpu: &Gpu, of: &Convolved<'_>, output: &Output<'_>) -> Result<()> {
-        let (guard, guard_filter) = (of.inputs.guard_groups(gpu)?, of.filters.guard_groups(gpu)?);
+        // Groups of filters are vec4 of input channels, and their channels the filters.
+        let (guard_filter, _) = of.filters.guard_channels(gpu)?;
+        let [guard, mean] = of.inputs.guard_tiles(gpu, &guard_filter, of.channels)?;
+        let trips = direct_trips(of.depth, output.winners.is_some());
+        let per = usize::try_from((gpu.loop_limit() - 1) / trips as u64)
+            .unwrap_or(usize::MAX)
+            .clamp(1, of.channels);
         let launch = match output.winners {
             None => gpu.launch(&shaders::WINOGRAD_DIRECT),
             Some(winners) => {
@@ -100,14 +105,18 @@ impl Winograd {
             .bind("x", of.x.clone())
             .bind("w", of.w.clone())
             .bind("guard", guard.whole())
+            .bind("mean", mean.whole())
             .bind("guard_filter", guard_filter.whole())
             // A bias that is not added must still be bound: anything that is only read will do.
             .bind("bias", output.bias.clone().unwrap_or_else(|| of.w.clone()))
             .bind("y", output.y.view());
         let launch = self.sizes(launch, of.channels, output.options(), 0).set("group_base", 0);
-        let launch = launch.set("depth", of.depth).set("flipped", usize::from(of.flipped));
-        let threads = self.tiles().div_ceil(4) * of.channels;
-        Ok(launch.trips(direct_trips(of.depth)).threads(threads).record()?)
+        let launch = launch.set("depth", of.depth).set("flipped", usize::from(of.flipped)).set("per", per);
+        // Rows of tiles, or fours of windows.
+        let places =
+            if output.winners.is_some() { self.images * self.h * self.w / 16 } else { 4 * self.tiles() };
+        let threads = places * of.channels.div_ceil(per);
+        Ok(launch.trips(per * trips + 1).threads(threads).record()?)
     }
 
     /// Loop iterations of an invocation of `winograd_weight_grad_direct` over an image, and beside its images.

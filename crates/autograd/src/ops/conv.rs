@@ -186,7 +186,8 @@ impl Geometry {
             w,
         };
         let plain = plain && self.element == Element::F32;
-        (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.is_profitable(gpu)).then_some(sizes)
+        (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.is_profitable(gpu, winners))
+            .then_some(sizes)
     }
 
     fn with_images(self, images: usize) -> Self {

@@ -1,75 +1,109 @@
 // The quads of a convolution that the guard found (winograd_guard.wgsl), and the channels whose filter it found, as direct sums:
 //   flipped 0: pixel (y, x) of channel oc = f(bias[oc] + Σ over ic, ky, kx of w[oc][ic][ky][kx] · x[ic][y + ky - 1][x + kx - 1])
 //   flipped 1: the input gradient, the same of w[ic][oc][2 - ky][2 - kx], ic being an output channel of the convolution
-// option & 1: the bias is added; option & 2: f is ReLU. store_*.wgsl says how pixels are stored, over those that Winograd's
-// output transform wrote. One invocation makes a quad of tiles of a channel, or has nothing to do.
-// Needs winograd_tile.wgsl, winograd.wgsl (for its types), store_*.wgsl.
+// option & 1: the bias is added; option & 2: f is ReLU. They go over what Winograd's output transform wrote: winograd_direct over
+// its pixels, winograd_direct_pooled over four pooled windows side by side and the word of their winners (pool_windows.wgsl).
+// One invocation makes a row of a tile, or four windows, of `per` channels, or has nothing to do. That is rare, so the code is
+// short rather than fast: the first step waits until it is compiled.
+// Needs winograd_tile.wgsl, winograd_odd.wgsl, pool_windows.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
-@group(0) @binding(5) var<storage, read> guard: array<vec2<u32>>;
-@group(0) @binding(6) var<storage, read> guard_filter: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> code: array<u32>;
+@group(0) @binding(5) var<storage, read> guard: array<Seen>;
+@group(0) @binding(6) var<storage, read> guard_filter: array<Seen>;
 @group(0) @binding(7) var<storage, read> w: array<f32>;
+@group(0) @binding(8) var<storage, read> mean: array<f32>;
 
-alias Square = array<Four, 4>;
-
-// The pixel r rows and c columns from the upper left of a tile's window, 0 outside of the image.
-fn pixel(tile: Place, channel: u32, r: u32, c: u32) -> f32 {
-    // Above and left of the image these wrap around to large numbers.
-    let row = tile.y + r - 1u;
-    let column = tile.column * 4u + c - 1u;
-    if (row >= p.h || column >= p.across * 4u) {
-        return 0.0;
+// A pixel before the ReLU.
+fn pixel(image: u32, channel: u32, row: u32, column: u32) -> f32 {
+    let width = p.across * 4u;
+    var sum = 0.0;
+    if ((p.option & 1u) != 0u) {
+        sum = bias[channel];
     }
-    return x[((tile.image * p.depth + channel) * p.h + row) * p.across * 4u + column];
+    for (var ic = 0u; ic < p.depth; ic++) {
+        for (var ky = 0u; ky < p.edge / 2u; ky++) {
+            let source = row + ky - 1u; // above the image it wraps around to a large number
+            if (source < p.h) {
+                let at = ((image * p.depth + ic) * p.h + source) * width + column;
+                let left = select(0.0, x[at - min(column, 1u)], column > 0u);
+                let right = select(0.0, x[at + select(0u, 1u, column + 1u < width)], column + 1u < width);
+                let plain = (channel * p.depth + ic) * 9u + ky * 3u;
+                let turned = (ic * p.channels + channel) * 9u + (2u - ky) * 3u;
+                let tap = select(plain, turned, p.flipped == 1u);
+                let first = tap + p.flipped * 2u;
+                let last = tap + 2u - p.flipped * 2u;
+                sum += w[first] * left + w[tap + 1u] * x[at] + w[last] * right;
+            }
+        }
+    }
+    return sum;
 }
 
-// Tap (ky, kx) of the filter from channel ic to channel oc.
-fn tap(oc: u32, ic: u32, ky: u32, kx: u32) -> f32 {
-    if (p.flipped == 1u) {
-        return w[(ic * p.channels + oc) * 9u + (2u - ky) * 3u + 2u - kx];
-    }
-    return w[(oc * p.depth + ic) * 9u + ky * 3u + kx];
+fn is_found(tile: u32) -> bool {
+    return is_odd_quad(guard[tile / 4u], mean[0], (p.images * p.in_image + 3u) / 4u);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn winograd_direct(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
-    let quads = (p.images * p.in_image + 3u) / 4u;
-    let channel = divide(i, quads);
-    let quad = i - channel * quads;
-    if (channel >= p.channels || (guard[quad].x == 0u && guard_filter[channel].x == 0u)) {
+    let rows = p.images * p.in_image * 4u;
+    let first = divide(i, rows) * p.per;
+    let tile = (i % rows) / 4u;
+    if (first >= p.channels) {
         return;
     }
-    let tile = quad * 4u;
-    let tiles = array<Place, 4>(
-        place(tile, channel), place(tile + 1u, channel), place(tile + 2u, channel), place(tile + 3u, channel));
-    var added = 0.0;
-    if ((p.option & 1u) != 0u) {
-        added = bias[channel];
+    let found = is_found(tile);
+    let at = place(tile, 0u);
+    let row = at.y + i % 4u;
+    if ((!found && mean[1] == 0.0) || row >= p.h) {
+        return;
     }
-    var pixels: Square;
-    // Loops whose length the driver does not know: unrolled, they would take long to compile.
-    for (var r = 0u; r < p.edge - 2u; r++) {
-        var sum: Four;
-        for (var ic = 0u; ic < p.depth; ic++) {
-            for (var ky = 0u; ky < p.edge / 2u; ky++) {
-                var line: Six;
-                for (var c = 0u; c < 6u; c++) {
-                    line[c] = vec4<f32>(
-                        pixel(tiles[0], ic, r + ky, c), pixel(tiles[1], ic, r + ky, c),
-                        pixel(tiles[2], ic, r + ky, c), pixel(tiles[3], ic, r + ky, c));
-                }
-                for (var kx = 0u; kx < 3u; kx++) {
-                    let weight = tap(channel, ic, ky, kx);
-                    for (var c = 0u; c < 4u; c++) {
-                        sum[c] += weight * line[c + kx];
-                    }
-                }
+    for (var channel = first; channel < min(first + p.per, p.channels); channel++) {
+        if (found || is_odd(guard_filter[channel])) {
+            let to = ((at.image * p.channels + channel) * p.h + row) * p.across * 4u;
+            for (var c = at.column * 4u; c < at.column * 4u + p.edge - 2u; c++) {
+                y[to + c] = relu_if(vec4<f32>(pixel(at.image, channel, row, c)), (p.option & 2u) != 0u).x;
             }
         }
-        for (var c = 0u; c < 4u; c++) {
-            pixels[r][c] = sum[c] + added;
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn winograd_direct_pooled(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    // Rows of windows, and fours in a row.
+    let high = p.h / 2u;
+    let wide = p.across / 2u;
+    let fours = p.images * high * wide;
+    let first = divide(i, fours) * p.per;
+    let rest = i % fours;
+    if (first >= p.channels) {
+        return;
+    }
+    let image = rest / (high * wide);
+    let row = rest / wide % high;
+    let column = rest % wide;
+    let tile = image * p.in_image + row / 2u * p.across + column * 2u;
+    let found = is_found(tile) || is_found(tile + 1u);
+    if (!found && mean[1] == 0.0) {
+        return;
+    }
+    for (var channel = first; channel < min(first + p.per, p.channels); channel++) {
+        if (found || is_odd(guard_filter[channel])) {
+            var pixels: Pixels;
+            for (var k = 0u; k < p.edge - 2u; k++) {
+                for (var c = 0u; c < p.edge - 2u; c++) {
+                    pixels[k][c] = pixel(image, channel, row * 2u + k / 2u, (column * 4u + c) * 2u + k % 2u);
+                }
+            }
+            let four = pool(pixels, (p.option & 2u) != 0u);
+            let at = ((image * p.channels + channel) * high + row) * wide + column;
+            for (var c = 0u; c < p.edge - 2u; c++) {
+                y[at * 4u + c] = four.best[c];
+            }
+            code[at] = code_of(four.winner);
         }
     }
-    store_quad(pixels, tile, channel, (p.option & 2u) != 0u);
 }

@@ -1,55 +1,81 @@
-// Which parts of a convolution Winograd's transforms would get wrong, and which are computed anew by winograd_direct and
-// winograd_weight_grad_direct. A transform mixes all values of a tile, so that an infinity or NaN reaches outputs that don't
-// see it, and a value far beyond its neighbours leaves its rounding error there.
-//   summary[group][channel]: of the tiles of a group (in one channel), the largest magnitude and the mean of the fourth roots of
-//     the magnitudes that are not 0, two bf16 in a word (winograd_summary.wgsl): a mean that a few outliers hardly move
-//   limit[group] = min(WIDE · m⁴, HUGE), m the mean over the channels of a group: no value may be larger
-//   guard[group] = (1 where one is larger, the bits of the limit)
-//   guard_channel[chunk][channel] = 1 where a group of the chunk has a larger value in this channel
-// Within the limit, an output is off by at most some 4e-6 · Σ |w| · max(what it sees, WIDE · m⁴).
-// guard_groups: one invocation a group; guard_channels: one a channel and chunk of groups. Needs index.wgsl.
+// Which parts of a convolution Winograd's transforms would get wrong, and which winograd_direct and winograd_weight_grad_direct
+// compute anew. A transform mixes all values of a tile, so that an infinity or NaN reaches outputs that don't see it, and a value
+// far beyond its neighbours leaves its rounding error there.
+//   A tile's window of 6 × 6 pixels falls into four blocks of 3 × 3, which the outputs in its corners see: what is large in one
+// block and seen by one output is not seen by the others. So a quad of tiles is found where, over all channels together, a block
+// of a tile has more than WIDE times the sum of another one that is not 0. That is so at the edge of a blank background too, where
+// the error drowns in what the rest of the layer gives: among many quads, the block must also have FAR times the mean of all.
+//   summary_tiles[quad][channel] = (upper blocks, lower blocks) of four tiles
+//   guard[quad] = (the largest block that outweighs another so, or 0; the sum of all); mean[0]: of all blocks of all quads,
+//   mean[1]: 1 where a filter is odd
+//   The weight gradient adds up all tiles, so what is large in one is seen by all taps, but at the border. The same holds of the
+// weights of a filter. So a channel is found (is_odd) where one block outweighs the rest of it WIDE times.
+//   summary[group][channel] = (largest block, sum of the others); guard_channel[chunk][channel]: the same, over a chunk of groups
+// An infinity or NaN, or a sum beyond HUGE, is always found. Where nothing is, an output is off by at most 4e-6 of the larger of
+// WIDE times what it adds up and FAR times what outputs add up in the mean.
+// guard_tiles: one invocation a quad; guard_mean: one; guard_channels: one a channel and chunk of groups.
+// Needs index.wgsl, winograd_summary.wgsl and winograd_odd.wgsl.
 struct Params {
     first_group: u32,
     groups: u32, channels: u32,
     stride: u32, // words from group to group
     chunk: u32, // groups of a chunk
+    filters: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> summary: array<u32>;
-@group(0) @binding(2) var<storage, read_write> guard: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read> limits: array<vec2<u32>>; // what guard_groups wrote
-@group(0) @binding(4) var<storage, read_write> guard_channel: array<u32>;
+@group(0) @binding(1) var<storage, read> summary_tiles: array<array<vec4<u32>, 2>>;
+@group(0) @binding(2) var<storage, read_write> guard: array<Seen>;
+@group(0) @binding(3) var<storage, read> summary: array<u32>;
+@group(0) @binding(4) var<storage, read_write> guard_channel: array<Seen>;
+@group(0) @binding(5) var<storage, read> quads: array<Seen>; // what guard_tiles wrote
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(7) var<storage, read> filters: array<Seen>; // what guard_channels wrote of them
 
-const WIDE = 512.0;
-const HUGE = 1e30; // the transforms multiply by up to 30 along the way
-
-fn larger_than(word: u32, limit: f32) -> bool {
-    // As bits, since these are the same for all magnitudes, and a NaN's are larger than any number's.
-    return (word & 0xffff0000u) > bitcast<u32>(limit);
+// The smaller one, of those that are not 0.
+fn least(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return select(min(a, b), max(a, b), min(a, b) == vec4<f32>());
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn guard_groups(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let g = thread_index(id, groups);
-    if (g >= p.groups) {
+fn guard_tiles(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let quad = thread_index(id, groups);
+    if (quad >= p.groups) {
         return;
     }
-    var largest = 0u;
-    var roots = 0.0;
-    var count = 0.0;
+    var sums: Blocks;
     for (var c = 0u; c < p.channels; c++) {
-        let word = summary[g * p.stride + c];
-        largest = max(largest, word);
-        let root = bitcast<f32>(word << 16u);
-        // An infinite mean is one that tells nothing.
-        if (root > 0.0 && root < HUGE) {
-            roots += root;
-            count += 1.0;
-        }
+        let words = summary_tiles[quad * p.stride + c];
+        sums[0] += high_of(words[0]);
+        sums[1] += low_of(words[0]);
+        sums[2] += high_of(words[1]);
+        sums[3] += low_of(words[1]);
     }
-    let mean = roots / max(count, 1.0);
-    let limit = min(WIDE * mean * mean * mean * mean, HUGE);
-    guard[g] = vec2<u32>(select(0u, 1u, larger_than(largest, limit)), bitcast<u32>(limit));
+    let most = peaks(sums);
+    let fewest = least(least(sums[0], sums[1]), least(sums[2], sums[3]));
+    let all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    var peak = 0u;
+    for (var t = 0u; t < 4u; t++) {
+        let found = is_beyond(most[t]) || (fewest[t] > 0.0 && bitcast<f32>(most[t]) > WIDE * fewest[t]);
+        peak = max(peak, select(0u, most[t], found));
+    }
+    guard[quad] = Seen(peak, (all.x + all.y) + (all.z + all.w));
+}
+
+@compute @workgroup_size(1)
+fn guard_mean() {
+    // The first chunk stands for all.
+    let count = min(p.groups, p.chunk);
+    var sum = 0.0;
+    for (var i = 0u; i < count; i++) {
+        let seen = quads[i];
+        sum += select(seen.rest, 0.0, is_beyond(bitcast<u32>(seen.rest)));
+    }
+    mean[0] = sum / f32(16u * count);
+    var odd = 0.0;
+    for (var i = 0u; i < p.filters; i++) {
+        odd = max(odd, select(0.0, 1.0, is_odd(filters[i])));
+    }
+    mean[1] = odd;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -60,9 +86,10 @@ fn guard_channels(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     if (chunk * p.chunk >= p.groups) {
         return;
     }
-    var found = 0u;
+    var seen: Seen;
     for (var g = chunk * p.chunk; g < min((chunk + 1u) * p.chunk, p.groups); g++) {
-        found |= select(0u, 1u, larger_than(summary[g * p.stride + channel], bitcast<f32>(limits[g].y)));
+        let word = summary[g * p.stride + channel];
+        seen = together(seen, Seen(word & 0xffff0000u, bitcast<f32>(word << 16u)));
     }
-    guard_channel[i] = found;
+    guard_channel[i] = seen;
 }

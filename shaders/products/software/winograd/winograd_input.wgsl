@@ -2,7 +2,8 @@
 //   d[r][c] = x[image][channel][4 · tile row + r - 1][4 · tile column + c - 1], 0 outside of the image
 //   option 0: out[e][tile strip][channel][tile % strip], the operand B of the forward pass and of the input gradient
 //   option 1: out[e][channel strip][tile / 4][channel % strip][tile % 4], the operand A of the weight gradient
-//   summary[quad][channel]: of a quad of tiles, for the guard (winograd_guard.wgsl)
+//   For the guard (winograd_guard.wgsl), of a quad of tiles: option 0: summary[quad][channel][8], their windows' blocks;
+//   option 1: summary[quad][channel], of the pixels that are the tiles' own.
 // e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
 // last, up to the next multiple of four (option 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
@@ -56,7 +57,7 @@ fn image_row(image: u32, channel: u32, r: u32) -> vec4<f32> {
 }
 
 // Row r of the windows of a quad, transformed along the row.
-fn row(tile: u32, channel: u32, r: u32, seen: ptr<function, Summary>) -> Six {
+fn row(tile: u32, channel: u32, r: u32, seen: ptr<function, Blocks>) -> Six {
     var t: Four; // the four pixels of each tile
     var left: vec4<f32>;
     var right: vec4<f32>;
@@ -77,16 +78,18 @@ fn row(tile: u32, channel: u32, r: u32, seen: ptr<function, Summary>) -> Six {
             right.y = t[2].x;
         }
     }
-    for (var i = 0u; i < 4u; i++) {
-        look_at(seen, t[i]);
-    }
-    look_beyond(seen, left);
-    look_beyond(seen, right);
-    return transform_input(Six(
+    let six = Six(
         left,
         vec4<f32>(t[0].x, t[1].x, t[2].x, t[3].x), vec4<f32>(t[0].y, t[1].y, t[2].y, t[3].y),
         vec4<f32>(t[0].z, t[1].z, t[2].z, t[3].z), vec4<f32>(t[0].w, t[1].w, t[2].w, t[3].w),
-        right));
+        right);
+    // The border of the window belongs to the tiles around.
+    let border = vec4<f32>(select(1.0, 0.0, p.option == 1u));
+    let inner = select(vec4<f32>(1.0), border, r == 0u || r == 5u);
+    let block = select(0u, 2u, r > 2u);
+    (*seen)[block] += inner * (border * abs(six[0]) + abs(six[1]) + abs(six[2]));
+    (*seen)[block + 1u] += inner * (abs(six[3]) + abs(six[4]) + border * abs(six[5]));
+    return transform_input(six);
 }
 
 // Row i of V's elements, from the transformed rows of the window.
@@ -121,12 +124,20 @@ fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let step = divide(lines + strip - 1u, strip) * of_line * strip;
     // Written out, because the driver unrolls loops only up to some 800 instructions.
     let tile = quad * 4u;
-    var seen: Summary;
+    var seen: Blocks;
     let rows = array<Six, 6>(
         row(tile, channel, 0u, &seen), row(tile, channel, 1u, &seen), row(tile, channel, 2u, &seen),
         row(tile, channel, 3u, &seen), row(tile, channel, 4u, &seen), row(tile, channel, 5u, &seen));
     if (channel < p.channels) {
-        summary[(p.group_base + quad) * p.channels + channel] = word_of(seen);
+        let at = (p.group_base + quad) * p.channels + channel;
+        if (p.option == 1u) {
+            summary[at] = peak_and_rest(seen);
+        } else {
+            let words = array<vec4<u32>, 2>(pair(seen[0], seen[1]), pair(seen[2], seen[3]));
+            for (var i = 0u; i < p.edge + 2u; i++) {
+                summary[at * 8u + i] = words[i / 4u][i % 4u];
+            }
+        }
     }
     for (var i = 0u; i < p.edge; i++) {
         store_row(combined(rows, i), at, step);

@@ -1,34 +1,41 @@
-// Shared: what Winograd's guard must know of the values that a transform has seen, four at a time. See winograd_guard.wgsl.
-// Needs special.wgsl.
-struct Summary {
-    largest: vec4<u32>, // bits of the largest magnitude
-    roots: vec4<f32>, // sum of the fourth roots
-    count: vec4<f32>, // of those that are not 0
+// Shared: what Winograd's guard must know of the values that a transform has seen, four tiles, channels or filters at a time:
+// the sums of magnitudes in four blocks of each. See winograd_guard.wgsl. Needs winograd_odd.wgsl.
+alias Blocks = array<vec4<f32>, 4>;
+
+// Two bf16 in a word each: such a sum is known to some per mille.
+fn pair(high: vec4<f32>, low: vec4<f32>) -> vec4<u32> {
+    return (bitcast<vec4<u32>>(high) & vec4<u32>(0xffff0000u)) | (bitcast<vec4<u32>>(low) >> vec4<u32>(16u));
 }
 
-fn look_at(summary: ptr<function, Summary>, v: vec4<f32>) {
-    let bits = bitcast<vec4<u32>>(v) & vec4<u32>(MAGNITUDE);
-    (*summary).largest = max((*summary).largest, bits);
-    // A quarter of the bits is nearly a quarter of the logarithm: the fourth root, to some per cent.
-    (*summary).roots += bitcast<vec4<f32>>((bits >> vec4<u32>(2u)) + vec4<u32>(0x2fa00000u));
-    (*summary).count += select(vec4<f32>(), vec4<f32>(1.0), bits > vec4<u32>());
+fn high_of(word: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(word & vec4<u32>(0xffff0000u));
 }
 
-// Values that count for the largest only.
-fn look_beyond(summary: ptr<function, Summary>, v: vec4<f32>) {
-    (*summary).largest = max((*summary).largest, bitcast<vec4<u32>>(v) & vec4<u32>(MAGNITUDE));
+fn low_of(word: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(word << vec4<u32>(16u));
 }
 
-// The words of the four.
-fn words_of(summary: Summary) -> vec4<u32> {
-    let mean = summary.roots / max(summary.count, vec4<f32>(1.0));
-    return (summary.largest & vec4<u32>(0xffff0000u)) | (bitcast<vec4<u32>>(mean) >> vec4<u32>(16u));
+// The largest block of each of the four, as bits, which are ordered like the magnitudes and put NaN last.
+fn peaks(b: Blocks) -> vec4<u32> {
+    let upper = max(bitcast<vec4<u32>>(b[0]), bitcast<vec4<u32>>(b[1]));
+    return max(upper, max(bitcast<vec4<u32>>(b[2]), bitcast<vec4<u32>>(b[3])));
 }
 
-// One word for all.
-fn word_of(summary: Summary) -> u32 {
-    let pair = max(summary.largest.xy, summary.largest.zw);
-    let roots = (summary.roots.x + summary.roots.y) + (summary.roots.z + summary.roots.w);
-    let count = (summary.count.x + summary.count.y) + (summary.count.z + summary.count.w);
-    return (max(pair.x, pair.y) & 0xffff0000u) | (bitcast<u32>(roots / max(count, 1.0)) >> 16u);
+// The sum of the other blocks, without the cancellation of a difference.
+fn rests(b: Blocks) -> vec4<f32> {
+    return min(b[0], b[1]) + min(b[2], b[3]) + min(max(b[0], b[1]), max(b[2], b[3]));
+}
+
+// The largest block and the sum of the others, in a word for each of the four.
+fn peaks_and_rests(b: Blocks) -> vec4<u32> {
+    return pair(bitcast<vec4<f32>>(peaks(b)), rests(b));
+}
+
+// The same, of all four together.
+fn peak_and_rest(b: Blocks) -> u32 {
+    let peak = peaks(b);
+    let rest = rests(b);
+    let all = together(
+        together(Seen(peak.x, rest.x), Seen(peak.y, rest.y)), together(Seen(peak.z, rest.z), Seen(peak.w, rest.w)));
+    return (all.peak & 0xffff0000u) | (bitcast<u32>(all.rest) >> 16u);
 }

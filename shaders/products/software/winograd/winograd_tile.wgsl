@@ -9,7 +9,7 @@ struct Params {
     strip: u32, // lines of a strip
     edge: u32, // 6: see winograd.wgsl
     group_base: u32, // of summaries: the first group of this part of the images
-    depth: u32, flipped: u32, // see winograd_direct.wgsl
+    depth: u32, flipped: u32, per: u32, // see winograd_direct.wgsl
 }
 @group(0) @binding(0) var<uniform> p: Params;
 

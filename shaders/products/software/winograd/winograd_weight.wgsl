@@ -4,7 +4,7 @@
 //   out[e][row strip][k / 4][row % strip][k % 4], the operand A, e = 0 … 35
 // w: [C_out, C_in, 3, 3]. One invocation transforms four k of a row, the four components of each vec4; k from
 // `depth` to the next multiple of four are zero.
-//   summary[row][k / 4]: for the guard (winograd_guard.wgsl)
+//   summary[k / 4][row]: for the guard (winograd_guard.wgsl)
 // Needs winograd.wgsl, divide.wgsl and winograd_summary.wgsl.
 struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32, edge: u32 } // depth: the number of k; strip: rows of one; edge: 6
 @group(0) @binding(0) var<uniform> p: Params;
@@ -44,13 +44,11 @@ fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let left = column(row, quad * 4u, 0u);
     let middle = column(row, quad * 4u, 1u);
     let right = column(row, quad * 4u, 2u);
-    var seen: Summary;
+    var seen: Blocks;
     for (var r = 0u; r < 3u; r++) {
-        look_at(&seen, left[r]);
-        look_at(&seen, middle[r]);
-        look_at(&seen, right[r]);
+        seen[r] = abs(left[r]) + abs(middle[r]) + abs(right[r]);
     }
-    summary[i] = word_of(seen);
+    summary[quad * p.rows + row] = peak_and_rest(seen);
     let strip = divide(row, p.strip);
     var at = (strip * quads + quad) * p.strip + row - strip * p.strip;
     let step = divide(p.rows + p.strip - 1u, p.strip) * quads * p.strip;

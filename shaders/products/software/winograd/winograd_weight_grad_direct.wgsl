@@ -1,7 +1,7 @@
 // The filters' gradients that the guard found (winograd_guard.wgsl), as direct sums over images first … last - 1:
 //   dw[oc][ic][ky][kx] = Σ over images, y, x of dy[oc][y][x] · x[ic][y + ky - 1][x + kx - 1]
 // over what Winograd's transforms wrote if `first` is 0, and added to it otherwise: so no launch loops too long.
-// One invocation makes a filter, or has nothing to do.
+// One invocation makes a filter, or has nothing to do. Needs winograd_odd.wgsl.
 struct Params {
     first_group: u32,
     first: u32, last: u32, c_in: u32, c_out: u32, h: u32,
@@ -13,8 +13,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(4) var<storage, read> guard_x: array<u32>;
-@group(0) @binding(5) var<storage, read> guard_dy: array<u32>;
+@group(0) @binding(4) var<storage, read> guard_x: array<Seen>;
+@group(0) @binding(5) var<storage, read> guard_dy: array<Seen>;
 
 // The pixel of a channel, counted over all images, in a row and column that may lie outside of it: then 0.
 fn pixel(plane: u32, row: u32, column: u32) -> f32 {
@@ -26,14 +26,15 @@ fn pixel(plane: u32, row: u32, column: u32) -> f32 {
 }
 
 fn is_found(ic: u32, oc: u32) -> bool {
-    var found = 0u;
+    var of_x: Seen;
     for (var i = 0u; i < p.chunks_x; i++) {
-        found |= guard_x[i * p.c_in + ic];
+        of_x = together(of_x, guard_x[i * p.c_in + ic]);
     }
+    var of_dy: Seen;
     for (var i = 0u; i < p.chunks_dy; i++) {
-        found |= guard_dy[i * p.c_out + oc];
+        of_dy = together(of_dy, guard_dy[i * p.c_out + oc]);
     }
-    return found != 0u;
+    return is_odd(of_x) || is_odd(of_dy);
 }
 
 @compute @workgroup_size(WORKGROUP)

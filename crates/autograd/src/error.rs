@@ -31,6 +31,18 @@ pub enum Error {
         /// The first axis (the batch) that would fit.
         advice: String,
     },
+    /// A backward pass through an op that reads again what it read in the forward pass, and that was changed in between:
+    /// its gradient would be that of other values.
+    #[error(
+        "backward: {tensor} was changed after {op} read it in the forward pass (by an optimizer's step, by loading or writing values); \
+         call backward before that, or run the forward pass again"
+    )]
+    Changed {
+        /// The op.
+        op: &'static str,
+        /// The dotted name, where it is a parameter or buffer of a model.
+        tensor: String,
+    },
     /// A second walk through a graph whose saved tensors the first one freed.
     #[error(
         "backward: this graph was walked before and its saved tensors are freed; run the forward pass again"

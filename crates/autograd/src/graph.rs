@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wgrad_device::reading_saved;
+
 use crate::{Error, Result, Tensor};
 
 /// What an op keeps to compute its gradients.
@@ -62,7 +64,8 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
 }
 
 impl Tensor {
-    /// This tensor as the result of `op` on `inputs`, where one of them is tracked; otherwise as it is.
+    /// This tensor as the result of `op` on `inputs`, where one of them is tracked; otherwise as it is. To be called when
+    /// the op's launches have been recorded: what its backward pass reads and is written later counts as changed.
     pub fn recorded<O: Op + 'static>(self, inputs: &[&Tensor], op: impl FnOnce() -> O) -> Tensor {
         if NO_GRAD_DEPTH.get() > 0 || !inputs.iter().any(|input| input.is_tracked()) {
             return self;
@@ -80,15 +83,17 @@ impl Tensor {
     /// the ops saved on the way, so a graph can be walked once.
     ///
     /// # Errors
-    /// [`Error::Shape`] if this is no scalar, [`Error::NotTracked`], [`Error::AlreadyWalked`],
-    /// [`Error::Device`].
+    /// [`Error::Shape`] if this is no scalar, [`Error::NotTracked`], [`Error::AlreadyWalked`], [`Error::Device`];
+    /// [`Error::Changed`] where an op needs a value again that was changed since, such as a weight by an optimizer's step.
+    /// (What an application's own commands change in a buffer of its own is not seen.)
     pub fn backward(&self) -> Result<Gradients> {
         if self.numel() != 1 {
             let message =
                 format!("a tensor {:?} is no scalar: give its gradient to backward_from", self.shape());
             return Err(Error::shape("backward", message));
         }
-        self.backward_from(&Tensor::full(self.gpu(), self.shape(), 1.0)?)
+        let began = self.gpu().unique();
+        self.backward_since(began, &Tensor::full(self.gpu(), self.shape(), 1.0)?)
     }
 
     /// As [`Tensor::backward`], for any shape, from this tensor's own gradient `dy` of the same shape.
@@ -100,24 +105,36 @@ impl Tensor {
             let message = format!("a gradient {:?} for a tensor {:?}", dy.shape(), self.shape());
             return Err(Error::shape("backward_from", message));
         }
+        self.backward_since(self.gpu().unique(), dy)
+    }
+
+    /// Walks back from the gradient `dy`; the walk began at the moment `began`.
+    fn backward_since(&self, began: u64, dy: &Tensor) -> Result<Gradients> {
         if !self.is_tracked() {
             return Err(Error::NotTracked);
         }
-        no_grad(|| walk(self, dy))
+        no_grad(|| walk(self, dy, began))
     }
 }
 
-fn walk(root: &Tensor, dy: &Tensor) -> Result<Gradients> {
-    let mut gradients = HashMap::from([(root.id(), dy.detach())]);
+fn walk(root: &Tensor, given: &Tensor, began: u64) -> Result<Gradients> {
+    let mut gradients = HashMap::from([(root.id(), given.detach())]);
     // Tensors are numbered as they are made, so the highest number left has no user left.
     let mut waiting: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
     waiting.extend(root.node().map(|node| (root.id(), Arc::clone(node))));
     while let Some((id, node)) = waiting.pop_last() {
-        let Some(dy) = gradients.remove(&id) else { continue };
+        let Some(mut dy) = gradients.remove(&id) else { continue };
+        if dy.lies_with(given) && dy.view().changed_between(id, began) {
+            // What the caller gave may be younger than the op; a copy is younger than the walk, as all other gradients
+            // are, and is not taken for a value of the forward pass that changed. Adding -0 keeps the sign of zeros.
+            dy = dy.affine(1.0, -0.0)?;
+        }
         let op = node.op.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Error::AlreadyWalked)?;
         let edges = node.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         let needed: Vec<bool> = edges.iter().map(|edge| edge.tracked).collect();
-        let inputs = op.backward(&dy, &needed)?;
+        // A node's number is that of its output, given when its launches had been recorded.
+        let inputs = reading_saved(id, began, || op.backward(&dy, &needed));
+        let inputs = inputs.map_err(|error| changed(op.name(), error))?;
         debug_assert_eq!(inputs.len(), edges.len(), "{}", op.name());
         for (edge, gradient) in edges.iter().zip(inputs) {
             let Some(gradient) = gradient.filter(|_| edge.tracked) else { continue };
@@ -132,7 +149,18 @@ fn walk(root: &Tensor, dy: &Tensor) -> Result<Gradients> {
     Ok(Gradients(gradients))
 }
 
-/// The gradients that a backward walk found, by leaf.
+/// An error of the backward pass of `op`, in the words of the graph.
+fn changed(op: &'static str, error: Error) -> Error {
+    match error {
+        Error::Device(wgrad_device::Error::Changed { name, bytes, .. }) => {
+            let tensor = name.map_or_else(|| format!("a tensor of {bytes} bytes"), |name| name.to_string());
+            Error::Changed { op, tensor }
+        }
+        other => other,
+    }
+}
+
+/// The gradients that a backward walk found, by leaf. A leaf of another `Gpu` has none here.
 #[derive(Debug, Default)]
 pub struct Gradients(HashMap<u64, Tensor>);
 

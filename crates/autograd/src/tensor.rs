@@ -66,7 +66,8 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::empty`].
     pub fn full(gpu: &Gpu, shape: &[usize], value: f32) -> Result<Self> {
-        if value == 0.0 {
+        // A cleared buffer holds +0, not -0.
+        if value.to_bits() == 0 {
             let tensor = Self::empty(gpu, shape)?;
             gpu.clear(&tensor.view())?;
             return Ok(tensor);
@@ -100,7 +101,9 @@ impl Tensor {
     /// ops read, in the order of submissions. [`Gpu::import`] tells what is asked of the buffer, and
     /// [`Tensor::from_buffer`] of the range; import a buffer once where several tensors lie in it.
     ///
-    /// What an op read in the forward pass must not change before the backward pass has run.
+    /// What an op read in the forward pass must not change before the backward pass has run. Where it is changed by
+    /// launches, copies and writes of this `Gpu` the backward pass fails with [`Error::Changed`]; your own commands are
+    /// not seen, and neither are those of another `Gpu` on the same device: after them its gradients are wrong.
     ///
     /// # Errors
     /// As [`Gpu::import`] and [`Tensor::from_buffer`].
@@ -139,7 +142,8 @@ impl Tensor {
         let t = &self.0;
         let (gpu, buffer, shape) = (t.gpu.clone(), t.buffer.clone(), t.shape.clone());
         Self(Arc::new(Inner {
-            // The walk back goes by these numbers: they must rise in the order in which ops were recorded.
+            // The walk back goes by these numbers: they must rise in the order in which ops were recorded, and what the op's
+            // launches wrote has lower ones.
             id: t.gpu.unique(),
             gpu,
             buffer,
@@ -148,6 +152,11 @@ impl Tensor {
             tracked: true,
             node: Some(node),
         }))
+    }
+
+    /// Whether both tensors' values lie at the same place.
+    pub(crate) fn lies_with(&self, other: &Tensor) -> bool {
+        self.0.buffer.id() == other.0.buffer.id() && self.0.offset == other.0.offset
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::gpu::Gpu;
 use crate::pool::Pool;
+use crate::writes::{Writes, saved};
 use crate::{Error, Result};
 
 /// A GPU buffer. Cloning shares it; the last clone returns it to the pool.
@@ -14,13 +15,22 @@ use crate::{Error, Result};
 pub struct Buffer(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     // Shared as a whole: cloning a wgpu buffer itself counts several references.
     raw: Arc<wgpu::Buffer>,
     id: u64,
     size: u64,
     pool: Weak<Pool>,
+    /// The first handle of an application's buffer that was imported more than once keeps what is known of its writes.
+    first: Option<Buffer>,
     imported: bool,
+    writes: Writes,
+}
+
+impl Inner {
+    pub(crate) fn is(&self, raw: &wgpu::Buffer) -> bool {
+        *self.raw == *raw
+    }
 }
 
 impl Drop for Inner {
@@ -96,12 +106,19 @@ impl Gpu {
 
 impl Buffer {
     pub(crate) fn new(raw: Arc<wgpu::Buffer>, id: u64, size: u64, pool: &Arc<Pool>) -> Self {
-        Self(Arc::new(Inner { raw, id, size, pool: Arc::downgrade(pool), imported: false }))
+        let (pool, writes) = (Arc::downgrade(pool), Writes::default());
+        Self(Arc::new(Inner { raw, id, size, pool, first: None, imported: false, writes }))
     }
 
     fn imported(raw: wgpu::Buffer, size: u64, pool: &Arc<Pool>) -> Self {
         let (raw, id) = (Arc::new(raw), pool.next_id());
-        Self(Arc::new(Inner { raw, id, size, pool: Arc::downgrade(pool), imported: true }))
+        let first = pool.imported(&raw).map(Self);
+        let (weak, writes) = (Arc::downgrade(pool), Writes::default());
+        let inner = Arc::new(Inner { raw, id, size, pool: weak, first, imported: true, writes });
+        if inner.first.is_none() {
+            pool.note_import(&inner);
+        }
+        Self(inner)
     }
 
     pub(crate) fn is_from(&self, pool: &Arc<Pool>) -> bool {
@@ -115,6 +132,11 @@ impl Buffer {
 
     pub(crate) fn shared(&self) -> &Arc<wgpu::Buffer> {
         &self.0.raw
+    }
+
+    /// What is known of the writes to it.
+    pub(crate) fn writes(&self) -> &Writes {
+        self.0.first.as_ref().map_or(&self.0.writes, Buffer::writes)
     }
 
     /// Number that is unique to this buffer within its `Gpu`.
@@ -167,6 +189,31 @@ pub struct View {
 }
 
 impl View {
+    /// Names the range in errors about it, such as a parameter's.
+    pub fn set_name(&self, name: &str) {
+        self.buffer.writes().set_name(self.offset..self.offset + self.size, name);
+    }
+
+    /// Whether a part of the range was last written after the moment `since` and before `until`, numbers of
+    /// [`Gpu::unique`]. An application's own commands are not seen.
+    pub fn changed_between(&self, since: u64, until: u64) -> bool {
+        self.buffer.writes().within(self.offset, self.offset + self.size, since, until)
+    }
+
+    /// Takes note that write number `at` writes the range.
+    pub(crate) fn note_write(&self, at: u64) {
+        self.buffer.writes().note(self.offset, self.offset + self.size, at);
+    }
+
+    /// Fails if a backward pass reads the range that was changed under it, by `reader`.
+    pub(crate) fn check_saved(&self, reader: &'static str) -> Result<()> {
+        let (writes, end) = (self.buffer.writes(), self.offset + self.size);
+        if !saved().is_some_and(|saved| saved.changed(writes, self.offset, end)) {
+            return Ok(());
+        }
+        Err(Error::Changed { kernel: reader, name: writes.name(self.offset, end), bytes: self.size })
+    }
+
     /// Fails if the buffer was made without `usage`, which `command` needs. Buffers of the pool have all.
     pub(crate) fn check_usage(&self, usage: wgpu::BufferUsages, command: &str) -> Result<()> {
         if self.buffer.raw().usage().contains(usage) {

@@ -59,6 +59,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// The backward pass of an op, run by [`crate::reading_saved`], reads what was changed since the op was recorded.
+    #[error("{kernel}: {} was changed after the forward pass that reads it again", changed(name.as_deref(), *bytes))]
+    Changed {
+        /// The kernel that was to read it, or `copy`.
+        kernel: &'static str,
+        /// Its name, where it was given one ([`crate::View::set_name`]).
+        name: Option<std::sync::Arc<str>>,
+        /// Bytes that were to be read.
+        bytes: u64,
+    },
     /// An application's buffer or texture that cannot be used as asked.
     #[error("{resource}: {message}")]
     Resource {
@@ -79,4 +89,9 @@ pub enum Error {
         /// Why.
         message: String,
     },
+}
+
+/// What was changed, in words.
+fn changed(name: Option<&str>, bytes: u64) -> String {
+    name.map_or_else(|| format!("a tensor of {bytes} bytes"), str::to_owned)
 }

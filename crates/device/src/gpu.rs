@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::adapter::Builder;
@@ -13,7 +13,7 @@ use crate::pipeline::{Composed, Pipelines};
 use crate::pool::Pool;
 use crate::readback::StagingPool;
 use crate::recording::{Command, Recorded, Recording};
-use crate::{Error, Result};
+use crate::{Error, Result, writes};
 
 /// Which of the two families of kernels runs: they compute the same, each in the way that suits its kind
 /// of adapter.
@@ -50,8 +50,8 @@ impl MemoryStats {
 
 /// A device that records launches and runs them. Cloning shares it; it is `Send` and `Sync`.
 ///
-/// Nothing is global: two `Gpu`s in one process don't know of each other, and dropping the last clone
-/// frees everything.
+/// Nothing is global but the counter of [`Gpu::unique`]: two `Gpu`s in one process don't know of each other, and
+/// dropping the last clone frees everything.
 #[derive(Clone)]
 pub struct Gpu(pub(crate) Arc<Inner>);
 
@@ -70,7 +70,6 @@ pub(crate) struct Inner {
     loop_limit: u64,
     state: Mutex<State>,
     pub(crate) health: Arc<Health>,
-    unique: AtomicU64,
     pub(crate) profiling: AtomicBool,
 }
 
@@ -178,7 +177,6 @@ impl Gpu {
             loop_limit,
             state,
             health,
-            unique: AtomicU64::new(0),
             profiling: AtomicBool::new(false),
         }))
     }
@@ -271,9 +269,10 @@ impl Gpu {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// A number larger than all that this device gave out before.
+    /// A number larger than all that were given out before in this process, by any `Gpu`. Writes are numbered by it too:
+    /// those recorded before have lower numbers.
     pub fn unique(&self) -> u64 {
-        self.0.unique.fetch_add(1, Ordering::Relaxed)
+        writes::unique()
     }
 
     /// A buffer of at least `bytes` bytes, with unspecified content.
@@ -321,8 +320,12 @@ impl Gpu {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         self.check_owner(view, "write")?;
         view.check_usage(wgpu::BufferUsages::COPY_DST, "write")?;
-        assert!(bytes.len() as u64 <= view.size, "{} bytes written to a view of {}", bytes.len(), view.size);
-        self.state().recording.write(self, view, bytes)
+        let size = bytes.len() as u64;
+        assert!(size <= view.size, "{size} bytes written to a view of {}", view.size);
+        let mut state = self.state();
+        state.recording.write(self, view, bytes)?;
+        view.buffer.writes().note(view.offset, view.offset + size.next_multiple_of(4), writes::unique());
+        Ok(())
     }
 
     /// Copies `src` to `dst`, both of the same size, a multiple of four bytes.
@@ -345,7 +348,11 @@ impl Gpu {
             let message = "it copies whole words from one buffer to another".to_owned();
             return Err(Error::Launch { kernel: "copy", message });
         }
-        self.state().recording.push(self, Command::copy(src, dst))
+        src.check_saved("copy")?;
+        let mut state = self.state();
+        state.recording.push(self, Command::copy(src, dst))?;
+        dst.note_write(writes::unique());
+        Ok(())
     }
 
     /// Fills `view` with zeros.
@@ -356,7 +363,10 @@ impl Gpu {
         self.check()?;
         self.check_owner(view, "clear")?;
         view.check_usage(wgpu::BufferUsages::COPY_DST, "clear")?;
-        self.state().recording.push(self, Command::clear(view))
+        let mut state = self.state();
+        state.recording.push(self, Command::clear(view))?;
+        view.note_write(writes::unique());
+        Ok(())
     }
 
     /// A launch of `kernel`, to be filled in and recorded.

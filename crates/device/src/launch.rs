@@ -11,8 +11,8 @@ use crate::gpu::{Gpu, State};
 use crate::pipeline::Pipeline;
 use crate::profile::Note;
 use crate::recording::Part;
-use crate::reflect::Interface;
-use crate::{Error, Result};
+use crate::reflect::{Binding, Interface};
+use crate::{Error, Result, writes};
 
 /// The most loop iterations that one invocation runs on adapters that cut loops short, all its loops together and each loop's
 /// last check counted: llvmpipe before Mesa 25 leaves loops silently after this many, with a wrong result. Loops that the
@@ -36,6 +36,7 @@ pub struct Launch<'a> {
     header: String,
     bindings: Vec<(&'static str, View)>,
     textures: Vec<(&'static str, wgpu::TextureView)>,
+    unchanged: &'static [&'static str],
     params: Vec<(&'static str, Value)>,
     trips: Option<u64>,
     grid: Grid,
@@ -56,7 +57,7 @@ impl<'a> Launch<'a> {
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
         let note = Note { flops: None, bytes_read: None, started };
-        Self { gpu, kernel, header, bindings, textures, params, trips, grid, note }
+        Self { gpu, kernel, header, bindings, textures, unchanged: &[], params, trips, grid, note }
     }
 
     /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
@@ -123,6 +124,14 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// States that this variant of the kernel leaves what is bound to these writable variables as it is. All others that
+    /// the kernel writes count as changed, which a backward pass over what was there before would be refused for.
+    #[inline]
+    pub fn unchanged(mut self, names: &'static [&'static str]) -> Self {
+        self.unchanged = names;
+        self
+    }
+
     /// Sets the parameter `name` of the uniform struct to an integer.
     #[inline]
     pub fn set(mut self, name: &'static str, value: usize) -> Self {
@@ -186,7 +195,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Errors
     /// [`Error::Launch`] for a grid or trip count that the adapter would not run as written,
-    /// [`Error::Shader`] if the kernel does not compile, [`Error::Lost`].
+    /// [`Error::Shader`] if the kernel does not compile, [`Error::Lost`]; [`Error::Changed`] within [`crate::reading_saved`].
     ///
     /// # Panics
     /// If a binding or parameter of the kernel is missing or unknown: a slip in the op, not in its input.
@@ -204,9 +213,35 @@ impl<'a> Launch<'a> {
             return Ok(());
         }
         self.order_bindings(&pipeline);
+        self.check_saved(&pipeline)?;
         let resources = Resources { views: &self.bindings, textures: &self.textures };
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
-        recording.dispatch(self.gpu, &pipeline, resources, pack, (grid, part), self.note)
+        recording.dispatch(self.gpu, &pipeline, resources, pack, (grid, part), self.note)?;
+        self.note_writes(&pipeline);
+        Ok(())
+    }
+
+    /// Fails if a backward pass reads what was changed under it.
+    fn check_saved(&self, pipeline: &Pipeline) -> Result<()> {
+        if writes::saved().is_none() {
+            return Ok(());
+        }
+        // A page does not know which writable variables are read as well.
+        let reads = |binding: &Binding| binding.read && !(cfg!(target_arch = "wasm32") && binding.writable);
+        let bound = self.bindings.iter().zip(&pipeline.interface.storage);
+        bound
+            .filter(|(_, binding)| reads(binding))
+            .try_for_each(|((_, view), _)| view.check_saved(self.kernel.name))
+    }
+
+    /// Takes note of what the launch writes.
+    fn note_writes(&self, pipeline: &Pipeline) {
+        let at = writes::unique();
+        for ((name, view), binding) in self.bindings.iter().zip(&pipeline.interface.storage) {
+            if binding.written && !self.unchanged.contains(name) {
+                view.note_write(at);
+            }
+        }
     }
 
     fn error(&self, message: String) -> Error {

@@ -28,6 +28,7 @@ mod reflect;
 mod slicer;
 mod texture;
 mod timer;
+mod writes;
 
 pub use adapter::{Builder, optional_features, required_limits};
 pub use buffer::{Buffer, View};
@@ -41,3 +42,4 @@ pub use recording::Recorded;
 pub use slicer::{Slice, Slicer};
 pub use wgpu;
 pub use wgrad_shaders as shaders;
+pub use writes::reading_saved;

@@ -8,9 +8,9 @@
 //! a repeated step gets the same buffers, and its bind groups repeat.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::buffer::Buffer;
+use crate::buffer::{self, Buffer};
 use crate::gpu::MemoryStats;
 use crate::health::Health;
 use crate::{Error, Result};
@@ -36,6 +36,8 @@ struct State {
     held: u64,
     next_id: u64,
     stats: MemoryStats,
+    /// The first handle of each imported buffer.
+    imported: Vec<Weak<buffer::Inner>>,
     /// Numbers of imported buffers that were dropped since somebody asked.
     forgotten: Vec<u64>,
 }
@@ -110,6 +112,20 @@ impl Pool {
     /// A number for a buffer that is not of the pool.
     pub(crate) fn next_id(&self) -> u64 {
         self.state().next_id()
+    }
+
+    /// The first handle of an application's buffer, if it was imported before and a handle is left.
+    pub(crate) fn imported(&self, raw: &wgpu::Buffer) -> Option<Arc<buffer::Inner>> {
+        let mut state = self.state();
+        state.imported.retain(|known| known.strong_count() > 0);
+        let known: Vec<_> = state.imported.iter().filter_map(Weak::upgrade).collect();
+        // One that is dropped here for good comes back for the lock.
+        drop(state);
+        known.into_iter().find(|known| known.is(raw))
+    }
+
+    pub(crate) fn note_import(&self, first: &Arc<buffer::Inner>) {
+        self.state().imported.push(Arc::downgrade(first));
     }
 
     /// Takes note that the imported buffer of this number is gone.

@@ -194,6 +194,8 @@ impl Builder {
         for (param, at) in draft.declared {
             let buffer = &flat.view().buffer;
             let tensor = leaf(&Tensor::from_buffer(gpu, buffer, at as u64 * 4, param.shape())?);
+            // Errors about its values name it.
+            tensor.view().set_name(param.name());
             let tensor = param.0.tensor.get_or_init(|| tensor).clone();
             entries.push(Entry { name: param.name().to_owned(), offset: at, tensor });
         }

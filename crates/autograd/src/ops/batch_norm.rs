@@ -127,7 +127,10 @@ impl Op for BatchNorm {
             [Tensor::empty(dy.gpu(), self.weight.shape())?, Tensor::empty(dy.gpu(), self.bias.shape())?];
         let kernels = (&shaders::BATCH_NORM_BACKWARD, &shaders::BATCH_NORM_POOL_BACKWARD);
         let launch = self.geometry.launch(dy, kernels.0, kernels.1).bind("x", self.x.view());
-        let launch = launch.bind("weight", self.weight.view()).bind("bias", self.bias.view());
+        // Without ReLU and pooling the gradient does not depend on the bias, which may then have changed.
+        let biased = self.geometry.relu || self.geometry.pooled.is_some();
+        let bias = if biased { &self.bias } else { &self.weight };
+        let launch = launch.bind("weight", self.weight.view()).bind("bias", bias.view());
         let launch = launch.bind("saved", self.stats.view()).bind("dy", dy.view()).bind("dx", dx.view());
         let launch = launch.bind("dweight", dweight.view()).bind("dbias", dbias.view());
         // The gradient does not look at these.
@@ -204,7 +207,11 @@ impl Tensor {
         let launch = launch.bind("running_mean", running.mean.view()).bind("running_var", running.var.view());
         let launch = launch.bind("batches", running.batches.view()).bind("stats", stats.view());
         let launch = launch.bind("y", y.view()).set_f32("eps", eps).set_f32("momentum", momentum);
-        launch.record()?;
+        let unchanged: &[_] = match source {
+            Source::Batch => &[],
+            Source::Running => &["running_mean", "running_var", "batches"],
+        };
+        launch.unchanged(unchanged).record()?;
         let y = y.recorded(&[self, weight, bias], || BatchNorm {
             geometry,
             x: self.detach(),

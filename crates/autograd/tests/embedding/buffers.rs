@@ -250,3 +250,29 @@ fn buffers_let_go_are_freed() {
     assert_eq!(counts[49], counts[3], "{counts:?}");
     assert_eq!(gpu.memory().created, 1, "nothing of theirs got into the pool");
 }
+
+/// Every import of a buffer knows of the launches on every other, but not of the application's own commands.
+#[test]
+fn a_change_through_another_import_is_noticed() {
+    let app = App::new();
+    let gpu = app.gpu();
+    let buffer = app.buffer(512, STORAGE | wgpu::BufferUsages::COPY_DST);
+    let import = || Tensor::from_wgpu_buffer(&gpu, &buffer, 256, &[5]).unwrap();
+    let w = import().tracked();
+    gpu.write(&import().view(), &[3.0f32; 5]).unwrap();
+    let loss = w.square().unwrap().sum_all().unwrap();
+    // The neighbour before it.
+    gpu.clear(&Tensor::from_wgpu_buffer(&gpu, &buffer, 0, &[64]).unwrap().view()).unwrap();
+    assert!(loss.backward().is_ok());
+    let loss = w.square().unwrap().sum_all().unwrap();
+    gpu.write(&import().view(), &[2.0f32]).unwrap();
+    let error = loss.backward().unwrap_err();
+    assert!(matches!(error, Error::Changed { op: "square", .. }), "{error}");
+    // An import that outlives the first one.
+    let second = import();
+    drop(w);
+    let w = import().tracked();
+    let loss = w.square().unwrap().sum_all().unwrap();
+    gpu.clear(&second.view()).unwrap();
+    assert!(matches!(loss.backward(), Err(Error::Changed { .. })));
+}

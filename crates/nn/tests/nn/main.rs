@@ -2,6 +2,7 @@
 //! `../fixtures/README.md`), and the promises that this crate makes beside that.
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
+mod changes;
 mod common;
 mod curves;
 mod files;

@@ -2,14 +2,15 @@
 //!
 //! A record is 3,073 bytes: a label from 0 to 9, then the red, green and blue plane of a 32×32 image.
 //! Five files hold the training images and one the test images, 10,000 records each. Any whole number
-//! of records from 1 is accepted, so that a small set cut from the real one can be used as well.
+//! of records from 1 is accepted, so that a small set cut from the real one can be used as well. A file may
+//! lie in a folder of its own name, as some archives have it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Images, Result, Split};
+use crate::{Error, Images, Result, Split, files};
 
 /// The environment variable that names the folder of the data set.
 pub const VARIABLE: &str = "CIFAR10_DIR";
@@ -132,12 +133,16 @@ pub fn find(folder: &Path) -> Result<PathBuf> {
 fn missing_files(folder: &Path) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for name in FILES {
-        let path = folder.join(name);
-        if !path.try_exists().map_err(Error::read(&path))? {
+        if file(folder, name)?.is_none() {
             missing.push(name.to_string());
         }
     }
     Ok(missing)
+}
+
+/// Where a file lies: in `folder`, or in a folder of the file's own name there.
+fn file(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    files::find(folder, &[name.to_owned()])
 }
 
 /// Loads the data set from `folder`, which holds the `.bin` files itself or in `cifar-10-batches-bin`.
@@ -150,7 +155,10 @@ fn missing_files(folder: &Path) -> Result<Vec<String>> {
 pub fn load(folder: &Path) -> Result<Split> {
     let folder = find(folder)?;
     let classes = class_names(&folder);
-    let paths = FILES.map(|name| folder.join(name));
+    let mut paths = Vec::new();
+    for name in FILES {
+        paths.push(file(&folder, name)?.unwrap_or_else(|| folder.join(name)));
+    }
     let (train, test) = paths.split_at(5);
     Ok(Split { train: read_files(train, classes.clone())?, test: read_files(test, classes)? })
 }
@@ -220,7 +228,8 @@ fn read_records(path: &Path, labels: &mut Vec<u8>, pixels: &mut Vec<u8>) -> Resu
 /// than ten short, different names. They are only shown, so nothing is lost by falling back.
 fn class_names(folder: &Path) -> Vec<String> {
     let mut text = String::new();
-    let read = File::open(folder.join(NAMES_FILE)).and_then(|file| file.take(4096).read_to_string(&mut text));
+    let path = file(folder, NAMES_FILE).ok().flatten().unwrap_or_else(|| folder.join(NAMES_FILE));
+    let read = File::open(path).and_then(|file| file.take(4096).read_to_string(&mut text));
     let names: Vec<&str> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
     let sane = |name: &str| name.len() <= 64 && !name.contains(char::is_control);
     let different = (1..names.len()).all(|i| !names[..i].contains(&names[i]));

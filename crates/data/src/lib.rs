@@ -28,6 +28,8 @@ mod device;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
+mod files;
 mod images;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;

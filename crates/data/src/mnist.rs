@@ -2,7 +2,9 @@
 //!
 //! An idx file has a big-endian header, 4 bytes of magic number and 4 bytes for each axis, and then
 //! the bytes. A folder holds four of them; each may be gzip-compressed (`.gz`), and either spelling of
-//! the names found in the wild is taken (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`).
+//! the names found in the wild is taken (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`). A file may
+//! lie in a folder of its own that has such a name, and all of them in `raw` or `MNIST/raw`, as torchvision
+//! keeps them.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -11,20 +13,21 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::{Error, Images, Result, Split};
+use crate::{Error, Images, Result, Split, files};
 
 /// Rows and columns of an image.
 pub const SIDE: usize = 28;
 
-const EXPECTED: &str = "MNIST's four idx files, plain or .gz";
+const EXPECTED: &str = "MNIST's four idx files, plain or .gz, in the folder itself, in raw or in MNIST/raw";
 const MAX_LABEL: u8 = 9;
 
 /// Deflate cannot pack more than this many bytes into one, so a longer claim is a lie.
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// Loads the data set from `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. A plain file comes before its `.gz`.
-/// Classes are named "0" to "9".
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. A plain file comes before its `.gz`, and a file
+/// before one in a folder of its name. Where the folder itself lacks some, its `raw` or `MNIST/raw` may hold
+/// them all. Classes are named "0" to "9".
 ///
 /// # Errors
 /// [`Error::MissingFiles`] where files are missing; [`Error::Format`] where a header's magic number or
@@ -32,31 +35,36 @@ const MAX_DEFLATE_RATIO: u64 = 1032;
 /// [`Error::Label`] for a label over 9; [`Error::Read`] where reading or unpacking fails.
 pub fn load(folder: &Path) -> Result<Split> {
     fs::read_dir(folder).map_err(Error::read(folder))?;
-    let stems = ["train-images", "train-labels", "t10k-images", "t10k-labels"];
-    let mut paths = Vec::new();
-    let mut files = Vec::new();
-    for (stem, kind) in stems.into_iter().zip(["idx3", "idx1"].into_iter().cycle()) {
-        match find(folder, stem, kind)? {
-            Some(path) => paths.push(path),
-            None => files.push(format!("{stem}-{kind}-ubyte")),
+    let mut fewest: Option<(PathBuf, Vec<String>)> = None;
+    for folder in [folder.to_path_buf(), folder.join("raw"), folder.join("MNIST").join("raw")] {
+        let (paths, missing) = find(&folder)?;
+        if let [train_images, train_labels, test_images, test_labels] = &paths[..] {
+            return Ok(Split {
+                train: pair(train_images, train_labels)?,
+                test: pair(test_images, test_labels)?,
+            });
+        }
+        if fewest.as_ref().is_none_or(|(_, fewest)| missing.len() < fewest.len()) {
+            fewest = Some((folder, missing));
         }
     }
-    let [train_images, train_labels, test_images, test_labels] = &paths[..] else {
-        return Err(Error::MissingFiles { folder: folder.into(), files, expected: EXPECTED });
-    };
-    Ok(Split { train: pair(train_images, train_labels)?, test: pair(test_images, test_labels)? })
+    let (folder, files) = fewest.unwrap_or_default();
+    Err(Error::MissingFiles { folder, files, expected: EXPECTED })
 }
 
-fn find(folder: &Path, stem: &str, kind: &str) -> Result<Option<PathBuf>> {
-    for ending in ["", ".gz"] {
-        for joint in ["-", "."] {
-            let path = folder.join(format!("{stem}{joint}{kind}-ubyte{ending}"));
-            if path.try_exists().map_err(Error::read(&path))? {
-                return Ok(Some(path));
-            }
+/// Where the files lie that `folder` holds, and the names of those that it lacks.
+fn find(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let stems = ["train-images", "train-labels", "t10k-images", "t10k-labels"];
+    let (mut paths, mut missing) = (Vec::new(), Vec::new());
+    for (stem, kind) in stems.into_iter().zip(["idx3", "idx1"].into_iter().cycle()) {
+        let spelt = |joint: &str, ending: &str| format!("{stem}{joint}{kind}-ubyte{ending}");
+        let names = [spelt("-", ""), spelt(".", ""), spelt("-", ".gz"), spelt(".", ".gz")];
+        match files::find(folder, &names)? {
+            Some(path) => paths.push(path),
+            None => missing.push(spelt("-", "")),
         }
     }
-    Ok(None)
+    Ok((paths, missing))
 }
 
 fn pair(images: &Path, labels: &Path) -> Result<Images> {
@@ -84,7 +92,8 @@ fn pair(images: &Path, labels: &Path) -> Result<Images> {
 fn read_idx(path: &Path, axes: u8) -> Result<(usize, Vec<u8>)> {
     let metadata = fs::metadata(path).map_err(Error::read(path))?;
     if !metadata.is_file() {
-        return Err(Error::format(path, "something other than a file", "an idx file"));
+        let expected = "an idx file, or a folder that holds it under such a name";
+        return Err(Error::format(path, "something other than a file", expected));
     }
     let file = BufReader::new(File::open(path).map_err(Error::read(path))?);
     if path.extension().is_some_and(|ending| ending == "gz") {

@@ -60,6 +60,28 @@ fn a_set_loads_from_the_folder_and_from_its_subfolder() {
 }
 
 #[test]
+fn folders_of_a_file_s_name_are_no_stumbling_block() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("cifar-10-batches-bin");
+    write_set(&data);
+    for (i, name) in FILES.into_iter().chain(["batches.meta.txt"]).enumerate() {
+        let file = data.join(name);
+        let bytes = fs::read(&file).unwrap_or_else(|_| b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj".to_vec());
+        let _ = fs::remove_file(&file);
+        fs::create_dir(&file).unwrap();
+        fs::write(file.join(name), bytes).unwrap();
+        // Each set up to here has some files of either kind.
+        let split = load(folder.path()).unwrap();
+        check_good(&split);
+        assert_eq!(split.train.classes[0], if i < 6 { CLASSES[0] } else { "a" });
+    }
+    // A file where the subfolder could be is in nobody's way.
+    let flat = good_set();
+    fs::write(flat.path().join("cifar-10-batches-bin"), b"a file").unwrap();
+    check_good(&load(flat.path()).unwrap());
+}
+
+#[test]
 fn class_names_come_from_the_file_if_they_are_sane() {
     let folder = good_set();
     let names = |text: &[u8]| {

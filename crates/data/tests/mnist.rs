@@ -73,6 +73,61 @@ fn a_set_loads_plain_packed_and_under_either_spelling() {
     }
 }
 
+/// Archives in which each file lies in a folder of its name, alone or with the files beside these folders.
+#[test]
+fn folders_of_a_file_s_name_are_no_stumbling_block() {
+    let dotted = |name: &str| name.replace("-idx", ".idx");
+    let names = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
+    let check = |folder: &Path, what: &str| {
+        let split = load(folder).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!((split.train.labels, split.test.labels), (vec![9, 0, 5], vec![1, 2]), "{what}");
+        assert_eq!(split.train.pixels[783..785], [1, 2], "{what}");
+    };
+    // What the folders are called, what the files in them, and how these are packed.
+    for (outer_dotted, inner_dotted, gz) in [
+        (false, false, false),
+        (false, true, false),
+        (true, false, false),
+        (false, false, true),
+        (true, true, true),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let spelt = |name: &str, dots: bool| if dots { dotted(name) } else { name.to_owned() };
+        names.iter().for_each(|name| fs::create_dir(folder.path().join(spelt(name, outer_dotted))).unwrap());
+        let ending = if gz { ".gz" } else { "" };
+        let place =
+            |name: &str| format!("{}/{}{ending}", spelt(name, outer_dotted), spelt(name, inner_dotted));
+        write_set(folder.path(), place, |bytes| if gz { gzip(bytes) } else { bytes.to_vec() });
+        check(folder.path(), &format!("in folders: {outer_dotted} {inner_dotted} {gz}"));
+    }
+    // Files beside folders of their names, which are empty or hold something else.
+    for (name, pack) in [(dotted as fn(&str) -> String, false), (|name| format!("{name}.gz"), true)] {
+        let folder = TempDir::new().unwrap();
+        write_set(folder.path(), name, |bytes| if pack { gzip(bytes) } else { bytes.to_vec() });
+        for name in names {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join(name), b"not this one").unwrap();
+            fs::write(folder.path().join(name).join("notes.txt"), b"nor this").unwrap();
+        }
+        check(folder.path(), "beside folders");
+    }
+    // As torchvision keeps them, from either folder above.
+    let folder = TempDir::new().unwrap();
+    let raw = folder.path().join("MNIST").join("raw");
+    fs::create_dir_all(&raw).unwrap();
+    write_set(&raw, str::to_string, <[u8]>::to_vec);
+    for place in [folder.path(), &folder.path().join("MNIST"), &raw] {
+        check(place, "torchvision's folders");
+    }
+    // A file where a folder could be is in nobody's way.
+    let folder = good_set();
+    fs::write(folder.path().join("raw"), b"a file").unwrap();
+    check(folder.path(), "a file named raw");
+    fs::remove_file(folder.path().join(TEST_LABELS)).unwrap();
+    let error = load(folder.path()).unwrap_err();
+    assert!(matches!(&error, Error::MissingFiles { files, .. } if *files == [TEST_LABELS]), "{error}");
+}
+
 /// Puts `bytes` in place of file `name` of a good set; loading must fail with a message about the file
 /// that holds every one of `parts`.
 fn refused(name: &str, bytes: &[u8], parts: &[&str]) {

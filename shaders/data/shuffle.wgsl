@@ -1,24 +1,29 @@
-// The order of an epoch: order[i] = π(i), a pseudo-random permutation of 0 … n-1, or i itself if not shuffled.
-// π is a Feistel network of ROUNDS rounds on numbers of 2·half bits, a permutation of 0 … 2^(2·half)-1 whatever its
-// round function; where it leaves 0 … n-1 it is applied again until it comes back (cycle walking: Black and
-// Rogaway 2002). So every index is computed alone, and no sort is needed. 2^(2·half) ≤ 4n: four walks on average.
+// The order of an epoch: order[i] = π(i), a pseudo-random permutation of 0 … n-1, or i itself after no rounds.
+// π is a swap-or-not network (Hoang, Morris and Rogaway 2012): each round draws a number K of 0 … n-1, which pairs every
+// x with K - x modulo n, and swaps each pair or not by a bit of its own. A round is a permutation whatever its numbers
+// are, so every index is computed alone and no sort is needed; any n will do, and orders of both parities come equally
+// often. After r rounds a place is left as it was with a chance of 2⁻ʳ: after 32, the most there are, nothing of the old
+// order shows.
 // One invocation an index.
-struct Params { first_group: u32, n: u32, half: u32, key: u32, epoch: u32, shuffled: u32 }
+struct Params { first_group: u32, n: u32, key: u32, epoch: u32, rounds: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> order: array<u32>;
 
-const ROUNDS = 8u;
+// Draws of an epoch.
+const MOST_ROUNDS = 32u;
 
 fn permuted(value: u32) -> u32 {
-    let mask = (1u << p.half) - 1u;
-    var left = value >> p.half;
-    var right = value & mask;
-    for (var round = 0u; round < ROUNDS; round++) {
-        let next = left ^ (random_u32(p.key, p.epoch * ROUNDS + round, right) & mask);
-        left = right;
-        right = next;
+    var x = value;
+    for (var round = 0u; round < p.rounds; round++) {
+        let draw = p.epoch * MOST_ROUNDS + round;
+        // A key of its own keeps the pairing apart from the bits.
+        let k = random_u32(~p.key, draw, 0u) % p.n;
+        let partner = select(p.n - (x - k), k - x, x <= k);
+        if (random_u32(p.key, draw, max(x, partner)) >> 31u) == 1u {
+            x = partner;
+        }
     }
-    return (left << p.half) | right;
+    return x;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -27,12 +32,5 @@ fn shuffle(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if i >= p.n {
         return;
     }
-    var at = i;
-    if p.shuffled != 0u {
-        at = permuted(at);
-        while at >= p.n {
-            at = permuted(at);
-        }
-    }
-    order[i] = at;
+    order[i] = permuted(i);
 }

@@ -46,6 +46,9 @@ impl std::fmt::Display for Augment {
     }
 }
 
+/// Rounds of the kernel that shuffles.
+const SHUFFLE_ROUNDS: usize = 32;
+
 /// Where the random numbers of an epoch's augmentation come from: with the image's number they decide what happens
 /// to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +122,8 @@ impl DeviceImages {
         &self.labels_on_host
     }
 
-    /// The order of `epoch`: a permutation that is a function of `seed` and `epoch` alone.
+    /// The order of `epoch`: a permutation that is a function of `seed` and `epoch` alone, the same on every adapter. All
+    /// orders come equally often, as far as there are seeds: 2³² of them count.
     ///
     /// # Errors
     /// If the device is lost.
@@ -137,14 +141,12 @@ impl DeviceImages {
 
     fn reorder(&self, seed: u64, epoch: usize, shuffled: bool) -> Result<()> {
         let n = self.len();
-        // The least even number of bits that counts to n, and at least two.
-        let bits = usize::BITS - (n - 1).leading_zeros();
-        let half = bits.div_ceil(2).max(1);
         let key = key(seed, 0x5eed_0001);
         let launch = self.gpu.launch(&shaders::SHUFFLE).bind("order", self.order.whole()).set("n", n);
-        let launch = launch.set("half", half as usize).set("key", key as usize).set("epoch", epoch);
-        // A walk leaves 0..n with a chance of at most 3/4 each time: a thousand in a row don't happen.
-        Ok(launch.set("shuffled", usize::from(shuffled)).trips(8 * 1000).threads(n).record()?)
+        let rounds = if shuffled { SHUFFLE_ROUNDS } else { 0 };
+        let launch = launch.set("key", key as usize).set("epoch", epoch).set("rounds", rounds);
+        // The check that ends the loop counts too.
+        Ok(launch.trips(rounds + 1).threads(n).record()?)
     }
 
     /// Images and labels at places `start..start + rows` of the current order.
@@ -152,7 +154,7 @@ impl DeviceImages {
     /// Shape: `[rows, channels, height, width]` and `[rows]`.
     ///
     /// # Errors
-    /// If the device cannot hold them, `rows` is 0, or the range leaves the data set.
+    /// If the device cannot hold them, `rows` is 0, the range leaves the data set, or pixels cannot be normalised so.
     pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
         self.gather(start, rows, normalize, None)
     }
@@ -190,6 +192,13 @@ impl DeviceImages {
             let message = format!("{rows} images from place {start} of {}", self.len());
             return Err(Error::shape("batch", message));
         }
+        // Either half of it may overflow where the options themselves are finite.
+        let (scale, shift) = (1.0 / (255.0 * normalize.std), -normalize.mean / normalize.std);
+        if !(scale.is_finite() && shift.is_finite()) {
+            let message =
+                format!("{normalize:?}: pixels would be no numbers; std is not 0, and both are finite");
+            return Err(Error::shape("batch", message));
+        }
         let [c, h, w] = self.shape;
         let size = c * h * w;
         let words = rows * size.div_ceil(4);
@@ -208,8 +217,7 @@ impl DeviceImages {
             let launch = launch.bind("labels", self.labels.whole()).bind("x", x.view()).bind("y", y.view());
             let launch = launch.set("n", words).set("start", start).set("key", key as usize);
             let launch = launch.set("first", part.first).set("count", part.count).set("epoch", epoch);
-            let launch = launch.set_f32("scale", 1.0 / (255.0 * normalize.std));
-            let launch = launch.set_f32("shift", -normalize.mean / normalize.std).trips(8);
+            let launch = launch.set_f32("scale", scale).set_f32("shift", shift).trips(8);
             // Of the data set, which is bound whole, only the batch is read.
             launch.bytes_read((4 * words + 8 * rows) as u64).threads(words).record()?;
         }

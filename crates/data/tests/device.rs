@@ -92,6 +92,117 @@ fn a_shuffled_order_has_no_trace_of_the_old_one() {
     assert!((mean - 1.0 / 3.0).abs() < 0.02, "mean distance {mean}");
 }
 
+fn pcg(word: u32) -> u32 {
+    let state = word.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    let mixed = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
+    (mixed >> 22) ^ mixed
+}
+
+/// The kernel's order on the host, where a hundred thousand of them take no time.
+fn order_on_host(n: u32, seed: u32, epoch: u32) -> Vec<usize> {
+    let key = seed ^ 0x5eed_0001;
+    let random = |key: u32, counter: u32, index: u32| pcg(pcg(pcg(key) ^ counter) ^ index);
+    let permuted = |mut x: u32| {
+        for round in 0..32 {
+            let draw = epoch.wrapping_mul(32).wrapping_add(round);
+            let k = random(!key, draw, 0) % n;
+            let partner = if x <= k { k - x } else { n - (x - k) };
+            if random(key, draw, x.max(partner)) >> 31 == 1 {
+                x = partner;
+            }
+        }
+        x as usize
+    };
+    (0..n).map(permuted).collect()
+}
+
+#[test]
+fn the_host_finds_the_kernel_s_orders() {
+    let gpu = gpu();
+    for n in [1, 2, 3, 4, 5, 16, 17, 64, 100, 257, 1000] {
+        let set = DeviceImages::new(&gpu, &numbered(n, 4)).unwrap();
+        for (seed, epoch) in [(0, 0), (0, 1), (7, 3), (u64::from(u32::MAX), 100)] {
+            set.shuffle(seed, epoch).unwrap();
+            let host = order_on_host(n as u32, seed as u32, epoch as u32);
+            assert_eq!(order(&set, 64), host, "{n} images, seed {seed}, epoch {epoch}");
+        }
+    }
+}
+
+/// χ² of categories that all orders fall into equally often, as the deviation of a normal distribution (Wilson and
+/// Hilferty's): of a million fair draws three lie above 4.5.
+fn deviation(found: &[usize]) -> f64 {
+    let expected = found.iter().sum::<usize>() as f64 / found.len() as f64;
+    let chi2: f64 = found.iter().map(|&found| (found as f64 - expected).powi(2) / expected).sum();
+    let k = (found.len() - 1) as f64;
+    let spread = 2.0 / (9.0 * k);
+    ((chi2 / k).cbrt() - (1.0 - spread)) / spread.sqrt()
+}
+
+/// Whether an even number of swaps makes the order.
+fn is_even(order: &[usize]) -> bool {
+    let (mut seen, mut even) = (vec![false; order.len()], true);
+    for start in 0..order.len() {
+        let (mut at, mut length) = (start, 0);
+        while !std::mem::replace(&mut seen[at], true) {
+            at = order[at];
+            length += 1;
+        }
+        // A cycle of an even length is an odd permutation.
+        even ^= length > 0 && length % 2 == 0;
+    }
+    even
+}
+
+/// The orders of many seeds at epoch 0, and of many epochs of one seed.
+fn orders(n: u32, count: u32) -> [Vec<Vec<usize>>; 2] {
+    let of = |order: &dyn Fn(u32) -> Vec<usize>| (0..count).map(order).collect::<Vec<_>>();
+    [of(&|seed| order_on_host(n, seed, 0)), of(&|epoch| order_on_host(n, 5, epoch))]
+}
+
+#[test]
+fn all_orders_of_few_images_come_equally_often() {
+    for n in 1..=6u32 {
+        let count: u32 = (1..=n).product();
+        for (i, orders) in orders(n, 400 * count).into_iter().enumerate() {
+            let mut found = std::collections::BTreeMap::new();
+            orders.into_iter().for_each(|order| *found.entry(order).or_insert(0) += 1);
+            assert_eq!(found.len(), count as usize, "{n} images: an order never comes");
+            let found: Vec<usize> = found.into_values().collect();
+            assert!(n == 1 || deviation(&found) < 4.5, "{n} images, {i}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn both_parities_and_all_places_come_equally_often() {
+    // Powers of 4, between which an earlier network knew even orders only; primes, and numbers beside both.
+    for n in [2u32, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 63, 64, 65, 100, 251, 256] {
+        let count = 3000;
+        for (i, orders) in orders(n, count).into_iter().enumerate() {
+            let even = orders.iter().filter(|order| is_even(order)).count();
+            let parity = deviation(&[even, orders.len() - even]);
+            assert!(parity < 4.5, "{n} images, {i}: {even} of {count} orders are even");
+            // Where the first, the middle and the last image go, and who comes first.
+            let n = n as usize;
+            for place in [0, n / 2, n - 1] {
+                let mut found = vec![0; n];
+                orders.iter().for_each(|order| found[order[place]] += 1);
+                assert!(deviation(&found) < 4.5, "{n} images, {i}: place {place} gets {found:?}");
+            }
+            let mut first = vec![0; n];
+            orders.iter().for_each(|order| first[order.iter().position(|&image| image == 0).unwrap()] += 1);
+            assert!(deviation(&first) < 4.5, "{n} images, {i}: image 0 comes at {first:?}");
+            // Two places together: the distance between what they get, modulo n, is any but 0.
+            if n > 2 {
+                let mut apart = vec![0; n - 1];
+                orders.iter().for_each(|order| apart[(n + order[1] - order[0]) % n - 1] += 1);
+                assert!(deviation(&apart) < 4.5, "{n} images, {i}: apart {apart:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_set_larger_than_one_binding_lies_in_several_buffers() {
     // Default limits allow bindings of 128 MiB: images of 1 MiB, whose number is in their first bytes.

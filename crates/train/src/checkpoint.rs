@@ -10,7 +10,7 @@ use wgrad_nn::{Optimizer, Parameters, StateDict};
 use crate::{Error, Result};
 
 const FILE: &str = "checkpoint.safetensors";
-const SCHEMA: &str = "2";
+const SCHEMA: &str = "3";
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,12 +17,13 @@ pub enum Error {
     },
     /// A tensor that the adapter cannot hold.
     #[error(
-        "a tensor {shape:?} needs {bytes} bytes, over this adapter's {limit_name} of {limit} bytes; {advice}"
+        "a tensor {shape:?} needs {}, over this adapter's {limit_name} of {limit} bytes; {advice}",
+        in_bytes(*bytes)
     )]
     TooLarge {
         /// The tensor's shape.
         shape: Vec<usize>,
-        /// Its size.
+        /// Its size; [`u64::MAX`] where it overflows 64 bits.
         bytes: u64,
         /// The wgpu limit.
         limit_name: &'static str,
@@ -64,6 +65,11 @@ pub enum Error {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] wgrad_device::Error),
+}
+
+/// A size in words.
+fn in_bytes(bytes: u64) -> String {
+    if bytes == u64::MAX { "a size that overflows 64 bits".to_owned() } else { format!("{bytes} bytes") }
 }
 
 impl Error {

@@ -2,9 +2,9 @@
 
 use crate::{Error, Result};
 
-/// Number of elements.
+/// Number of elements; the largest number there is where they are more.
 pub(crate) fn numel(shape: &[usize]) -> usize {
-    shape.iter().product()
+    shape.iter().fold(1, |count: usize, &n| count.saturating_mul(n))
 }
 
 /// Row-major strides, in elements.

@@ -208,7 +208,9 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
         ("cross_entropy", &["1.5"], t(&[3, 2]).cross_entropy(&labels, 1.5)),
         ("mse_loss", &["[2, 3]", "[4]"], m.mse_loss(&v)),
         ("bce_with_logits", &["[2, 3]", "[4]"], m.bce_with_logits(&v)),
-        ("dropout", &["1"], m.dropout(1.0, 0, 0)),
+        ("dropout", &["1.0001"], m.dropout(1.0001, 0, 0)),
+        ("dropout", &["-0.1"], m.dropout(-0.1, 0, 0)),
+        ("dropout", &["inf"], m.dropout(f32::INFINITY, 0, 0)),
         ("dropout", &["NaN"], m.dropout(f32::NAN, 0, 0)),
         ("from_slice", &["5 values", "[2, 3]"], Tensor::from_slice(&gpu, &[0.0; 5], &[2, 3])),
     ];
@@ -255,8 +257,18 @@ fn a_tensor_over_the_limits_names_the_limit_and_a_batch_that_fits() -> Result<()
     let message = Tensor::empty(&gpu, &[2, 1 << 26]).unwrap_err().to_string();
     assert!(message.contains("not even a batch of 1"), "{message}");
     // Sizes that overflow 64 bits are no smaller for it.
-    let huge = Tensor::full(&gpu, &[1 << 40, 1 << 40], 1.0);
-    assert!(matches!(huge, Err(Error::TooLarge { .. })));
+    for shape in [&[1 << 40, 1 << 40][..], &[usize::MAX], &[usize::MAX; 3], &[1 << 32, 1 << 32, 4]] {
+        let error = Tensor::full(&gpu, shape, 1.0).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+        let message = error.to_string();
+        assert!(
+            message.contains("overflows") && !message.contains("18446744073709551615 bytes"),
+            "{message}"
+        );
+        // As many values as the product is modulo 2^64.
+        assert!(Tensor::from_slice(&gpu, &[], shape).is_err());
+        assert!(Tensor::from_slice(&gpu, &[0.0; 4], &[2]).unwrap_err().to_string().contains("4 values"));
+    }
     // An op's result is refused in the same way.
     let column = Tensor::zeros(&gpu, &[1 << 20, 1])?;
     let message = column.broadcast_to(&[1 << 20, 64]).unwrap_err().to_string();
@@ -283,5 +295,43 @@ fn a_label_that_is_no_class_makes_the_loss_nan() -> Result<()> {
     let loss = |labels: &[u32]| x.cross_entropy(&Indices::from_slice(&gpu, labels)?, 0.0)?.item();
     assert!((loss(&[0, 2])? - 3f32.ln()).abs() < 1e-6);
     assert!(loss(&[0, 3])?.is_nan() && loss(&[u32::MAX, 0])?.is_nan());
+    Ok(())
+}
+
+#[test]
+fn a_filled_tensor_has_the_very_bits() -> Result<()> {
+    let gpu = gpu();
+    for value in [0.0, -0.0, 1.5, f32::NAN, f32::NEG_INFINITY, 1e-40, -1e-40, f32::MIN_POSITIVE] {
+        for shape in [&[][..], &[7], &[2, 300]] {
+            let got = Tensor::full(&gpu, shape, value)?.to_vec()?;
+            assert!(got.iter().all(|x| x.to_bits() == value.to_bits()), "{value}: {got:?}");
+        }
+    }
+    assert!(Tensor::zeros(&gpu, &[5])?.to_vec()?.iter().all(|x| x.to_bits() == 0));
+    Ok(())
+}
+
+/// PyTorch multiplies by 0 then: zeros, and NaN where the element is not finite.
+#[test]
+fn a_dropout_rate_of_1_gives_zeros() -> Result<()> {
+    for family in [Family::Cpu, Family::Gpu] {
+        let gpu = Gpu::builder().poison().quiet().family(family).build()?;
+        let n = 1000;
+        let values: Vec<f32> = (0..n).map(|i| (i as f32 - 500.0) * 1e30).collect();
+        let x = tensor(&gpu, &values).tracked();
+        for key in 0..3 {
+            let y = x.dropout(1.0, key, 7)?;
+            assert!(y.to_vec()?.iter().all(|&y| y == 0.0));
+            let dy = y.backward_from(&tensor(&gpu, &values))?.take(&x).unwrap().to_vec()?;
+            assert!(dy.iter().all(|&dy| dy == 0.0));
+        }
+        let odd = tensor(&gpu, &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX]);
+        let y = odd.dropout(1.0, 0, 0)?.to_vec()?;
+        assert!(y[..3].iter().all(|y| y.is_nan()) && y[3] == 0.0, "{y:?}");
+        // Just below 1, where hardly one in 16 million is kept, the rest is as before.
+        let rate = 1.0 - f32::EPSILON / 2.0;
+        let kept = x.dropout(rate, 1, 1)?.to_vec()?.into_iter().filter(|&y| y != 0.0).count();
+        assert!(kept <= 1, "{kept}");
+    }
     Ok(())
 }

@@ -192,9 +192,9 @@ impl DeviceImages {
             let message = format!("{rows} images from place {start} of {}", self.len());
             return Err(Error::shape("batch", message));
         }
-        // Either half of it may overflow where the options themselves are finite.
         let (scale, shift) = (1.0 / (255.0 * normalize.std), -normalize.mean / normalize.std);
-        if !(scale.is_finite() && shift.is_finite()) {
+        // It may overflow where the options themselves are finite.
+        if ![0.0, 255.0].iter().all(|byte| (byte * scale + shift).is_finite()) {
             let message =
                 format!("{normalize:?}: pixels would be no numbers; std is not 0, and both are finite");
             return Err(Error::shape("batch", message));

@@ -238,6 +238,15 @@ fn both_families_normalise_alike() {
 }
 
 #[test]
+fn pixels_that_would_be_no_numbers_are_refused() {
+    let set = DeviceImages::new(&gpu(), &numbered(3, 4)).unwrap();
+    for (mean, std) in [(0.5, 0.0), (0.5, f32::NAN), (f32::NAN, 0.5), (f32::INFINITY, 1.0), (0.0, 1e-40)] {
+        let error = set.batch(0, 3, Normalize { mean, std }).err().unwrap().to_string();
+        assert!(error.contains("std") && error.contains("no numbers"), "{error}");
+    }
+}
+
+#[test]
 fn no_images_are_refused() {
     let none = Images::new([1, 2, 2], vec!["one".into()], vec![], vec![]).unwrap();
     let error = DeviceImages::new(&gpu(), &none).err().unwrap().to_string();

@@ -81,7 +81,7 @@ impl Pool {
         ];
         for (limit_name, limit) in limits {
             // Kernels touch whole vec4s, so the last one counts too.
-            if bytes.next_multiple_of(16) > limit {
+            if bytes.checked_next_multiple_of(16).is_none_or(|bytes| bytes > limit) {
                 return Err(Error::TooLarge { bytes, limit_name, limit });
             }
         }

@@ -235,3 +235,11 @@ fn ranges_of_one_buffer_are_not_copied() -> Result<()> {
     assert_eq!(gpu.read::<u32>(&x.view(0, 8))?, [1, 1]);
     Ok(())
 }
+
+#[test]
+fn sizes_at_the_end_of_64_bits_are_refused() {
+    let gpu = Gpu::builder().quiet().build().unwrap();
+    for bytes in [u64::MAX, u64::MAX - 14, u64::MAX - 16, 1 << 63] {
+        assert!(matches!(gpu.buffer(bytes), Err(Error::TooLarge { .. })), "{bytes}");
+    }
+}

@@ -7,7 +7,7 @@ use rand_pcg::rand_core::SeedableRng;
 use wgrad_autograd::{Gpu, Tensor};
 
 use crate::parameters::{Entry, Flat, Random};
-use crate::{Error, Init, Parameters, Result};
+use crate::{Error, Init, Integer, Parameters, Result};
 
 /// Hands out parameters under dotted names and collects them.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ struct State {
     parameters: Draft,
     buffers: Draft,
     too_large: bool,
+    /// The first parameter that cannot start as asked: said by `finish`, so that layers need not return errors.
+    refused: Option<(Param, Init)>,
 }
 
 /// Values that are going to lie in one buffer on the device, and where each declared part of them begins.
@@ -44,6 +46,7 @@ pub struct Param(Arc<Declared>);
 struct Declared {
     name: String,
     shape: Vec<usize>,
+    integer: Option<Integer>,
     tensor: OnceLock<Tensor>,
 }
 
@@ -81,6 +84,7 @@ impl Builder {
             parameters: Draft::default(),
             buffers: Draft::default(),
             too_large: false,
+            refused: None,
         };
         let shared = Shared { gpu: gpu.clone(), random: Random::new(seed), state: Mutex::new(state) };
         Self { prefix: String::new(), shared: Arc::new(shared) }
@@ -112,10 +116,11 @@ impl Builder {
     /// same seed give the same model.
     pub fn param(&self, name: &str, shape: &[usize], init: Init) -> Param {
         let mut state = self.state();
-        let State { rng, parameters, too_large, .. } = &mut *state;
-        let (param, values) = self.declare(parameters, name, shape);
+        let State { rng, parameters, too_large, refused, .. } = &mut *state;
+        let (param, values) = self.declare(parameters, name, shape, None);
         match values {
-            Some(values) => init.fill(values, rng),
+            Some(values) if init.is_usable() || values.is_empty() => init.fill(values, rng),
+            Some(_) => *refused = refused.take().or_else(|| Some((param.clone(), init))),
             None => *too_large = true,
         }
         param
@@ -124,9 +129,19 @@ impl Builder {
     /// Declares a buffer, all `value` at first: values that are saved and loaded like parameters, but that no
     /// optimizer changes, such as running estimates.
     pub fn buffer(&self, name: &str, shape: &[usize], value: f32) -> Param {
+        self.declare_buffer(name, shape, value, None)
+    }
+
+    /// As [`Builder::buffer`], for whole numbers that state dicts write as integers, such as batch norm's count of
+    /// batches. On the device they are f32 as all else, exact up to 2²⁴.
+    pub fn integer_buffer(&self, name: &str, shape: &[usize], value: f32, kind: Integer) -> Param {
+        self.declare_buffer(name, shape, value, Some(kind))
+    }
+
+    fn declare_buffer(&self, name: &str, shape: &[usize], value: f32, kind: Option<Integer>) -> Param {
         let mut state = self.state();
         let State { buffers, too_large, .. } = &mut *state;
-        let (param, values) = self.declare(buffers, name, shape);
+        let (param, values) = self.declare(buffers, name, shape, kind);
         match values {
             Some(values) => values.fill(value),
             None => *too_large = true,
@@ -141,12 +156,17 @@ impl Builder {
         draft: &'a mut Draft,
         name: &str,
         shape: &[usize],
+        integer: Option<Integer>,
     ) -> (Param, Option<&'a mut [f32]>) {
-        let declared = Declared { name: self.path(name), shape: shape.to_vec(), tensor: OnceLock::new() };
+        let (name, shape) = (self.path(name), shape.to_vec());
+        let declared = Declared { name, shape, integer, tensor: OnceLock::new() };
         let param = Param(Arc::new(declared));
         let at = draft.values.len();
-        let end =
-            shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).and_then(|n| n.checked_add(at));
+        let end = param
+            .shape()
+            .iter()
+            .try_fold(1usize, |n, &axis| n.checked_mul(axis))
+            .and_then(|n| n.checked_add(at));
         let Some(end) = end.filter(|&end| end as u64 <= self.limit() / 4 - 64) else {
             return (param, None);
         };
@@ -166,11 +186,17 @@ impl Builder {
     /// Puts all parameters into one buffer on the device, and all buffers into another.
     ///
     /// # Errors
-    /// [`Error::Duplicate`], [`Error::ModelTooLarge`], or [`Error::Op`] if the device cannot hold them.
+    /// [`Error::Duplicate`], [`Error::ModelTooLarge`], [`Error::Options`] for an initial bound that is no number, or
+    /// [`Error::Op`] if the device cannot hold them.
     pub fn finish(self) -> Result<Parameters> {
         let mut state = self.state();
         if state.too_large {
             return Err(Error::ModelTooLarge { limit: self.limit() });
+        }
+        if let Some((param, init)) = &state.refused {
+            let message =
+                format!("{} cannot start as {init:?}: a bound is finite and at least 0", param.name());
+            return Err(Error::Options { what: "parameter", message });
         }
         let declared = state.parameters.declared.iter().chain(&state.buffers.declared);
         let mut names: Vec<&str> = declared.map(|(param, _)| param.name()).collect();
@@ -197,7 +223,8 @@ impl Builder {
             // Errors about its values name it.
             tensor.view().set_name(param.name());
             let tensor = param.0.tensor.get_or_init(|| tensor).clone();
-            entries.push(Entry { name: param.name().to_owned(), offset: at, tensor });
+            let integer = param.0.integer;
+            entries.push(Entry { name: param.name().to_owned(), offset: at, tensor, integer });
         }
         Ok(Flat { values: flat, entries })
     }

@@ -12,7 +12,7 @@ pub enum Error {
     /// An op in a layer failed: its input does not fit.
     #[error("layer {layer}: {source}")]
     Layer {
-        /// The layer's dotted name, or its kind where it has no parameters.
+        /// The layer's dotted name, or its kind where it has none.
         layer: String,
         /// What failed.
         source: wgrad_autograd::Error,

@@ -21,6 +21,14 @@ impl Init {
         Self::Uniform { bound: 1.0 / (fan_in as f32).sqrt() }
     }
 
+    /// Whether values can be drawn: a bound is finite and at least 0.
+    pub(crate) fn is_usable(self) -> bool {
+        match self {
+            Self::Constant(_) => true,
+            Self::Uniform { bound } => bound.is_finite() && bound >= 0.0,
+        }
+    }
+
     pub(crate) fn fill(self, values: &mut [f32], rng: &mut impl Rng) {
         match self {
             Self::Constant(value) => values.fill(value),

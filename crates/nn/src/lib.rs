@@ -24,6 +24,7 @@ mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 mod init;
+mod integer;
 mod layers;
 mod optim;
 mod parameters;
@@ -33,6 +34,7 @@ mod state_dict;
 pub use builder::{Builder, Param};
 pub use error::{Error, Result};
 pub use init::Init;
+pub use integer::Integer;
 pub use layers::{
     Activation, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Linear,
     MaxPool2d, Mode, Module, Residual, Sequential,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wgrad_autograd::device::View;
 use wgrad_autograd::{Gpu, Gradients, Tensor};
 
-use crate::{Error, Result, StateDict};
+use crate::{Error, Integer, Result, StateDict};
 
 /// One parameter or buffer.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Entry {
     pub offset: usize,
     /// The values, a view of the flat buffer; a parameter's are tracked.
     pub tensor: Tensor,
+    /// The type that they have in state dicts, where that is an integer.
+    pub integer: Option<Integer>,
 }
 
 impl Entry {
@@ -85,6 +87,8 @@ impl Random {
 /// All parameters and buffers of a model, in the order in which its layers declared them.
 #[derive(Debug)]
 pub struct Parameters {
+    /// Tells these from another model's, which may look the same.
+    id: u64,
     parameters: Flat,
     buffers: Flat,
     random: Random,
@@ -92,7 +96,11 @@ pub struct Parameters {
 
 impl Parameters {
     pub(crate) fn new(parameters: Flat, buffers: Flat, random: Random) -> Self {
-        Self { parameters, buffers, random }
+        Self { id: parameters.values.gpu().unique(), parameters, buffers, random }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// The device they lie on.
@@ -141,16 +149,18 @@ impl Parameters {
         self.random.counter.store(draws, Ordering::Relaxed);
     }
 
-    /// The parameters that have a gradient, each with it, for an optimizer whose `slots` are laid out like the parameters.
-    /// As in PyTorch, what has no gradient is not touched by an optimizer.
+    /// The parameters that have a gradient, each with it, for an optimizer that was made for the parameters of this `id`,
+    /// with `slots` laid out like them. As in PyTorch, what has no gradient is not touched by an optimizer.
     pub(crate) fn with_gradients(
         &self,
+        id: u64,
         gradients: &Gradients,
         slots: &[&Tensor],
     ) -> Result<Vec<(&Entry, Tensor)>> {
         let error = |message: String| Error::Options { what: "optimizer", message };
-        if slots.iter().any(|slot| slot.shape() != self.flat().shape()) {
-            return Err(error("it was made for other parameters than it is to change".to_owned()));
+        if id != self.id {
+            let message = "it was made for other parameters than it is to change; make one of these parameters with new()";
+            return Err(error(message.to_owned()));
         }
         let mut found = Vec::new();
         for entry in self.entries() {
@@ -162,7 +172,7 @@ impl Parameters {
             // A launch cannot read from a buffer that it changes: a gradient may be the parameter itself.
             let is_changed = |flat: &Tensor| gradient.as_wgpu().buffer == flat.as_wgpu().buffer;
             let aliased = is_changed(self.flat()) || slots.iter().any(|slot| is_changed(slot));
-            found.push((entry, if aliased { gradient.affine(1.0, 0.0)? } else { gradient.clone() }));
+            found.push((entry, if aliased { gradient.affine(1.0, -0.0)? } else { gradient.clone() }));
         }
         Ok(found)
     }
@@ -170,20 +180,34 @@ impl Parameters {
     /// Values of `flat`, laid out like the parameters, by name.
     ///
     /// # Errors
-    /// [`crate::Error::Op`] if reading from the device fails.
+    /// [`crate::Error::Options`] for a tensor of another shape than [`Parameters::flat`]'s, [`crate::Error::Op`] if reading
+    /// from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn split(&self, flat: &Tensor) -> Result<StateDict> {
+        self.check_layout("split", flat)?;
         let tensors = self.parameters.split(&flat.to_vec()?).collect();
-        Ok(StateDict { tensors, metadata: BTreeMap::new() })
+        Ok(StateDict { tensors, ..StateDict::default() })
     }
 
     /// As [`Parameters::split`], without blocking.
     ///
     /// # Errors
-    /// [`crate::Error::Op`] if reading from the device fails.
+    /// As [`Parameters::split`].
     pub async fn split_async(&self, flat: &Tensor) -> Result<StateDict> {
+        self.check_layout("split", flat)?;
         let tensors = self.parameters.split(&flat.to_vec_async().await?).collect();
-        Ok(StateDict { tensors, metadata: BTreeMap::new() })
+        Ok(StateDict { tensors, ..StateDict::default() })
+    }
+
+    /// Fails unless `flat` is laid out like the parameters, as far as its shape tells.
+    fn check_layout(&self, what: &'static str, flat: &Tensor) -> Result<()> {
+        let (found, expected) = (flat.shape(), self.flat().shape());
+        if found == expected {
+            return Ok(());
+        }
+        let message =
+            format!("a tensor {found:?} is not laid out like these parameters, which take {expected:?}");
+        Err(Error::Options { what, message })
     }
 
     /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.
@@ -208,7 +232,9 @@ impl Parameters {
 
     fn named(&self, parameters: &[f32], buffers: &[f32]) -> StateDict {
         let tensors = self.parameters.split(parameters).chain(self.buffers.split(buffers)).collect();
-        StateDict { tensors, metadata: BTreeMap::new() }
+        let entries = self.entries().iter().chain(self.buffers());
+        let integers = entries.filter_map(|entry| Some((entry.name.clone(), entry.integer?))).collect();
+        StateDict { tensors, integers, metadata: BTreeMap::new() }
     }
 
     /// Replaces all values of parameters and buffers by those of `state`, which must hold exactly these names and
@@ -225,8 +251,10 @@ impl Parameters {
     /// Writes the values of `state` into `flat`, laid out like the parameters.
     ///
     /// # Errors
-    /// [`crate::Error::Mismatch`]; `flat` is then unchanged.
+    /// [`crate::Error::Mismatch`], or [`crate::Error::Options`] for a tensor of another shape than [`Parameters::flat`]'s;
+    /// `flat` is then unchanged.
     pub fn load_into(&self, flat: &Tensor, state: &StateDict, file: &str) -> Result<()> {
+        self.check_layout("load_into", flat)?;
         state.check(self.parameters.shapes(), file)?;
         self.parameters.write(flat, state)
     }

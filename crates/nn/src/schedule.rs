@@ -33,18 +33,42 @@ impl OneCycle {
     /// With PyTorch's defaults for the rest: 0.3 of the steps rising, cosines, from 1/25 of the peak to 1/250,000.
     ///
     /// # Errors
-    /// [`Error::Options`] for a peak that is no number or below 0, or no steps.
+    /// As [`OneCycle::check`].
     pub fn new(max_lr: f64, total_steps: u64) -> Result<Self> {
-        if !(max_lr.is_finite() && max_lr >= 0.0 && total_steps > 0) {
-            let message =
-                format!("lr {max_lr} at the peak of {total_steps} steps: at least 0, and at least one step");
-            return Err(Error::Options { what: "one-cycle schedule", message });
-        }
         let (pct_start, anneal) = (0.3, Anneal::Cos);
-        Ok(Self { max_lr, total_steps, pct_start, anneal, div_factor: 25.0, final_div_factor: 1e4 })
+        let cycle = Self { max_lr, total_steps, pct_start, anneal, div_factor: 25.0, final_div_factor: 1e4 };
+        cycle.check().map(|()| cycle)
     }
 
-    /// The learning rate of the step after `step` others; after the last one it stays.
+    /// Fails for fields, changed perhaps, that give no learning rates. The training loop checks its schedule; a loop of
+    /// your own does well to.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for a peak below 0 or not finite, no steps, a share that is not in `0..=1`, or factors that are not
+    /// above 0 and finite or divide to a rate that is not finite.
+    pub fn check(&self) -> Result<()> {
+        let Self { max_lr, total_steps, pct_start, div_factor, final_div_factor, .. } = *self;
+        let first = max_lr / div_factor;
+        let above_0 = |x: f64| x.is_finite() && x > 0.0;
+        let message = if !(max_lr.is_finite() && max_lr >= 0.0 && total_steps > 0) {
+            format!("lr {max_lr} at the peak of {total_steps} steps: at least 0, and at least one step")
+        } else if !(0.0..=1.0).contains(&pct_start) {
+            format!("pct_start {pct_start}: the share of the steps spent rising is in 0..=1")
+        } else if !(above_0(div_factor) && above_0(final_div_factor)) {
+            format!(
+                "div_factor {div_factor}, final_div_factor {final_div_factor}: both are above 0 and finite"
+            )
+        } else if !(first.is_finite() && (first / final_div_factor).is_finite()) {
+            let factors = format!("{div_factor} and {final_div_factor}");
+            format!("lr {max_lr} divided by {factors} is not finite: use larger factors")
+        } else {
+            return Ok(());
+        };
+        Err(Error::Options { what: "one-cycle schedule", message })
+    }
+
+    /// The learning rate of the step after `step` others; after the last one it stays. Of fields that
+    /// [`OneCycle::check`] refuses it may come out as no number, which optimizers refuse.
     pub fn lr(&self, step: u64) -> f64 {
         let first = self.max_lr / self.div_factor;
         let last = first / self.final_div_factor;

@@ -7,17 +7,21 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{Error, Result};
+use crate::{Error, Integer, Result};
 
-/// Ending of the names of counts, which PyTorch keeps as 64-bit integers where all else is floats.
+/// What PyTorch calls batch norm's count of batches, a 64-bit integer.
 const COUNT: &str = "num_batches_tracked";
 
-/// Values by dotted name, with their shapes, and the file's metadata. Batch norm's `num_batches_tracked` is an f32 here
-/// as all else, exact up to 2²⁴, and a 64-bit integer in files, as PyTorch has it.
+/// Values by dotted name, with their shapes, and the file's metadata. All values are f32 here. Those of integer tensors
+/// (counts, positions, masks) are exact, and `integers` keeps the type that they go back to files as.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
     /// Shape and row-major values of each tensor.
     pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// The tensors that are integers in files. One whose values are no whole numbers in its type's range (they were
+    /// changed) is written as f32 nevertheless. Without an entry a tensor is written as f32, but for batch norm's
+    /// `num_batches_tracked`, whose name is that or ends with that part, which is `I64`, as PyTorch has it.
+    pub integers: BTreeMap<String, Integer>,
     /// Text by key. `format` is always written, as `pt`.
     pub metadata: BTreeMap<String, String>,
 }
@@ -32,12 +36,12 @@ impl StateDict {
             file: "state dict".to_owned(),
             message: error.to_string(),
         };
-        let encoded = self.tensors.iter().map(|(name, (shape, values))| match name.ends_with(COUNT) {
-            true => {
-                let bytes = values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect();
-                (name, shape, Dtype::I64, Cow::Owned(bytes))
+        let encoded = self.tensors.iter().map(|(name, (shape, values))| {
+            let integer = self.integer(name);
+            match integer.and_then(|integer| Some((integer.dtype(), integer.encode(values)?))) {
+                Some((dtype, bytes)) => (name, shape, dtype, Cow::Owned(bytes)),
+                None => (name, shape, Dtype::F32, Cow::Borrowed(bytemuck::cast_slice(values))),
             }
-            false => (name, shape, Dtype::F32, Cow::Borrowed(bytemuck::cast_slice(values))),
         });
         let encoded: Vec<(_, _, _, Cow<'_, [u8]>)> = encoded.collect();
         let views: Result<Vec<_>, _> = encoded
@@ -51,27 +55,44 @@ impl StateDict {
         safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
     }
 
-    /// The content of a safetensors file: f32, and f16, bf16 or f64 converted to it. `file` stands for it in errors.
+    /// The type of the integers that this tensor is in files.
+    fn integer(&self, name: &str) -> Option<Integer> {
+        let is_count = name.rsplit('.').next() == Some(COUNT);
+        self.integers.get(name).copied().or(is_count.then_some(Integer::I64))
+    }
+
+    /// The content of a safetensors file: f32, and f16, bf16 or f64 rounded to it, and bools and integers of up to 64 bits
+    /// that f32 holds exactly. `file` stands for it in errors.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything else.
+    /// [`Error::Format`] for anything else, with the tensor's name and type.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self> {
         let failed = |message: String| Error::Format { file: file.to_owned(), message };
         let parsed = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut integers) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in parsed.tensors() {
-            let values = match view.dtype() {
-                Dtype::I64 if name.ends_with(COUNT) => Some(counts(view.data())),
-                dtype => values_of(dtype, view.data()),
+            let dtype = view.dtype();
+            let values = match Integer::from_dtype(dtype) {
+                Some(integer) => {
+                    let values = integer.decode(view.data()).map_err(|value| {
+                        failed(format!(
+                            "tensor {name} has type {dtype:?} and the value {value}, which f32 cannot hold exactly"
+                        ))
+                    })?;
+                    integers.insert(name.clone(), integer);
+                    values
+                }
+                None => floats(dtype, view.data()).ok_or_else(|| {
+                    failed(format!(
+                        "tensor {name} has type {dtype:?}; read are F32, F16, BF16, F64, BOOL and integers"
+                    ))
+                })?,
             };
-            let values = values.ok_or_else(|| {
-                failed(format!("tensor {name} has type {:?}, not a float type", view.dtype()))
-            })?;
             tensors.insert(name, (view.shape().to_vec(), values));
         }
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        Ok(Self { tensors, metadata })
+        Ok(Self { tensors, integers, metadata })
     }
 
     /// Reads a file.
@@ -125,12 +146,8 @@ impl StateDict {
     }
 }
 
-fn counts(data: &[u8]) -> Vec<f32> {
-    data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
-}
-
 /// Little-endian values of a float type as f32.
-fn values_of(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
+fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
     let pairs = || data.as_chunks::<2>().0.iter();
     Some(match dtype {
         Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),

@@ -15,6 +15,24 @@ pub enum Error {
     /// The model, its optimizer or its files.
     #[error(transparent)]
     Model(#[from] wgrad_nn::Error),
+    /// A model that does not take the last batch of an epoch, which is shorter than the others: batch norm needs more than
+    /// one sample.
+    #[error(
+        "{source}; this is the last batch of epoch {epoch}, with {rows} of {images} images: take another batch size than \
+         {batch_size}, or leave these images out"
+    )]
+    LastBatch {
+        /// Counted from 1.
+        epoch: usize,
+        /// Images in the batch.
+        rows: usize,
+        /// Images in the others.
+        batch_size: usize,
+        /// Images in an epoch.
+        images: usize,
+        /// What the model has against it.
+        source: Box<wgrad_nn::Error>,
+    },
     /// The data set.
     #[error(transparent)]
     Data(#[from] wgrad_data::Error),

@@ -141,6 +141,8 @@ impl<'a> Run<'a> {
             let message = format!("a label smoothing of {}: it lies in 0..=1", options.label_smoothing);
             return Err(Error::Usage(message));
         }
+        let schedule = options.schedule.iter().try_for_each(OneCycle::check);
+        schedule.map_err(|error| Error::Usage(error.to_string()))?;
         if options.resume && options.checkpoint.is_none() {
             return Err(Error::Usage("resuming needs the folder of the checkpoint".to_owned()));
         }
@@ -253,7 +255,7 @@ impl<'a> Run<'a> {
         if let Some(schedule) = &self.options.schedule {
             self.task.optimizer.set_lr(schedule.lr(self.position.step));
         }
-        let logits = self.task.model.forward(&x, Mode::Train)?;
+        let logits = self.task.model.forward(&x, Mode::Train).map_err(|source| self.failed(rows, source))?;
         let loss: Tensor = logits.cross_entropy(&labels, self.options.label_smoothing)?;
         drop(logits);
         if let Some(measuring) = &mut measuring {
@@ -270,6 +272,24 @@ impl<'a> Run<'a> {
             self.to_measure -= 1;
         }
         Ok(rows)
+    }
+
+    /// What a forward pass met, and where it was the short last batch, that this may be the reason.
+    fn failed(&self, rows: usize, source: wgrad_nn::Error) -> Error {
+        use wgrad_autograd::Error::Shape;
+        use wgrad_nn::Error::{Layer, Op};
+        let does_not_fit = matches!(&source, Layer { source: Shape { .. }, .. } | Op(Shape { .. }));
+        let (batch_size, images) = (self.options.batch_size, self.task.train.len());
+        if !does_not_fit || rows == batch_size.min(images) {
+            return source.into();
+        }
+        Error::LastBatch {
+            epoch: self.position.epoch + 1,
+            rows,
+            batch_size,
+            images,
+            source: Box::new(source),
+        }
     }
 
     fn batch(&self, start: usize, rows: usize) -> Result<(Tensor, Indices)> {

@@ -8,8 +8,8 @@ use wgrad_autograd::BatchNormOptions;
 use wgrad_autograd::{Gpu, Tensor};
 use wgrad_data::{Augment, DeviceImages, Images};
 use wgrad_nn::{
-    Adam, AdamOptions, BatchNorm2d, Builder, Dropout, Flatten, Linear, Mode, Module, OneCycle, Optimizer,
-    Parameters, Sequential, Sgd, SgdOptions, StateDict,
+    Adam, AdamOptions, BatchNorm2d, Builder, Dropout, Flatten, GlobalAvgPool2d, Linear, Mode, Module,
+    OneCycle, Optimizer, Parameters, Sequential, Sgd, SgdOptions, StateDict,
 };
 use wgrad_train::{
     Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, accuracy_async, fit,
@@ -115,11 +115,14 @@ fn learns_and_reports() {
 fn options_that_make_no_sense_are_usage_errors() {
     let mut setup = Setup::new(1);
     let before = setup.state();
+    let cycle = OneCycle::new(0.1, 10).unwrap();
     for options in [
         Options { batch_size: 0, ..options() },
         Options { resume: true, ..options() },
         Options { label_smoothing: 1.5, ..options() },
         Options { label_smoothing: f32::NAN, ..options() },
+        Options { schedule: Some(OneCycle { div_factor: 0.0, ..cycle }), ..options() },
+        Options { schedule: Some(OneCycle { pct_start: f64::NAN, ..cycle }), ..options() },
     ] {
         let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
@@ -403,4 +406,49 @@ fn the_schedule_decides_the_learning_rate_of_each_step() {
     setup.fit(&options, &Interrupt::default()).unwrap();
     assert_eq!(setup.adam.lr(), cycle.lr(3));
     assert_ne!(cycle.lr(3), cycle.lr(2));
+}
+
+/// Batch norm over vectors needs two samples, and 21 images in batches of 5 or 20 leave one.
+#[test]
+fn a_last_batch_of_one_sample_says_what_would_help() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 1);
+    let model = Sequential::new(&builder)
+        .with(|_| GlobalAvgPool2d)
+        .with(|_| Columns)
+        .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
+        .with(|_| Flatten)
+        .with(|b| Linear::new(b, 1, 2));
+    let parameters = builder.finish().unwrap();
+    let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
+    let (train, test) = (images(&gpu, 21), images(&gpu, 7));
+    let mut run = |batch_size| {
+        let task =
+            Task { model: &model, parameters: &parameters, optimizer: &mut sgd, train: &train, test: &test };
+        fit(task, &Options { batch_size, ..options() }, &Interrupt::default())
+    };
+    for batch_size in [5, 20] {
+        let error = run(batch_size).unwrap_err();
+        assert!(matches!(error, Error::LastBatch { epoch: 1, rows: 1, images: 21, .. }), "{error}");
+        let message = error.to_string();
+        let size = format!("another batch size than {batch_size}");
+        for part in ["layer 2", "last batch of epoch 1", "1 of 21 images", &size, "leave these images out"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert_eq!(error.exit_code(), 1);
+    }
+    // A batch size of 1 is no matter of the last batch.
+    let error = run(1).unwrap_err();
+    assert!(!matches!(error, Error::LastBatch { .. }) && error.to_string().contains("batch size"), "{error}");
+    run(4).unwrap_err();
+    assert_eq!(run(6).unwrap().epochs.len(), 2);
+}
+
+/// `[n, 1]` as images of one pixel.
+struct Columns;
+
+impl Module for Columns {
+    fn forward(&self, x: &Tensor, _: Mode) -> wgrad_nn::Result<Tensor> {
+        Ok(x.reshape(&[x.shape()[0], 1, 1, 1])?)
+    }
 }

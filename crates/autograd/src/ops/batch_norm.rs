@@ -66,8 +66,11 @@ impl Geometry {
         let pooled = pools.then_some([n, channels, h / 2, w / 2]);
         let geometry = Self { channels, plane: h * w, count: n * h * w, relu: options.relu, pooled, source };
         if source == Source::Batch && geometry.count == 1 {
-            let message =
-                format!("input {:?} has one value a channel, whose variance says nothing", x.shape());
+            let message = format!(
+                "input {:?} has one value a channel, whose variance says nothing: in training a batch needs more than one \
+                 sample, so choose another batch size, or drop the last batch where it has one sample",
+                x.shape()
+            );
             return Err(Error::shape("batch_norm2d", message));
         }
         Ok(geometry)

@@ -14,11 +14,16 @@ struct Dropout {
 impl Dropout {
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         let y = Tensor::empty(x.gpu(), x.shape())?;
-        let threshold = (f64::from(self.rate) * 4_294_967_296.0) as u32;
+        // A rate of 1 keeps no element: all are kept instead and multiplied by 0, as in PyTorch, which a NaN survives. The
+        // threshold that would drop all is 2³², beyond a u32.
+        let (threshold, scale) = match self.rate {
+            1.0 => (0, 0.0),
+            rate => ((f64::from(rate) * 4_294_967_296.0) as u32, 1.0 / (1.0 - rate)),
+        };
         let launch = x.gpu().launch(&shaders::DROPOUT).bind("x", x.view()).bind("y", y.view());
         let launch =
             launch.set("n", x.numel()).set("key", self.key as usize).set("counter", self.counter as usize);
-        let launch = launch.set("threshold", threshold as usize).set_f32("scale", 1.0 / (1.0 - self.rate));
+        let launch = launch.set("threshold", threshold as usize).set_f32("scale", scale);
         launch.threads(x.numel()).record()?;
         Ok(y)
     }
@@ -36,15 +41,16 @@ impl Op for Dropout {
 
 impl Tensor {
     /// Sets elements to 0 with probability `rate` and divides the others by `1 - rate`. Which ones is a function
-    /// of `key`, `counter` and the element's index alone: use a new counter for each call.
+    /// of `key`, `counter` and the element's index alone: use a new counter for each call. A rate of 1 gives zeros, and NaN
+    /// for elements that are not finite, as in PyTorch.
     ///
     /// Shape: any, kept.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless `0 ≤ rate < 1`, [`Error::Device`].
+    /// [`Error::Shape`] unless `0 ≤ rate ≤ 1`, [`Error::Device`].
     pub fn dropout(&self, rate: f32, key: u32, counter: u32) -> Result<Tensor> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(Error::shape("dropout", format!("a rate of {rate} is not in 0..1")));
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(Error::shape("dropout", format!("a rate of {rate} is not in 0..=1")));
         }
         let op = Dropout { rate, key, counter };
         Ok(op.apply(self)?.recorded(&[self], || op))

@@ -2,8 +2,8 @@
 
 use wgrad_autograd::{BatchNormOptions, RunningStats, Tensor};
 
-use super::{Mode, Module, in_layer};
-use crate::{Builder, Init, Param, Result};
+use super::{Mode, Module, in_layer, name_of};
+use crate::{Builder, Init, Integer, Param, Result};
 
 /// Normalises each channel: by the batch's statistics in training, which also move the running estimates, and by these
 /// in evaluation. Counterpart: `torch.nn.BatchNorm2d`, followed by a ReLU if the options say so.
@@ -24,12 +24,12 @@ impl BatchNorm2d {
     /// With PyTorch's initialisation: no change of scale, and running estimates of 0 and 1.
     pub fn new(builder: &Builder, channels: usize, options: BatchNormOptions) -> Self {
         Self {
-            name: builder.name().to_owned(),
+            name: name_of(builder, "BatchNorm2d"),
             weight: builder.param("weight", &[channels], Init::Constant(1.0)),
             bias: builder.param("bias", &[channels], Init::Constant(0.0)),
             running_mean: builder.buffer("running_mean", &[channels], 0.0),
             running_var: builder.buffer("running_var", &[channels], 1.0),
-            batches: builder.buffer("num_batches_tracked", &[], 0.0),
+            batches: builder.integer_buffer("num_batches_tracked", &[], 0.0, Integer::I64),
             options,
         }
     }

@@ -2,7 +2,7 @@
 
 use wgrad_autograd::{Conv2dOptions, Epilogue, Tensor};
 
-use super::{Mode, Module, in_layer};
+use super::{Mode, Module, in_layer, name_of};
 use crate::{Builder, Init, Param, Result};
 
 /// 2-D convolution, and perhaps a ReLU and max pooling in the same op. Counterpart: `torch.nn.Conv2d`.
@@ -42,7 +42,7 @@ impl Conv2d {
         // Zero groups are refused by the op; dividing by them must not panic before.
         let shape = [outputs, inputs / options.groups.max(1), kernel[0], kernel[1]];
         let weight = builder.param("weight", &shape, Init::fan_in(shape[1..].iter().product()));
-        Self { name: builder.name().to_owned(), weight, bias: None, options, epilogue: Epilogue::default() }
+        Self { name: name_of(builder, "Conv2d"), weight, bias: None, options, epilogue: Epilogue::default() }
     }
 
     /// This layer, followed by a ReLU.

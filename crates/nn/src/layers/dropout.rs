@@ -7,7 +7,7 @@ use crate::parameters::Random;
 use crate::{Builder, Result};
 
 /// Sets elements to 0 with probability `rate` in training and divides the rest by `1 - rate`; does nothing in
-/// evaluation. Counterpart: `torch.nn.Dropout`. Shape: any, kept.
+/// evaluation. The rate is in `0..=1`; 1 gives zeros. Counterpart: `torch.nn.Dropout`. Shape: any, kept.
 pub struct Dropout {
     rate: f32,
     random: Random,
@@ -23,7 +23,9 @@ impl Dropout {
 impl Module for Dropout {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
-            Mode::Eval => Ok(x.clone()),
+            // A rate that makes no sense is refused before training is.
+            Mode::Eval if (0.0..=1.0).contains(&self.rate) => Ok(x.clone()),
+            Mode::Eval => in_layer("Dropout", x.dropout(self.rate, 0, 0)),
             Mode::Train => {
                 let (key, counter) = self.random.draw();
                 in_layer("Dropout", x.dropout(self.rate, key, counter))

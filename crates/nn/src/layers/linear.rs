@@ -2,7 +2,7 @@
 
 use wgrad_autograd::Tensor;
 
-use super::{Mode, Module, in_layer};
+use super::{Mode, Module, in_layer, name_of};
 use crate::{Builder, Init, Param, Result};
 
 /// `y = x · weightᵀ + bias`, and perhaps a ReLU in the same op. Counterpart: `torch.nn.Linear`.
@@ -20,13 +20,13 @@ impl Linear {
     pub fn new(builder: &Builder, inputs: usize, outputs: usize) -> Self {
         let weight = builder.param("weight", &[outputs, inputs], Init::fan_in(inputs));
         let bias = Some(builder.param("bias", &[outputs], Init::fan_in(inputs)));
-        Self { name: builder.name().to_owned(), weight, bias, relu: false }
+        Self { name: name_of(builder, "Linear"), weight, bias, relu: false }
     }
 
     /// As [`Linear::new`], without bias.
     pub fn without_bias(builder: &Builder, inputs: usize, outputs: usize) -> Self {
         let weight = builder.param("weight", &[outputs, inputs], Init::fan_in(inputs));
-        Self { name: builder.name().to_owned(), weight, bias: None, relu: false }
+        Self { name: name_of(builder, "Linear"), weight, bias: None, relu: false }
     }
 
     /// This layer, followed by a ReLU.

@@ -40,6 +40,11 @@ pub trait Module {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor>;
 }
 
+/// What errors call a layer: its dotted name, or its kind where it was built on a builder without one.
+fn name_of(builder: &crate::Builder, kind: &str) -> String {
+    if builder.name().is_empty() { kind.to_owned() } else { builder.name().to_owned() }
+}
+
 /// Names the layer in an op's error.
 fn in_layer(layer: &str, result: wgrad_autograd::Result<Tensor>) -> Result<Tensor> {
     result.map_err(|source| Error::Layer { layer: layer.to_owned(), source })

@@ -2,7 +2,7 @@
 
 use wgrad_autograd::Tensor;
 
-use super::{Mode, Module, in_layer};
+use super::{Mode, Module, in_layer, name_of};
 use crate::{Builder, Result};
 
 /// `x + f(x)`. The layer `f` keeps the shape of its input, and its names are those it has alone.
@@ -14,7 +14,7 @@ pub struct Residual<M> {
 impl<M: Module> Residual<M> {
     /// Around the layer that `make` builds.
     pub fn new(builder: &Builder, make: impl FnOnce(&Builder) -> M) -> Self {
-        Self { name: builder.name().to_owned(), layer: make(builder) }
+        Self { name: name_of(builder, "Residual"), layer: make(builder) }
     }
 }
 

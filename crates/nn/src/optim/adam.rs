@@ -3,7 +3,7 @@
 use wgrad_autograd::device::shaders;
 use wgrad_autograd::{Gradients, Tensor};
 
-use super::{Optimizer, Slot, check};
+use super::{Optimizer, Slot, check, check_lr, usable};
 use crate::{Parameters, Result};
 
 /// Options of [`Adam`]; the default is that of PyTorch's `Adam`.
@@ -38,6 +38,7 @@ impl AdamOptions {
 /// steps, where PyTorch counts those of each parameter: they differ for one whose gradient is missing at first.
 pub struct Adam {
     options: AdamOptions,
+    parameters: u64,
     mean: Tensor,
     square: Tensor,
     steps: u64,
@@ -47,29 +48,34 @@ impl Adam {
     /// For these parameters.
     ///
     /// # Errors
-    /// [`crate::Error::Options`] for a learning rate, decay or eps below 0 or not finite, an eps of 0, or betas outside `0..1`;
+    /// [`crate::Error::Options`] for a learning rate, decay or eps below 0 or not finite, an eps below 1.2e-38, or betas outside `0..1`;
     /// [`crate::Error::Op`].
     pub fn new(parameters: &Parameters, options: AdamOptions) -> Result<Self> {
         let AdamOptions { lr, betas, eps, weight_decay, .. } = options;
-        let usable = |x: f64| x.is_finite() && x >= 0.0;
-        check("adam", usable(lr) && usable(eps) && eps > 0.0 && usable(weight_decay), || {
+        // As an f32, in which it is added, eps must not be 0 either.
+        let above_0 = usable(eps) && eps as f32 >= f32::MIN_POSITIVE;
+        check("adam", usable(lr) && above_0 && usable(weight_decay), || {
             format!(
-                "lr {lr}, eps {eps}, weight_decay {weight_decay}: all are finite and at least 0, eps above 0"
+                "lr {lr}, eps {eps}, weight_decay {weight_decay}: all are finite and at least 0, eps at least 1.2e-38"
             )
         })?;
         let fits = betas.iter().all(|beta| (0.0..1.0).contains(beta));
         check("adam", fits, || format!("betas {betas:?} are not in 0..1"))?;
         let zeros = || Tensor::zeros(parameters.gpu(), parameters.flat().shape());
-        Ok(Self { options, mean: zeros()?, square: zeros()?, steps: 0 })
+        Ok(Self { options, parameters: parameters.id(), mean: zeros()?, square: zeros()?, steps: 0 })
     }
 }
 
 impl Optimizer for Adam {
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
         let AdamOptions { lr, betas: [beta1, beta2], eps, weight_decay, decoupled } = self.options;
-        self.steps += 1;
-        let power = |beta: f64| 1.0 - beta.powf(self.steps as f64);
-        for (entry, gradient) in parameters.with_gradients(gradients, &[&self.mean, &self.square])? {
+        let steps = self.steps.saturating_add(1);
+        let power = |beta: f64| 1.0 - beta.powf(steps as f64);
+        check_lr("adam", lr)?;
+        let slots = [&self.mean, &self.square];
+        let found = parameters.with_gradients(self.parameters, gradients, &slots)?;
+        self.steps = steps;
+        for (entry, gradient) in found {
             let n = gradient.numel();
             let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", gradient.view4());
             let launch = launch.bind("w", entry.range_of(parameters.flat()));

@@ -23,13 +23,14 @@ pub trait Optimizer {
     /// One step. Parameters without a gradient stay as they are.
     ///
     /// # Errors
-    /// [`Error::Op`] if the device fails.
+    /// [`Error::Options`] for other parameters than it was made for, a gradient of another shape, or a learning rate below
+    /// 0 or not finite, and nothing is then changed; [`Error::Op`] if the device fails.
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()>;
 
     /// The learning rate.
     fn lr(&self) -> f64;
 
-    /// Sets the learning rate of the steps to come.
+    /// Sets the learning rate of the steps to come, which fail if it is below 0 or not finite.
     fn set_lr(&mut self, lr: f64);
 
     /// Steps made.
@@ -40,6 +41,16 @@ pub trait Optimizer {
 
     /// What a checkpoint must hold beside the parameters.
     fn slots(&self) -> Vec<Slot<'_>>;
+}
+
+/// Whether a learning rate or a penalty makes sense.
+fn usable(x: f64) -> bool {
+    x.is_finite() && x >= 0.0
+}
+
+/// Fails for a learning rate that was set and that no step can use.
+fn check_lr(what: &'static str, lr: f64) -> Result<()> {
+    check(what, usable(lr), || format!("a learning rate of {lr}: it is finite and at least 0"))
 }
 
 /// Fails unless `fits`.

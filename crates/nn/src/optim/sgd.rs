@@ -3,7 +3,7 @@
 use wgrad_autograd::device::shaders;
 use wgrad_autograd::{Gradients, Tensor};
 
-use super::{Optimizer, Slot, check};
+use super::{Optimizer, Slot, check, check_lr, usable};
 use crate::{Parameters, Result};
 
 /// Options of [`Sgd`]; the default is PyTorch's, with a learning rate of 0.001.
@@ -28,6 +28,7 @@ impl Default for SgdOptions {
 /// Stochastic gradient descent with momentum. Counterpart: `torch.optim.SGD`.
 pub struct Sgd {
     options: SgdOptions,
+    parameters: u64,
     velocity: Tensor,
     steps: u64,
 }
@@ -40,7 +41,6 @@ impl Sgd {
     /// momentum; [`crate::Error::Op`].
     pub fn new(parameters: &Parameters, options: SgdOptions) -> Result<Self> {
         let SgdOptions { lr, momentum, weight_decay, nesterov } = options;
-        let usable = |x: f64| x.is_finite() && x >= 0.0;
         check("sgd", usable(lr) && usable(momentum) && usable(weight_decay), || {
             format!(
                 "lr {lr}, momentum {momentum}, weight_decay {weight_decay}: all are finite and at least 0"
@@ -48,13 +48,14 @@ impl Sgd {
         })?;
         check("sgd", !nesterov || momentum > 0.0, || "nesterov needs a momentum above 0".to_owned())?;
         let velocity = Tensor::zeros(parameters.gpu(), parameters.flat().shape())?;
-        Ok(Self { options, velocity, steps: 0 })
+        Ok(Self { options, parameters: parameters.id(), velocity, steps: 0 })
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
-        for (entry, gradient) in parameters.with_gradients(gradients, &[&self.velocity])? {
+        check_lr("sgd", self.options.lr)?;
+        for (entry, gradient) in parameters.with_gradients(self.parameters, gradients, &[&self.velocity])? {
             let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", gradient.view4());
             let launch = launch.bind("w", entry.range_of(parameters.flat()));
             let launch = launch.bind("velocity", entry.range_of(&self.velocity));
@@ -65,7 +66,7 @@ impl Optimizer for Sgd {
             let launch = launch.set("nesterov", usize::from(self.options.nesterov));
             launch.threads(n.div_ceil(4)).record()?;
         }
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 

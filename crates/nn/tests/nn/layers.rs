@@ -1,8 +1,9 @@
 //! Every layer's output and gradients against PyTorch's, in both families of kernels.
 
-use wgrad_nn::autograd::{Conv2dOptions, Pool2dOptions};
+use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Pool2dOptions};
 use wgrad_nn::{
-    Activation, AvgPool2d, Builder, Conv2d, Error, Flatten, Linear, MaxPool2d, Mode, Module, Parameters,
+    Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Dropout, Error, Flatten, GlobalMaxPool2d, Linear,
+    MaxPool2d, Mode, Module, Parameters, Residual,
 };
 
 use crate::common::{FAMILIES, Fixture, gpu, gpu_of};
@@ -126,6 +127,32 @@ fn an_input_that_does_not_fit_names_the_layer_and_the_shapes() {
     refused(&fc, &[2, 6], &["layer fc", "linear", "[2, 6]", "[5, 7]"]);
     refused(&no_groups, &[2, 3, 8, 8], &["layer none", "groups"]);
     refused(&MaxPool2d::new(9), &[1, 1, 4, 4], &["layer MaxPool2d", "[1, 1, 4, 4]"]);
+}
+
+/// The only layer of a model needs no scope, and then no name to be called by but its kind.
+#[test]
+fn a_layer_on_the_root_builder_is_called_by_its_kind() {
+    let gpu = gpu();
+    let zeros = |shape: &[usize]| wgrad_nn::autograd::Tensor::zeros(&gpu, shape).unwrap();
+    type Make = fn(&Builder) -> Box<dyn Module>;
+    let layers: [(&str, Make); 7] = [
+        ("Linear", |b| Box::new(Linear::new(b, 7, 5))),
+        ("Linear", |b| Box::new(Linear::without_bias(b, 7, 5))),
+        ("Conv2d", |b| Box::new(Conv2d::new(b, 3, 4, [3, 3], Conv2dOptions::default()))),
+        ("Conv2d", |b| Box::new(Conv2d::without_bias(b, 3, 4, [3, 3], Conv2dOptions::default()))),
+        ("BatchNorm2d", |b| Box::new(BatchNorm2d::new(b, 3, BatchNormOptions::default()))),
+        ("Residual", |b| Box::new(Residual::new(b, |_| GlobalMaxPool2d))),
+        ("Dropout", |b| Box::new(Dropout::new(b, 1.5))),
+    ];
+    for (kind, make) in layers {
+        let builder = Builder::new(&gpu, 0);
+        let layer = make(&builder);
+        builder.finish().unwrap();
+        for mode in [Mode::Train, Mode::Eval] {
+            let message = layer.forward(&zeros(&[2, 6, 4, 4]), mode).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("layer {kind}: ")), "{message}");
+        }
+    }
 }
 
 #[test]

@@ -169,6 +169,29 @@ fn the_learning_rate_can_be_changed_between_steps() {
     }
 }
 
+/// A schedule of one's own may come to anything.
+#[test]
+fn a_learning_rate_that_no_step_can_use_changes_nothing() {
+    let gpu = gpu();
+    for (config, make) in CONFIGS {
+        let parameters = parameters(&gpu, &[("a", &[3])]);
+        let a = parameters.get("a").unwrap();
+        let before = bits(&a.to_vec().unwrap());
+        let mut optimizer = make(&parameters);
+        let ones = Tensor::full(&gpu, &[3], 1.0).unwrap();
+        for lr in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e-3] {
+            optimizer.set_lr(lr);
+            let error = optimizer.step(&parameters, &gradients_of(&[(a, &ones)])).unwrap_err();
+            assert!(matches!(error, Error::Options { .. }), "{config}: {error}");
+            assert!(error.to_string().contains("learning rate"), "{error}");
+        }
+        assert_eq!((bits(&a.to_vec().unwrap()), optimizer.steps()), (before.clone(), 0), "{config}");
+        optimizer.set_lr(0.1);
+        optimizer.step(&parameters, &gradients_of(&[(a, &ones)])).unwrap();
+        assert_ne!(bits(&a.to_vec().unwrap()), before, "{config}");
+    }
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let gpu = gpu();
@@ -190,6 +213,7 @@ fn options_that_make_no_sense_are_refused() {
         AdamOptions { betas: [1.0, 0.999], ..adam },
         AdamOptions { betas: [0.9, -0.1], ..adam },
         AdamOptions { eps: f64::NAN, ..adam },
+        AdamOptions { eps: 1e-50, ..adam },
         AdamOptions { weight_decay: -1.0, ..adam },
     ] {
         let error = Adam::new(&parameters, options).err().unwrap();

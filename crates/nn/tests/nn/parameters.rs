@@ -2,8 +2,8 @@
 
 use wgrad_nn::autograd::{Conv2dOptions, Tensor};
 use wgrad_nn::{
-    Activation, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode, Module, Optimizer,
-    Parameters, Sequential, Sgd, SgdOptions,
+    Activation, Adam, AdamOptions, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode,
+    Module, Optimizer, Parameters, Sequential, Sgd, SgdOptions,
 };
 
 use crate::common::{bits, gpu};
@@ -187,4 +187,63 @@ fn an_optimizer_of_other_parameters_is_refused() {
     let loss = layer.forward(&x, Mode::Train).unwrap().mean_all().unwrap();
     let error = sgd.step(&large, &loss.backward().unwrap()).unwrap_err().to_string();
     assert!(error.contains("other parameters"), "{error}");
+}
+
+#[test]
+fn an_optimizer_of_an_equally_large_model_is_refused() {
+    let gpu = gpu();
+    let made = || {
+        let builder = Builder::new(&gpu, 0);
+        let layer = Linear::new(&builder.scope("fc"), 3, 2);
+        (layer, builder.finish().unwrap())
+    };
+    let ((_, one), (layer, other)) = (made(), made());
+    let x = Tensor::full(&gpu, &[1, 3], 1.0).unwrap();
+    let optimizers: [Box<dyn Optimizer>; 2] = [
+        Box::new(Sgd::new(&one, SgdOptions { lr: 0.1, momentum: 0.9, ..Default::default() }).unwrap()),
+        Box::new(Adam::new(&one, AdamOptions::default()).unwrap()),
+    ];
+    for mut optimizer in optimizers {
+        let before = other.state_dict().unwrap();
+        let loss = layer.forward(&x, Mode::Train).unwrap().mean_all().unwrap();
+        let error = optimizer.step(&other, &loss.backward().unwrap()).unwrap_err();
+        assert!(matches!(error, Error::Options { what: "optimizer", .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains("other parameters") && message.contains("new()"), "{message}");
+        assert_eq!((other.state_dict().unwrap(), optimizer.steps()), (before, 0));
+        // Its own it still steps.
+        optimizer.step(&one, &Default::default()).unwrap();
+    }
+}
+
+#[test]
+fn values_laid_out_like_another_model_are_refused() {
+    let gpu = gpu();
+    let made = |outputs| {
+        let builder = Builder::new(&gpu, 0);
+        Linear::new(&builder.scope("fc"), 3, outputs);
+        builder.finish().unwrap()
+    };
+    let (small, large) = (made(2), made(200));
+    let state = large.state_dict().unwrap();
+    for error in [
+        large.load_into(small.flat(), &state, "large").unwrap_err(),
+        large.split(small.flat()).unwrap_err(),
+        pollster::block_on(large.split_async(small.flat())).unwrap_err(),
+        small.load_into(large.flat(), &small.state_dict().unwrap(), "small").unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Options { .. }) && error.to_string().contains("laid out"), "{error}");
+    }
+    assert_eq!(large.state_dict().unwrap(), state);
+}
+
+#[test]
+fn bounds_that_are_no_numbers_are_refused_by_name() {
+    for bound in [f32::NAN, f32::INFINITY, -0.5] {
+        let builder = Builder::new(&gpu(), 0);
+        builder.scope("good").param("w", &[3], Init::Uniform { bound: 0.0 });
+        builder.scope("fc").param("w", &[3], Init::Uniform { bound });
+        let error = builder.finish().unwrap_err();
+        assert!(matches!(error, Error::Options { .. }) && error.to_string().contains("fc.w"), "{error}");
+    }
 }

@@ -42,3 +42,32 @@ fn peaks_that_are_no_rates_are_refused() {
         assert!(error.to_string().contains(&format!("lr {lr}")), "{error}");
     }
 }
+
+/// The fields are open, so that a cycle can be changed; what comes of it is checked where it is used.
+#[test]
+fn fields_that_give_no_rates_are_found() {
+    let cycle = OneCycle::new(0.1, 10).unwrap();
+    assert!(OneCycle { max_lr: 0.0, ..cycle }.check().is_ok());
+    for pct_start in [0.0, 1.0] {
+        let cycle = OneCycle { pct_start, ..cycle };
+        cycle.check().unwrap();
+        assert!((0..20).all(|step| (0.0..=0.1).contains(&cycle.lr(step))), "{cycle}");
+    }
+    let refused = [
+        (OneCycle { div_factor: 0.0, ..cycle }, "div_factor 0"),
+        (OneCycle { div_factor: -25.0, ..cycle }, "div_factor -25"),
+        (OneCycle { div_factor: f64::NAN, ..cycle }, "div_factor NaN"),
+        (OneCycle { div_factor: 1e-320, ..cycle }, "not finite"),
+        (OneCycle { final_div_factor: 0.0, ..cycle }, "final_div_factor 0"),
+        (OneCycle { final_div_factor: f64::INFINITY, ..cycle }, "final_div_factor inf"),
+        (OneCycle { pct_start: 1.5, ..cycle }, "pct_start 1.5"),
+        (OneCycle { pct_start: f64::NAN, ..cycle }, "pct_start NaN"),
+        (OneCycle { max_lr: f64::NAN, ..cycle }, "lr NaN"),
+        (OneCycle { total_steps: 0, ..cycle }, "0 steps"),
+    ];
+    for (cycle, part) in refused {
+        let error = cycle.check().unwrap_err();
+        assert!(matches!(error, Error::Options { what: "one-cycle schedule", .. }), "{error}");
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+}

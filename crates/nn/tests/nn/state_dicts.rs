@@ -1,8 +1,9 @@
 //! State dicts: PyTorch's files in, ours out, and every way in which a file can be wrong.
 
-use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use wgrad_nn::{Error, StateDict};
+use safetensors::{Dtype, SafeTensors};
+use wgrad_nn::autograd::BatchNormOptions;
+use wgrad_nn::{BatchNorm2d, Builder, Error, Init, Integer, StateDict};
 
 use crate::common::{Fixture, bits, gpu, path};
 use crate::models::{Cnn, Mlp};
@@ -78,13 +79,115 @@ fn other_float_types_become_f32() {
     assert_eq!(state.tensors.len(), 3);
 }
 
+/// The bytes of a file with these tensors, as another program writes it.
+fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, data)| (*name, TensorView::new(*dtype, shape.to_vec(), data).unwrap()));
+    safetensors::serialize(views, None).unwrap()
+}
+
 #[test]
-fn types_that_are_no_floats_are_refused() {
-    let error = StateDict::load(&path("losses.safetensors")).unwrap_err();
-    let message = error.to_string();
-    assert!(matches!(error, Error::Format { .. }), "{error:?}");
-    assert!(message.contains("losses.safetensors") && message.contains("cross_entropy"), "{message}");
-    assert!(message.contains("I64"), "{message}");
+fn integers_and_masks_become_f32_and_go_back_as_they_were() {
+    let labels = StateDict::load(&path("losses.safetensors")).unwrap();
+    assert!(labels.integers.values().all(|&integer| integer == Integer::I64) && !labels.integers.is_empty());
+    let i64s: Vec<u8> = [0i64, 1, -7, 16_777_216, 1 << 40].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let i32s: Vec<u8> = [3i32, -1, i32::MIN].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let u64s: Vec<u8> = [5u64, 1 << 63].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensors: &[(&str, Dtype, &[usize], &[u8])] = &[
+        ("embeddings.position_ids", Dtype::I64, &[1, 5], &i64s),
+        ("a.num_batches_tracked", Dtype::I32, &[3], &i32s),
+        ("b.num_batches_tracked", Dtype::U8, &[], &[200]),
+        ("mask", Dtype::BOOL, &[4], &[1, 0, 0, 1]),
+        ("i8", Dtype::I8, &[3], &[0x80, 0xff, 0x7f]),
+        ("i16", Dtype::I16, &[2], &[0x00, 0x80, 0xff, 0x7f]),
+        ("u16", Dtype::U16, &[2], &[0x00, 0x80, 0xff, 0xff]),
+        ("u32", Dtype::U32, &[1], &[0, 0, 0, 0x80]),
+        ("u64", Dtype::U64, &[2], &u64s),
+    ];
+    let bytes = file(tensors);
+    let state = StateDict::from_bytes(&bytes, "theirs").unwrap();
+    let values = |name: &str| state.tensors[name].1.clone();
+    assert_eq!(values("embeddings.position_ids"), [0.0, 1.0, -7.0, 16_777_216.0, 1_099_511_627_776.0]);
+    assert_eq!(state.tensors["b.num_batches_tracked"], (vec![], vec![200.0]));
+    assert_eq!(values("a.num_batches_tracked"), [3.0, -1.0, -2_147_483_648.0]);
+    assert_eq!(values("mask"), [1.0, 0.0, 0.0, 1.0]);
+    assert_eq!((values("i8"), values("i16")), (vec![-128.0, -1.0, 127.0], vec![-32768.0, 32767.0]));
+    assert_eq!((values("u16"), values("u32")), (vec![32768.0, 65535.0], vec![2_147_483_648.0]));
+    assert_eq!(values("u64"), [5.0, 9_223_372_036_854_775_808.0]);
+    let saved = state.to_bytes().unwrap();
+    let (ours, theirs) =
+        (SafeTensors::deserialize(&saved).unwrap(), SafeTensors::deserialize(&bytes).unwrap());
+    for (name, ..) in tensors {
+        assert_eq!(ours.tensor(name).unwrap(), theirs.tensor(name).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_f32_cannot_hold_is_refused_by_name_and_type() {
+    let first = (1i64 << 24) + 1;
+    let cases: &[(Dtype, &[u8], &[&str])] = &[
+        (Dtype::I64, &first.to_le_bytes(), &["I64", "16777217"]),
+        (Dtype::I64, &i64::MAX.to_le_bytes(), &["I64", "9223372036854775807"]),
+        (Dtype::U64, &u64::MAX.to_le_bytes(), &["U64", "18446744073709551615"]),
+        (Dtype::I32, &(-16_777_217i32).to_le_bytes(), &["I32", "-16777217"]),
+        (Dtype::BOOL, &[2], &["BOOL", "2"]),
+        (Dtype::F8_E4M3, &[0x38], &["F8_E4M3"]),
+    ];
+    for (dtype, data, parts) in cases {
+        let error = StateDict::from_bytes(&file(&[("h.0.steps", *dtype, &[1], data)]), "model").unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, Error::Format { .. }), "{error:?}");
+        for part in parts.iter().chain(&["model", "h.0.steps"]) {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+}
+
+/// A name says nothing of the values, and no value is lost by it.
+#[test]
+fn a_name_that_ends_like_a_count_is_no_count() {
+    let gpu = gpu();
+    let builder = Builder::new(&gpu, 0);
+    builder.buffer("log_num_batches_tracked", &[2], 0.5);
+    // Even a parameter of the very name may hold fractions.
+    builder.scope("own").param("num_batches_tracked", &[2], Init::Uniform { bound: 1.0 });
+    builder.integer_buffer("positions", &[2], 3.0, Integer::I32);
+    BatchNorm2d::new(&builder.scope("bn"), 3, BatchNormOptions::default());
+    let parameters = builder.finish().unwrap();
+    let mut state = parameters.state_dict().unwrap();
+    let dtype_of = |state: &StateDict, name: &str| {
+        let bytes = state.to_bytes().unwrap();
+        let again = StateDict::from_bytes(&bytes, "ours").unwrap();
+        for (name, (_, values)) in &state.tensors {
+            assert_eq!(bits(&again.tensors[name].1), bits(values), "{name}");
+        }
+        SafeTensors::deserialize(&bytes).unwrap().tensor(name).unwrap().dtype()
+    };
+    assert_eq!(dtype_of(&state, "log_num_batches_tracked"), Dtype::F32);
+    assert_eq!(dtype_of(&state, "own.num_batches_tracked"), Dtype::F32);
+    assert_eq!(dtype_of(&state, "bn.num_batches_tracked"), Dtype::I64);
+    assert_eq!(dtype_of(&state, "positions"), Dtype::I32);
+    // Whole numbers make no count of it either.
+    state.tensors.insert("log_num_batches_tracked".to_owned(), (vec![2], vec![2.0, 3.0]));
+    assert_eq!(dtype_of(&state, "log_num_batches_tracked"), Dtype::F32);
+    // What no longer fits its type is kept as it is.
+    for odd in [0.5, -0.0, f32::NAN, f32::INFINITY, 4e9] {
+        state.tensors.insert("positions".to_owned(), (vec![2], vec![1.0, odd]));
+        assert_eq!(dtype_of(&state, "positions"), Dtype::F32, "{odd}");
+    }
+    // Counts of other types load into the model, and leave it as PyTorch has them.
+    state = parameters.state_dict().unwrap();
+    for (integer, dtype) in [(Integer::I32, Dtype::I32), (Integer::U8, Dtype::U8)] {
+        state.tensors.insert("bn.num_batches_tracked".to_owned(), (vec![], vec![7.0]));
+        state.integers.insert("bn.num_batches_tracked".to_owned(), integer);
+        assert_eq!(dtype_of(&state, "bn.num_batches_tracked"), dtype);
+        let read = StateDict::from_bytes(&state.to_bytes().unwrap(), "theirs").unwrap();
+        parameters.load_state_dict(&read, "theirs").unwrap();
+        let back = parameters.state_dict().unwrap();
+        assert_eq!(back.tensors["bn.num_batches_tracked"].1, [7.0]);
+        assert_eq!(dtype_of(&back, "bn.num_batches_tracked"), Dtype::I64);
+    }
 }
 
 /// Panics unless reading `bytes` is an error that names the file, on at most two lines.

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use wgrad::device::shaders::{self, Kernel};
+use wgrad::device::shaders::{self, File, Kernel};
 use wgrad::device::{Buffer, Result};
 use wgrad::{Gpu, Pool2dOptions, Tensor};
 use wgrad_benches::random;
@@ -15,17 +15,20 @@ use wgrad_benches::random;
 /// Launches in a recording; a training step has about fifty.
 const LAUNCHES: usize = 100;
 
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+
 /// An elementwise launch: two bindings, three parameters.
 fn small(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
-    let launch = gpu.launch(&shaders::NEG).bind("x", x.view(0, 64)).bind("y", y.view(0, 64));
-    launch.set("n4", 4).set_f32("a", 0.0).set_f32("b", 0.0).threads(4).record()
+    // SAFETY: both ranges have four vec4.
+    let launch = unsafe { gpu.launch_unchecked(NEG) };
+    let launch = launch.bind_all([("x", x.view(0, 64)), ("y", y.view(0, 64))]).set("n4", 4);
+    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(4).record()
 }
 
 /// As large as launches get: five bindings, sixteen parameters, three constants and a stated trip count.
-static LARGE: Kernel = Kernel {
-    name: "large",
-    entry: "main",
-    files: &["
+static LARGE: File = File::new(
+    "large",
+    "
 struct Params {
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, k: u32, k_per_split: u32, m: u32, n: u32,
     a_batch: u32, b_batch: u32, c_batch: u32, c_row: u32, c_image: u32, c_split: u32, plane: u32, row_bias: u32,
@@ -41,17 +44,23 @@ struct Params {
 fn main() {
     out[0] = p.k * LANES + a[0] * ROWS + b[0] * COLS + bias[0] + mask[0];
 }
-"],
-};
+",
+);
 
 fn large(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
-    let launch = gpu.launch(&LARGE).constant("LANES", 8).constant("ROWS", 32).constant("COLS", 64);
-    let launch = launch.bind("a", x.view(0, 64)).bind("b", x.view(0, 64)).bind("out", y.view(0, 64));
-    let launch = launch.bind("bias", x.view(0, 16)).bind("mask", x.view(0, 16)).set("row_bias", 1);
-    let launch = launch.set("batches", 64).set("row_strips", 4).set("col_strips", 4).set("k", 576);
-    let launch = launch.set("a_batch", 0).set("b_batch", 4).set("c_batch", 32768).set("c_row", 256);
-    let launch = launch.set("c_image", 0).set("plane", 256).set("splits", 1).set("k_per_split", 576);
-    launch.set("m", 128).set("n", 256).set("c_split", 0).trips(576).groups(1).record()
+    // SAFETY: it touches the first value of each range.
+    let launch = unsafe { gpu.launch_unchecked(Kernel::new(&LARGE, "main")) };
+    launch
+        .constants([("LANES", 8), ("ROWS", 32), ("COLS", 64)])
+        .bind_all([("a", x.view(0, 64)), ("b", x.view(0, 64)), ("out", y.view(0, 64))])
+        .bind_all([("bias", x.view(0, 16)), ("mask", x.view(0, 16))])
+        .set_all([("row_bias", 1), ("batches", 64), ("row_strips", 4), ("col_strips", 4), ("k", 576)])
+        .set_all([("a_batch", 0), ("b_batch", 4), ("c_batch", 32768), ("c_row", 256)])
+        .set_all([("c_image", 0), ("plane", 256), ("splits", 1), ("k_per_split", 576)])
+        .set_all([("m", 128), ("n", 256), ("c_split", 0)])
+        .trips(576)
+        .groups(1)
+        .record()
 }
 
 /// A whole op, whose kernel has eleven constants: shape checks and two tensors included.

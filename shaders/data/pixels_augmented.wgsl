@@ -2,7 +2,8 @@
 // F.pad(mode="reflect"), and every other one mirrored if FLIP = 1. What happens to an image is a function of key, epoch
 // and its number in the data set: of its random word the low 16 bits choose among the 2·PAD + 1 rows to start from, the
 // next 15 among the columns, and the highest says whether it is mirrored.
-// Images are [SIZE / (H · W), H, W]; the header gives SIZE, H, W, PAD and FLIP, PAD below H and W.
+// Images are [SIZE / (H · W), H, W]; constants: SIZE, H, W, PAD and FLIP, PAD below H and W.
+// Uses: random.
 const SPAN = 2u * PAD + 1u;
 
 // Position `at` of an axis of n pixels continued on both sides by its mirror image.

@@ -5,6 +5,7 @@
 // often. After r rounds a place is left as it was with a chance of 2⁻ʳ: after 32, the most there are, nothing of the old
 // order shows.
 // One invocation an index.
+// Uses: index, random.
 struct Params { first_group: u32, n: u32, key: u32, epoch: u32, rounds: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> order: array<u32>;

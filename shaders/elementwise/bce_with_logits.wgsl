@@ -1,7 +1,8 @@
 // Binary cross-entropy of logits x against targets t in 0 … 1, elementwise:
 //   loss = -t · ln σ(x) - (1 - t) · ln(1 - σ(x)) = max(x, 0) - x·t + ln(1 + e^-|x|),   dx = dy · (σ(x) - t)
 // Both are made of parts that don't cancel: max(x, 0) - x·t is x · (1 - t) for x > 0, and σ(x) = 1 - σ(-x) there.
-// x, t, y, dy, dx: n4 vec4. One invocation a vec4. Needs special.wgsl and logarithm.wgsl.
+// x, t, y, dy, dx: n4 vec4. One invocation a vec4.
+// Uses: index, logarithm, special.
 struct Params { first_group: u32, n4: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

@@ -1,7 +1,8 @@
 // Elementwise y = f(a, b) with NumPy broadcasting; f stands in binary/<op>.wgsl.
-// The header gives RANK, DIMS of y and the strides A_STRIDES, B_STRIDES (0 along a broadcast axis).
-// One invocation an element of y.
-struct Params { first_group: u32, n: u32 }
+// axes: of each axis of y, from the last to the first, its size and the strides of a and b (0 along a broadcast axis).
+// One invocation an element of y. Constant: RANK, the number of axes.
+// Uses: divide, index.
+struct Params { first_group: u32, n: u32, axes: array<vec4<u32>, RANK> }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -16,11 +17,15 @@ fn binary_broadcast(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     var rest = i;
     var a_at = 0u;
     var b_at = 0u;
-    for (var d = RANK; d > 0u; d--) {
-        let index = rest % DIMS[d - 1u];
-        rest /= DIMS[d - 1u];
-        a_at += index * A_STRIDES[d - 1u];
-        b_at += index * B_STRIDES[d - 1u];
+    for (var d = 0u; d < RANK - 1u; d++) {
+        let next = divide(rest, p.axes[d].x);
+        let index = rest - next * p.axes[d].x;
+        a_at += index * p.axes[d].y;
+        b_at += index * p.axes[d].z;
+        rest = next;
     }
+    // What is left is the index along the first axis.
+    a_at += rest * p.axes[RANK - 1u].y;
+    b_at += rest * p.axes[RANK - 1u].z;
     y[i] = f(vec4<f32>(a[a_at]), vec4<f32>(b[b_at])).x;
 }

@@ -1,5 +1,6 @@
 // Elementwise y = f(a, b) for tensors of one shape; f stands in binary/<op>.wgsl.
 // a, b, y: n4 vec4. One invocation a vec4.
+// Uses: index.
 struct Params { first_group: u32, n4: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;

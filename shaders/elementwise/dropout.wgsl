@@ -2,6 +2,7 @@
 // become NaN even where they are dropped; the backward pass is the same kernel on dy with the same key and counter, so no
 // mask is stored. An element is kept if its random word is at least `threshold` = rate · 2³².  x, y: [n]. One
 // invocation an element.
+// Uses: index, random.
 struct Params { first_group: u32, n: u32, key: u32, counter: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

@@ -1,6 +1,7 @@
 // Elementwise dx = dy · f': `gradient` stands in unary/<op>.wgsl and takes the input or the output of the forward pass,
 // whichever the op keeps: it is bound as `saved`.
 // saved, dy, dx: n4 vec4. One invocation a vec4.
+// Uses: index.
 struct Params { first_group: u32, n4: u32, a: f32, b: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> saved: array<vec4<f32>>;

@@ -1,5 +1,6 @@
 // Elementwise y = f(x); f stands in unary/<op>.wgsl and may use p.a and p.b.
 // x, y: n4 vec4 (the last may be partly padding). One invocation a vec4.
+// Uses: index.
 struct Params { first_group: u32, n4: u32, a: f32, b: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

@@ -1,8 +1,9 @@
 // Average pooling over KH × KW windows, stride SH, SW, padding PH, PW counted as zeros (as PyTorch's default).
 //   forward   y[p][oy][ox] = Σ window / (KH·KW)
 //   backward  dx[p][iy][ix] = Σ dy over the windows that contain (iy, ix) / (KH·KW)
-// x, dx: [planes, H, W]; y, dy: [planes, OH, OW]; the header gives the sizes.
+// x, dx: [planes, H, W]; y, dy: [planes, OH, OW]; constants give the sizes.
 // One invocation an element of y (forward) or of dx (backward).
+// Uses: index, window.
 struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

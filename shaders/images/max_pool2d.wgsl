@@ -1,8 +1,9 @@
 // Max pooling over KH × KW windows, stride SH, SW, padding PH, PW (which never wins).
 //   forward   y[p][oy][ox] = max over the window; at = the flat index iy·W + ix of the first maximum
 //   backward  dx[p][iy][ix] = Σ dy over the windows whose maximum lies at (iy, ix): each dx has one writer
-// x, dx: [planes, H, W]; y, dy, at: [planes, OH, OW]; the header gives the sizes.
-// One invocation an element of y (forward) or of dx (backward). Needs special.wgsl and window.wgsl.
+// x, dx: [planes, H, W]; y, dy, at: [planes, OH, OW]; constants give the sizes.
+// One invocation an element of y (forward) or of dx (backward).
+// Uses: index, special, window.
 struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

@@ -4,7 +4,8 @@
 //   max_pool2d_pairs_backward  dx = dy where the pixel won, 0 elsewhere
 //   max_pool2d_pairs_sum       sum[plane] = the sum of a plane of dx, found from dy
 // x, dx: [planes, 2 · OH, 2 · OW] by vec4; y, dy: [planes, OH, OW] by vec4, OW a multiple of 4; code: a word for each
-// vec4 of y. One invocation a vec4 of y or dy, or of the sum a plane. Needs divide.wgsl and pool_windows.wgsl.
+// vec4 of y. One invocation a vec4 of y or dy, or of the sum a plane.
+// Uses: divide, index, pool_windows.
 struct Params { first_group: u32, n4: u32, quads: u32, plane4: u32, relu: u32 } // vec4 of y, of its rows, of its planes
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

@@ -1,6 +1,6 @@
 // Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. Which pixel of a window was its first maximum, row by row, is a
 // number from 0 to 3, or NONE where a ReLU let nothing through; those of four windows side by side are bytes of a word.
-// Needs relu_if.wgsl and special.wgsl.
+// Uses: relu_if, special.
 const NONE = 4u;
 
 // The upper left, upper right, lower left and lower right pixels of four windows.

@@ -2,7 +2,7 @@
 // for x near 1, where the result is near 0.
 //   x = m · 2^e with m in [√½, √2):  ln x = e · ln 2 + 2 artanh s,  s = (m - 1) / (m + 1), |s| < 0.1716
 //   ln(1 + x) = 2 artanh s,  s = x / (2 + x), while |s| is that small
-// Needs special.wgsl.
+// Uses: special.
 
 // 2 artanh s = 2 s (1 + s² P(s²)): P was fitted for the least relative error, 1e-9.
 fn twice_artanh(s: vec4<f32>) -> vec4<f32> {

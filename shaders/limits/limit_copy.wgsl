@@ -1,5 +1,6 @@
 // How fast the adapter moves memory: y = x, as wide as loads and stores get.
 //   x, y: n4 vec4. One invocation a vec4.
+// Uses: index.
 struct Params { first_group: u32, n4: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

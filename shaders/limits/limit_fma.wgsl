@@ -1,6 +1,7 @@
 // How fast the adapter multiplies and adds: twelve chains of a = a · m + c in registers, an invocation.
 //   y: one vec4 an invocation, so that nothing is optimised away. TRIPS turns of 8 × 12 multiply-adds.
 // Twelve chains hide the latency of an operation, and with m and c they fit sixteen registers.
+// Uses: index.
 struct Params { first_group: u32, m: f32, c: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;

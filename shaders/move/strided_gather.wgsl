@@ -1,8 +1,6 @@
-// y[i] = x[OFFSET + Σ index_d(i) · STRIDES_d]: a permuted, sliced or expanded x made contiguous.
-// The header gives RANK, DIMS of y, STRIDES into x (0 along an expanded axis); OFFSET is p.offset.
-// One invocation an element of y.
-struct Params { first_group: u32, n: u32, offset: u32 }
-@group(0) @binding(0) var<uniform> p: Params;
+// y[i] = x[offset + Σ index_d(i) · stride_d]: a permuted, sliced or expanded x made contiguous.
+// One invocation an element of y; strided.wgsl has the parameters.
+// Uses: index, strided.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

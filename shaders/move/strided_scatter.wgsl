@@ -1,7 +1,6 @@
-// y[OFFSET + Σ index_d(i) · STRIDES_d] = x[i]: x written into a part of y, which no other invocation writes.
-// The header gives RANK, DIMS of x, STRIDES into y; OFFSET is p.offset. One invocation an element of x.
-struct Params { first_group: u32, n: u32, offset: u32 }
-@group(0) @binding(0) var<uniform> p: Params;
+// y[offset + Σ index_d(i) · stride_d] = x[i]: x written into a part of y, which no other invocation writes.
+// One invocation an element of x; strided.wgsl has the parameters.
+// Uses: index, strided.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

@@ -3,6 +3,7 @@
 //   m = β1·m + (1 - β1)·g;  v = β2·v + (1 - β2)·g²;  w -= step · m / (√v / root + eps)
 // with step = lr / (1 - β1ᵗ) and root = √(1 - β2ᵗ), computed by the host in f64.
 // w, m, v: n values of the flat buffers, and padding that stays 0; grad: n values. One invocation a vec4.
+// Uses: index.
 struct Params {
     first_group: u32,
     n: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, step: f32, root: f32,

@@ -1,6 +1,7 @@
 // Stochastic gradient descent of one parameter, PyTorch's formula:
 //   g += decay·w;  v = momentum·v + g (v = 0 before the first step);  w -= lr·(nesterov ? g + momentum·v : v)
 // w, velocity: n values of the flat buffers, and padding that stays 0; grad: n values. One invocation a vec4.
+// Uses: index.
 struct Params { first_group: u32, n: u32, lr: f32, momentum: f32, decay: f32, nesterov: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> grad: array<vec4<f32>>;

@@ -5,8 +5,7 @@
 // multiplies, for each k, four vec4 that serve 64 multiply-adds: one byte for each, half of what GPUs read per clock.
 // An invocation loads from lines (rows of A, columns of B) of its own, whose part of the address is computed before the
 // loop. Lines past the edge read the last line again, and are not stored; k past the end counts as zero.
-// Needs an operand file, element_*.wgsl, store_*.wgsl, bias_*.wgsl, and a header with TILE_M, TILE_N (64 or 128) and
-// TILE_K (16).
+// Chosen: operands/*, store_*, bias_*. Constants: TILE_M, TILE_N (64 or 128), TILE_K (16).
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_tiles: u32, col_tiles: u32, // grid: one workgroup for each combination

@@ -1,7 +1,8 @@
 // Sums the partial products that gemm_strips or gemm_tile made with splits > 1, and lays out the result.
 //   out[batch][row][col] = f(bias + sum over split of partial[split][batch][row][col]), splits in order; f is ReLU if relu is 1
 // partial: [splits, batches, m, padded], rows padded to a multiple of 4. One invocation makes four columns.
-// Needs store_*.wgsl, bias_*.wgsl and relu_if.wgsl.
+// Chosen: store_*, bias_*.
+// Uses: relu_if.
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, m: u32, n: u32, padded: u32, relu: u32,

@@ -1,5 +1,6 @@
 // Index of the first maximum along the middle axis: x [outer, n, inner] → y [outer, inner], u32. The first NaN counts as
-// the maximum. One invocation an element of y. Needs special.wgsl.
+// the maximum. One invocation an element of y.
+// Uses: index, special.
 struct Params { first_group: u32, n: u32, inner: u32, total: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

@@ -2,6 +2,7 @@
 //   y[o][c][i] = scale · ⊕ x[o][k][i] over the k of chunk c, in rising order
 // combine (⊕) stands in reduce/<op>.wgsl. Long axes take several stages, so that the work is
 // parallel, the order fixed and no loop long. One invocation an element of y.
+// Uses: index.
 struct Params { first_group: u32, n: u32, inner: u32, chunk: u32, chunks: u32, total: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

@@ -1,6 +1,7 @@
 // One stage of a reduction over rows: x [rows, n4 vec4] → y [rows, chunks], as reduce.wgsl for inner = 1 and a
 // length that is a multiple of four: a vec4 load costs a software adapter as much as a scalar one.
 // Each of the four components is reduced in rising order, then ((x ⊕ y) ⊕ (z ⊕ w)). One invocation an element of y.
+// Uses: index.
 struct Params { first_group: u32, n4: u32, chunk4: u32, chunks: u32, total: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

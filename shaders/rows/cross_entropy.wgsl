@@ -4,7 +4,8 @@
 //   dx_c = dloss · scale · (softmax(x)_c - q_c)
 // x, dx: [rows, cols]; labels: [rows]; loss: [rows]; dloss: one value, the gradient of the rows' mean, with
 // scale = 1 / rows. Every term of the loss is at least 0, so nothing cancels however large the logits are. A label that is no
-// class gives a NaN loss and a NaN gradient of its row. One invocation a row. Needs special.wgsl and logarithm.wgsl.
+// class gives a NaN loss and a NaN gradient of its row. One invocation a row.
+// Uses: index, logarithm, special.
 struct Params { first_group: u32, rows: u32, cols: u32, smoothing: f32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

@@ -2,7 +2,7 @@
 //   softmax      y = e^(x - m) / s        dx = y · (dy - Σ dy·y)
 //   log softmax  y = (x - m) - ln s       dx = dy - e^y · Σ dy
 // A row with a NaN or +infinity is NaN. x, y, dy, dx: [rows, cols] row-major. One invocation a row.
-// Needs special.wgsl and logarithm.wgsl.
+// Uses: index, logarithm, special.
 struct Params { first_group: u32, rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

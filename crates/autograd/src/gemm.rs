@@ -5,11 +5,12 @@
 //! the `gpu` family multiplies tiles in workgroup memory straight from the tensors (`gemm_tile.wgsl`).
 //! Both split long sums over k into partial products, added in a fixed order (`reduce_splits.wgsl`).
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 
 use crate::Result;
 use crate::half::Element;
+use crate::launch::launch;
 use crate::pack::Fast;
 use crate::strips::{Columns, StripProduct, Strips};
 
@@ -29,34 +30,20 @@ const FEW_READERS: usize = 8;
 /// Workgroups that keep a software adapter busy: more tiles than this and splitting gains nothing.
 const CPU_ENOUGH: usize = 8;
 
-/// The kernels that read one kind of product's operands.
+/// How one kind of product reads its operands.
 pub(crate) struct Operands {
+    /// Declares where their elements lie.
+    pub file: &'static File,
     pub names: [&'static str; 2],
-    pub pack: [&'static Kernel; 2],
-    /// By store (vec4, scalar) and whether the product's own kind of bias is added.
-    pub tile: [&'static [&'static Kernel]; 2],
 }
 
-pub(crate) static MATMUL: Operands = Operands {
-    names: ["a", "b"],
-    pack: [&shaders::MATMUL_PACK_A, &shaders::MATMUL_PACK_B],
-    tile: [&shaders::MATMUL_TILE[0], &shaders::MATMUL_TILE[1]],
-};
-pub(crate) static CONV2D_FORWARD: Operands = Operands {
-    names: ["w", "x"],
-    pack: [&shaders::CONV2D_FORWARD_PACK_A, &shaders::CONV2D_FORWARD_PACK_B],
-    tile: [&shaders::CONV2D_FORWARD_TILE[0], &shaders::CONV2D_FORWARD_TILE[1]],
-};
-pub(crate) static CONV2D_INPUT_GRAD: Operands = Operands {
-    names: ["w", "dy"],
-    pack: [&shaders::CONV2D_INPUT_GRAD_PACK_A, &shaders::CONV2D_INPUT_GRAD_PACK_B],
-    tile: [&shaders::CONV2D_INPUT_GRAD_TILE[0], &shaders::CONV2D_INPUT_GRAD_TILE[1]],
-};
-pub(crate) static CONV2D_WEIGHT_GRAD: Operands = Operands {
-    names: ["x", "dy"],
-    pack: [&shaders::CONV2D_WEIGHT_GRAD_PACK_A, &shaders::CONV2D_WEIGHT_GRAD_PACK_B],
-    tile: [&shaders::CONV2D_WEIGHT_GRAD_TILE[0], &shaders::CONV2D_WEIGHT_GRAD_TILE[1]],
-};
+pub(crate) static MATMUL: Operands = Operands { file: &shaders::OPERANDS_MATMUL, names: ["a", "b"] };
+pub(crate) static CONV2D_FORWARD: Operands =
+    Operands { file: &shaders::OPERANDS_CONV2D_FORWARD, names: ["w", "x"] };
+pub(crate) static CONV2D_INPUT_GRAD: Operands =
+    Operands { file: &shaders::OPERANDS_CONV2D_INPUT_GRAD, names: ["w", "dy"] };
+pub(crate) static CONV2D_WEIGHT_GRAD: Operands =
+    Operands { file: &shaders::OPERANDS_CONV2D_WEIGHT_GRAD, names: ["x", "dy"] };
 
 /// A bias added to the product.
 pub(crate) enum Bias {
@@ -68,12 +55,21 @@ pub(crate) enum Bias {
 }
 
 impl Bias {
-    /// As kernels know it: 0 for none, 1 of rows, 2 of columns.
+    /// As the strip kernel knows it: 0 for none, 1 of rows, 2 of columns.
     pub(crate) fn index(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Row(_) => 1,
             Self::Col(_) => 2,
+        }
+    }
+
+    /// The file that adds it.
+    pub(crate) fn file(&self) -> &'static File {
+        match self {
+            Self::None => &shaders::BIAS_NONE,
+            Self::Row(_) => &shaders::BIAS_ROW,
+            Self::Col(_) => &shaders::BIAS_COL,
         }
     }
 
@@ -114,18 +110,16 @@ impl Layout {
         self.c_col == 1 && sizes.iter().all(|size| size.is_multiple_of(columns))
     }
 
-    /// The index of the store in the kernels' tables: vec4, scalar.
-    pub(crate) fn store(&self, n: usize) -> usize {
-        usize::from(!self.by(4, n))
+    /// The file that stores C.
+    pub(crate) fn store(&self, n: usize) -> &'static File {
+        if self.by(4, n) { &shaders::STORE_VEC4 } else { &shaders::STORE_SCALAR }
     }
 
     pub(crate) fn set<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+        let Self { c_batch, c_row, c_image, plane, c_col } = *self;
         launch
-            .set("c_batch", self.c_batch)
-            .set("c_row", self.c_row)
-            .set("c_image", self.c_image)
-            .set("plane", self.plane)
-            .set("c_col", self.c_col)
+            .set_all([("c_batch", c_batch), ("c_row", c_row), ("c_image", c_image)])
+            .set_all([("plane", plane), ("c_col", c_col)])
     }
 }
 
@@ -166,13 +160,11 @@ impl Product<'_> {
         2 * (self.batches * self.m * self.n * self.k) as u64
     }
 
-    /// The header of a kernel that reads the operands.
-    pub(crate) fn with_constants<'b>(&self, launch: Launch<'b>) -> Launch<'b> {
-        let mut launch = launch.header(self.element.header());
-        for &(name, value) in self.constants {
-            launch = launch.constant(name, value);
-        }
-        launch
+    /// The launch of a kernel that reads the operands.
+    pub(crate) fn launch(&self, kernel: Kernel<'static>) -> Launch<'_> {
+        launch(self.gpu, kernel)
+            .alias("Element", self.element.wgsl())
+            .constants(self.constants.iter().copied())
     }
 
     fn record_strips(self) -> Result<()> {
@@ -232,16 +224,18 @@ impl Product<'_> {
         let launch = match &self.fast[operand] {
             Some(fast) => {
                 let chosen = fast.chosen();
-                let launch = self.gpu.launch(chosen.kernel).header(self.element.header());
-                let launch = fast.sizes(launch, operand == 0);
+                let launch = launch(self.gpu, Kernel::new(chosen.file, "main"));
+                let launch = fast.sizes(launch.alias("Element", self.element.wgsl()), operand == 0);
                 // Loops over taps and window have constant bounds, but not all of them are unrolled.
                 let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(PACK_TRIPS);
                 launch.threads(chosen.threads)
             }
             None => {
-                let launch = self.with_constants(self.gpu.launch(self.operands.pack[operand]));
-                let launch = launch.constant(["ROWS", "COLS"][operand], edge);
-                launch.bind(self.operands.names[operand], view).threads(floats / 4)
+                let (file, constant) = [(&shaders::PACK_A, "ROWS"), (&shaders::PACK_B, "COLS")][operand];
+                self.launch(Kernel::new(file, "main").with(self.operands.file))
+                    .constant(constant, edge)
+                    .bind(self.operands.names[operand], view)
+                    .threads(floats / 4)
             }
         };
         launch.bind("out", packed.whole()).record()?;
@@ -261,25 +255,19 @@ impl Product<'_> {
     }
 
     pub(crate) fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
-        let launch = launch.set("splits", splits.count).set("k_per_split", splits.k);
-        launch.set("m", self.m).set("n", target.n).set("c_split", target.c_split(self.batches))
+        launch
+            .set_all([("splits", splits.count), ("k_per_split", splits.k), ("m", self.m), ("n", target.n)])
+            .set("c_split", target.c_split(self.batches))
     }
 
     pub(crate) fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
         let Some(partial) = partial else { return Ok(()) };
         let padded = self.n.next_multiple_of(PARTIAL_COLUMNS);
-        let kernel = shaders::REDUCE_SPLITS[self.layout.store(self.n)][self.bias.index()];
-        let launch = self
-            .gpu
-            .launch(kernel)
-            .bind("partial", partial.whole())
-            .bind("out", self.out.clone())
-            .set("batches", self.batches)
-            .set("splits", splits.count)
-            .set("m", self.m)
-            .set("n", self.n)
-            .set("padded", padded)
-            .set("relu", usize::from(self.relu));
+        let kernel = Kernel::new(&shaders::REDUCE_SPLITS, "main");
+        let launch = launch(self.gpu, kernel.with(self.layout.store(self.n)).with(self.bias.file()))
+            .bind_all([("partial", partial.whole()), ("out", self.out.clone())])
+            .set_all([("batches", self.batches), ("splits", splits.count), ("m", self.m), ("n", self.n)])
+            .set_all([("padded", padded), ("relu", usize::from(self.relu))]);
         let launch = self.layout.set(self.bias.bind(launch));
         Ok(launch.trips(splits.count).threads(self.batches * self.m * padded / 4).record()?)
     }

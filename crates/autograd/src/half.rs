@@ -5,9 +5,11 @@
 //! counts in steps of 2), and results are f32 tensors. Nothing else computes in f16.
 
 use half::f16;
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::wgpu;
 use wgrad_device::{Buffer, Gpu, View};
-use wgrad_device::{shaders, wgpu};
 
+use crate::launch::launch;
 use crate::ops::conv::{Conv2dOptions, Geometry, check_bias};
 use crate::ops::matmul::matmul;
 use crate::shape::numel;
@@ -30,11 +32,11 @@ impl Element {
         }
     }
 
-    /// The first part of the header of kernels that read operands.
-    pub(crate) fn header(self) -> &'static str {
+    /// WGSL's type.
+    pub(crate) fn wgsl(self) -> &'static str {
         match self {
-            Self::F32 => shaders::ELEMENT_F32,
-            Self::F16 => shaders::ELEMENT_F16,
+            Self::F32 => "f32",
+            Self::F16 => "f16",
         }
     }
 }
@@ -154,12 +156,7 @@ impl Half {
     /// [`Error::Device`].
     pub fn to_tensor(&self) -> Result<Tensor> {
         let tensor = Tensor::empty(&self.gpu, &self.shape)?;
-        cast(
-            &self.gpu,
-            "enable f16;\nalias From = vec4<f16>;\nalias To = vec4<f32>;\n",
-            self.view(),
-            tensor.view4(),
-        )?;
+        cast(&self.gpu, ["vec4<f16>", "vec4<f32>"], self.view(), tensor.view4())?;
         Ok(tensor)
     }
 
@@ -256,14 +253,14 @@ impl Tensor {
     /// [`Error::Unsupported`] on a device without f16, [`Error::Device`].
     pub fn to_half(&self) -> Result<Half> {
         let half = Half::empty(self.gpu(), "to_half", self.shape())?;
-        let header = "enable f16;\nalias From = vec4<f32>;\nalias To = vec4<f16>;\n";
-        cast(self.gpu(), header, self.view4(), half.view())?;
+        cast(self.gpu(), ["vec4<f32>", "vec4<f16>"], self.view4(), half.view())?;
         Ok(half)
     }
 }
 
-fn cast(gpu: &Gpu, header: &str, from: View, to: View) -> Result<()> {
-    let quads = (to.size.min(from.size) / 8).max(1) as usize;
-    let launch = gpu.launch(&shaders::CAST).header(header).bind("x", from).bind("y", to);
-    Ok(launch.set("quads", quads).threads(quads).record()?)
+/// Converts four values at a time, from one WGSL type to another.
+fn cast(gpu: &Gpu, [from, to]: [&'static str; 2], x: View, y: View) -> Result<()> {
+    let quads = (y.size.min(x.size) / 8).max(1) as usize;
+    let launch = launch(gpu, Kernel::new(&shaders::CAST, "main")).alias("From", from).alias("To", to);
+    Ok(launch.bind_all([("x", x), ("y", y)]).set("quads", quads).threads(quads).record()?)
 }

@@ -19,6 +19,7 @@ mod error;
 mod gemm;
 mod graph;
 mod half;
+mod launch;
 mod ops;
 mod pack;
 mod shape;

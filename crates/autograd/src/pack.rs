@@ -1,7 +1,7 @@
 //! The packs that suit an operand's memory: whole vec4 instead of single values, several times faster than the
 //! general packs, which read any operand through its `operands/*.wgsl`.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File};
 use wgrad_device::{Launch, View};
 
 use crate::strips::Columns;
@@ -44,7 +44,7 @@ pub(crate) struct Image {
 
 /// A pack that was chosen: fill in `STRIP` and `out`.
 pub(crate) struct Chosen {
-    pub kernel: &'static Kernel,
+    pub file: &'static File,
     pub source: &'static str,
     pub threads: usize,
 }
@@ -103,12 +103,12 @@ impl Fast {
         match self {
             Self::Matrix(m) => {
                 let threads = m.batches * m.lines.div_ceil(4) * m.k.div_ceil(4);
-                Chosen { kernel: &shaders::PACK_BLOCKS, source: "source", threads }
+                Chosen { file: &shaders::PACK_BLOCKS, source: "source", threads }
             }
             Self::Image(i) => {
                 let rows = i.output[0] + (i.kernel[0] - 1) * i.dilation[0];
                 let threads = i.groups * i.images * i.channels * rows * (i.output[1] / 4);
-                Chosen { kernel: &shaders::PACK_IMAGE, source: "x", threads }
+                Chosen { file: &shaders::PACK_IMAGE, source: "x", threads }
             }
         }
     }
@@ -119,28 +119,16 @@ impl Fast {
         match self {
             Self::Matrix(m) => launch
                 .constant("ALONG_K", usize::from(m.along_k() == Some(true)))
-                .set("batches", m.batches)
-                .set("lines", m.lines)
-                .set("k", m.k)
-                .set("s_batch", m.s_batch)
-                .set("s_line", m.s_line)
-                .set("s_k", m.s_k)
-                .set("plane", m.plane)
-                .set("s_plane", m.s_plane),
+                .set_all([("batches", m.batches), ("lines", m.lines), ("k", m.k)])
+                .set_all([("s_batch", m.s_batch), ("s_line", m.s_line), ("s_k", m.s_k)])
+                .set_all([("plane", m.plane), ("s_plane", m.s_plane)]),
             Self::Image(i) => launch
-                .constant("IMAGES", i.images)
-                .constant("GROUPS", i.groups)
-                .constant("CHANNELS", i.channels)
-                .constant("H", i.input[0])
-                .constant("W", i.input[1])
-                .constant("OH", i.output[0])
-                .constant("OW", i.output[1])
-                .constant("KH", i.kernel[0])
-                .constant("KW", i.kernel[1])
-                .constant("PAD_H", i.padding[0])
-                .constant("PAD_W", i.padding[1])
-                .constant("DILATION_H", i.dilation[0])
-                .constant("DILATION_W", i.dilation[1])
+                .constants([("IMAGES", i.images), ("GROUPS", i.groups), ("CHANNELS", i.channels)])
+                .constants([("H", i.input[0]), ("W", i.input[1])])
+                .constants([("OH", i.output[0]), ("OW", i.output[1])])
+                .constants([("KH", i.kernel[0]), ("KW", i.kernel[1])])
+                .constants([("PAD_H", i.padding[0]), ("PAD_W", i.padding[1])])
+                .constants([("DILATION_H", i.dilation[0]), ("DILATION_W", i.dilation[1])])
                 .constant("FLIP", usize::from(i.flip)),
         }
     }

@@ -62,32 +62,23 @@ pub(crate) fn checked_axes(op: &'static str, shape: &[usize], axes: &[usize]) ->
     }
 }
 
-/// `dims` with neighbouring axes merged wherever every one of the strides allows it: fewer divisions in the
-/// kernel and fewer variants of it.
-pub(crate) fn merged(dims: &[usize], strides: &[&[usize]]) -> (Vec<usize>, Vec<Vec<usize>>) {
-    let mut out_dims: Vec<usize> = Vec::new();
-    let mut out: Vec<Vec<usize>> = vec![Vec::new(); strides.len()];
-    for (d, &n) in dims.iter().enumerate() {
-        if n == 1 {
-            continue;
+/// The axes of a tensor of shape `dims`, from the last to the first: size and stride in each of up to three operands.
+/// Neighbours are merged wherever every one of the strides allows it: fewer divisions in the kernel, fewer variants of it.
+pub(crate) fn merged(dims: &[usize], strides: &[&[usize]]) -> Vec<[usize; 4]> {
+    let mut axes: Vec<[usize; 4]> = Vec::new();
+    for (d, &n) in dims.iter().enumerate().filter(|(_, n)| **n != 1) {
+        let mut axis = [n, 0, 0, 0];
+        axis[1..].iter_mut().zip(strides).for_each(|(stride, strides)| *stride = strides[d]);
+        if let Some(before) = axes.pop_if(|before| (1..4).all(|i| before[i] == axis[i] * n)) {
+            axis[0] *= before[0];
         }
-        let joins =
-            !out_dims.is_empty() && out.iter().zip(strides).all(|(o, s)| o.last() == Some(&(s[d] * n)));
-        if joins && let Some(last) = out_dims.last_mut() {
-            *last *= n;
-            out.iter_mut()
-                .zip(strides)
-                .for_each(|(o, s)| o.iter_mut().last().into_iter().for_each(|l| *l = s[d]));
-        } else {
-            out_dims.push(n);
-            out.iter_mut().zip(strides).for_each(|(o, s)| o.push(s[d]));
-        }
+        axes.push(axis);
     }
-    if out_dims.is_empty() {
-        out_dims.push(1);
-        out.iter_mut().for_each(|o| o.push(0));
+    if axes.is_empty() {
+        axes.push([1, 0, 0, 0]);
     }
-    (out_dims, out)
+    axes.reverse();
+    axes
 }
 
 #[cfg(test)]
@@ -97,12 +88,11 @@ mod tests {
     #[test]
     fn merging_joins_what_is_contiguous_in_every_operand() {
         // Contiguous in both: one axis.
-        assert_eq!(merged(&[2, 3, 4], &[&[12, 4, 1], &[12, 4, 1]]), (vec![24], vec![vec![1], vec![1]]));
+        assert_eq!(merged(&[2, 3, 4], &[&[12, 4, 1], &[12, 4, 1]]), [[24, 1, 1, 0]]);
         // The second operand is broadcast over the first axis.
-        let (dims, s) = merged(&[2, 3, 4], &[&[12, 4, 1], &[0, 4, 1]]);
-        assert_eq!((dims, s), (vec![2, 12], vec![vec![12, 1], vec![0, 1]]));
+        assert_eq!(merged(&[2, 3, 4], &[&[12, 4, 1], &[0, 4, 1]]), [[12, 1, 1, 0], [2, 12, 0, 0]]);
         // Axes of one element vanish.
-        assert_eq!(merged(&[1, 1], &[&[5, 7]]), (vec![1], vec![vec![0]]));
+        assert_eq!(merged(&[1, 1], &[&[5, 7]]), [[1, 0, 0, 0]]);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! The `cpu` family's product of strips (`gemm_strips.wgsl`): which variant a device runs, and its launch.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Gpu, View};
 
 use crate::Result;
 use crate::gemm::{Bias, Layout, Splits};
+use crate::launch::launch;
+
+/// The file that declares how eight floats are loaded at once.
+pub(crate) fn wide(gpu: &Gpu) -> &'static File {
+    if gpu.has_int64() { &shaders::WIDE_U64 } else { &shaders::WIDE_F32 }
+}
 
 /// The strip kernel's variant for a device: the more lanes share what they load, the more rows pay.
 pub(crate) struct Strips {
-    kernel: &'static Kernel,
+    kernel: Kernel<'static>,
     lanes: usize,
     /// Rows of a strip of A.
     pub rows: usize,
@@ -61,11 +67,11 @@ pub(crate) struct StripProduct<'a> {
 impl Strips {
     /// The variant of every product whose rows don't matter: one, since a variant takes a second to compile.
     pub(crate) fn of(gpu: &Gpu) -> Self {
+        let kernel = Kernel::new(&shaders::GEMM_STRIPS, "main");
         let Some(lanes @ (4 | 8 | 16)) = gpu.subgroup().map(|lanes| lanes as usize) else {
-            return Self { kernel: &shaders::GEMM_STRIPS_PLAIN, lanes: 8, rows: 16, cols: 64 };
+            return Self { kernel: kernel.with(&shaders::LOAD_PLAIN), lanes: 8, rows: 16, cols: 64 };
         };
-        let kernel =
-            if gpu.has_int64() { &shaders::GEMM_STRIPS_SUBGROUP_U64 } else { &shaders::GEMM_STRIPS_SUBGROUP };
+        let kernel = kernel.with(&shaders::LOAD_SUBGROUP).with(wide(gpu));
         Self { kernel, lanes, rows: (4 * lanes).min(32), cols: 8 * lanes }
     }
 
@@ -78,37 +84,22 @@ impl Strips {
     /// Records the product.
     pub(crate) fn multiply(&self, gpu: &Gpu, product: StripProduct<'_>) -> Result<()> {
         let (row_strips, col_strips) = (product.m.div_ceil(self.rows), product.n.div_ceil(self.cols));
-        let launch = gpu
-            .launch(self.kernel)
-            .constant("LANES", self.lanes)
-            .constant("ROWS", self.rows)
-            .constant("COLS", self.cols)
-            .bind("a", product.a.whole())
-            .bind("b", product.b.view)
-            .bind("out", product.out)
-            .set("bias_of", product.bias.index())
-            .set("relu", usize::from(product.relu))
+        let StripProduct { batches, m, n, k, splits, layout, .. } = product;
+        let launch = launch(gpu, self.kernel)
+            .constants([("LANES", self.lanes), ("ROWS", self.rows), ("COLS", self.cols)])
             // A bias that is not added must still be bound: anything that is only read will do.
             .bind("bias", product.bias.view().cloned().unwrap_or_else(|| product.a.whole()))
-            .set("batches", product.batches)
-            .set("splits", product.splits.count)
-            .set("k_per_split", product.splits.k)
-            .set("row_strips", row_strips)
-            .set("col_strips", col_strips)
-            .set("m", product.m)
-            .set("n", product.n)
-            .set("k", product.k)
-            .set("a_batch", product.a_batch)
-            .set("b_batch", product.b.batch)
-            .set("b_strip", product.b.strip)
-            .set("b_k", product.b.k)
-            .set("c_split", product.c_split)
-            .set("c_batch", product.layout.c_batch)
-            .set("c_row", product.layout.c_row)
-            .set("c_image", product.layout.c_image)
-            .set("plane", product.layout.plane);
-        let flops = 2 * (product.batches * product.m * product.n * product.k) as u64;
-        let tiles = product.batches * row_strips * col_strips * product.splits.count;
-        Ok(launch.trips(product.splits.k / 4 + 4).flops(flops).groups(tiles).record()?)
+            .bind_all([("a", product.a.whole()), ("b", product.b.view), ("out", product.out)])
+            .set_all([("batches", batches), ("splits", splits.count)])
+            .set_all([("row_strips", row_strips), ("col_strips", col_strips)])
+            .set_all([("m", m), ("n", n), ("k", k), ("k_per_split", splits.k)])
+            .set_all([("a_batch", product.a_batch), ("b_batch", product.b.batch)])
+            .set_all([("b_strip", product.b.strip), ("b_k", product.b.k)])
+            .set_all([("bias_of", product.bias.index()), ("relu", usize::from(product.relu))])
+            .set_all([("c_split", product.c_split), ("c_batch", layout.c_batch), ("c_row", layout.c_row)])
+            .set_all([("c_image", layout.c_image), ("plane", layout.plane)]);
+        let flops = 2 * (batches * m * n * k) as u64;
+        let tiles = batches * row_strips * col_strips * splits.count;
+        Ok(launch.trips(splits.k / 4 + 4).flops(flops).groups(tiles).record()?)
     }
 }

@@ -1,5 +1,6 @@
 //! Products of the `gpu` family: tiles in workgroup memory, multiplied straight from the tensors (`gemm_tile.wgsl`).
 
+use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::wgpu::Limits;
 
 use crate::Result;
@@ -70,19 +71,15 @@ impl Product<'_> {
         let tiles = self.batches * tile.count(self.m, self.n);
         let splits = splits(self.k, (tiles * tile.threads()).div_ceil(256), ENOUGH, TILE_K);
         let target = self.target(&splits, splits.count == 1)?;
-        let kernel =
-            self.operands.tile[target.layout.store(target.n)][usize::from(target.bias.view().is_some())];
+        let kernel = Kernel::new(&shaders::GEMM_TILE, "main").with(self.operands.file);
         let launch = self
-            .with_constants(self.gpu.launch(kernel))
-            .constant("TILE_M", tile.m)
-            .constant("TILE_N", tile.n)
-            .constant("TILE_K", TILE_K)
+            .launch(kernel.with(target.layout.store(target.n)).with(target.bias.file()))
+            .constants([("TILE_M", tile.m), ("TILE_N", tile.n), ("TILE_K", TILE_K)])
             .bind(self.operands.names[0], self.views[0].clone())
             .bind(self.operands.names[1], self.views[1].clone())
             .bind("out", target.view.clone())
             .set("batches", self.batches)
-            .set("row_tiles", self.m.div_ceil(tile.m))
-            .set("col_tiles", self.n.div_ceil(tile.n));
+            .set_all([("row_tiles", self.m.div_ceil(tile.m)), ("col_tiles", self.n.div_ceil(tile.n))]);
         let launch = self.common(target.layout.set(target.bias.bind(launch)), &splits, &target);
         // Beside the sum itself, the loops over what an invocation loads, copies and stores.
         launch.trips(2 * splits.k + 512).flops(self.flops()).groups(tiles * splits.count).record()?;
@@ -157,7 +154,8 @@ mod tests {
             }
         }
         FORCED.set(None);
-        let tiles = gpu.composed().iter().filter(|composed| composed.kernel.contains("_tile_")).count();
+        let tiles =
+            gpu.composed().iter().filter(|composed| composed.kernel.starts_with("gemm_tile+")).count();
         assert!(tiles >= 4 * 9, "only {tiles} tile kernels were made");
     }
 

@@ -1,9 +1,10 @@
 //! Max pooling over 2 × 2 windows, and perhaps a ReLU behind it, by whole vec4 (`max_pool2d_pairs.wgsl`), or in the kernel
 //! that makes the image (`store_pooled.wgsl`).
 
-use wgrad_device::shaders;
+use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Gpu, Launch, View};
 
+use crate::launch::launch;
 use crate::shape::numel;
 use crate::{Indices, Result, Tensor};
 
@@ -37,27 +38,29 @@ impl Winners {
         whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
     }
 
-    fn sizes<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
+    fn launch<'a>(&self, gpu: &'a Gpu, entry: &'static str, relu: bool) -> Launch<'a> {
         let [.., h, w] = self.shape;
-        let launch = launch.set("n4", numel(&self.shape) / 4).set("quads", w / 4);
-        // Over the pixels of a window.
-        launch.set("plane4", h * w / 4).trips(4)
+        launch(gpu, Kernel::new(&shaders::MAX_POOL2D_PAIRS, entry))
+            .set_all([("n4", numel(&self.shape) / 4), ("quads", w / 4), ("plane4", h * w / 4)])
+            .set("relu", usize::from(relu))
+            // Over the pixels of a window.
+            .trips(4)
     }
 
     /// Pools x into `y`, made together with these winners.
     pub(crate) fn pool(&self, x: &Tensor, relu: bool, y: &Tensor) -> Result<()> {
-        let launch = x.gpu().launch(&shaders::MAX_POOL2D_PAIRS_FORWARD).bind("x", x.view());
-        let launch = self.sizes(launch.bind("y", y.view()).bind("code", self.code.view()));
-        Ok(launch.set("relu", usize::from(relu)).threads(y.numel() / 4).record()?)
+        let launch = self.launch(x.gpu(), "max_pool2d_pairs_forward", relu);
+        let launch = launch.bind_all([("x", x.view()), ("y", y.view()), ("code", self.code.view())]);
+        Ok(launch.threads(y.numel() / 4).record()?)
     }
 
     /// The gradient of the image before the pooling, by that of the pooled one.
     pub(crate) fn unpool(&self, dy: &Tensor) -> Result<Tensor> {
         let [n, c, h, w] = self.shape;
         let dx = Tensor::empty(dy.gpu(), &[n, c, 2 * h, 2 * w])?;
-        let launch = dy.gpu().launch(&shaders::MAX_POOL2D_PAIRS_BACKWARD).bind("dy", dy.view());
-        let launch = self.sizes(launch.bind("won", self.code.view()).bind("dx", dx.view()));
-        launch.set("relu", 0).threads(dy.numel() / 4).record()?;
+        let launch = self.launch(dy.gpu(), "max_pool2d_pairs_backward", false);
+        let launch = launch.bind_all([("dy", dy.view()), ("won", self.code.view()), ("dx", dx.view())]);
+        launch.threads(dy.numel() / 4).record()?;
         Ok(dx)
     }
 
@@ -69,9 +72,9 @@ impl Winners {
             return Ok(None);
         }
         let planes = Tensor::empty(dy.gpu(), &[n, c])?;
-        let launch = dy.gpu().launch(&shaders::MAX_POOL2D_PAIRS_SUM).bind("dy", dy.view());
-        let launch = self.sizes(launch.bind("won", self.code.view()).bind("sum", planes.view()));
-        launch.set("relu", 0).trips(h * w / 4).threads(n * c).record()?;
+        let launch = self.launch(dy.gpu(), "max_pool2d_pairs_sum", false);
+        let launch = launch.bind_all([("dy", dy.view()), ("won", self.code.view()), ("sum", planes.view())]);
+        launch.trips(h * w / 4).threads(n * c).record()?;
         planes.sum(&[0]).map(Some)
     }
 }

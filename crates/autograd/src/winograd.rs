@@ -8,12 +8,13 @@
 //! Roads not taken: F(2 × 2) needs 1.8 times the multiply-adds; F(6 × 6) saves another fifth, with an error of eight
 //! times that of direct sums instead of two.
 
-use wgrad_device::shaders;
+use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
 use crate::gemm::{Bias, LONGEST_SUM, Layout, Splits};
+use crate::launch::launch;
 use crate::ops::conv::images;
-use crate::strips::{Columns, StripProduct, Strips};
+use crate::strips::{Columns, StripProduct, Strips, wide};
 use crate::windows::Winners;
 use crate::winograd_guard::{Convolved, Summaries, direct_trips};
 use crate::{Error, Result, Tensor};
@@ -143,15 +144,10 @@ impl Winograd {
         let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
         let filters = Summaries::new(gpu, k / 4, to, to)?;
         let inputs = Summaries::of_tiles(gpu, self.tiles().div_ceil(4), from)?;
-        gpu.launch(&shaders::WINOGRAD_WEIGHT)
-            .bind("w", w.view())
-            .bind("out", u.whole())
-            .bind("summary", filters.view())
-            .set("rows", to)
-            .set("depth", from)
-            .set("turned", usize::from(flipped))
-            .set("strip", strips.rows)
-            .set("edge", EDGE)
+        launch(gpu, Kernel::new(&shaders::WINOGRAD_WEIGHT, "winograd_weight"))
+            .bind_all([("w", w.view()), ("out", u.whole()), ("summary", filters.view())])
+            .set_all([("rows", to), ("depth", from), ("turned", usize::from(flipped))])
+            .set_all([("strip", strips.rows), ("edge", EDGE)])
             .trips(TRIPS)
             .threads(to * k / 4)
             .record()?;
@@ -179,19 +175,19 @@ impl Winograd {
                     out: m.whole(),
                 },
             )?;
+            let bias = output.bias.clone().unwrap_or_else(|| m.whole());
+            let y = images(output.y, first, part.images);
+            let kernel = Kernel::new(&shaders::WINOGRAD_OUTPUT, "winograd_output");
             let launch = match output.winners {
-                None => gpu.launch(&shaders::WINOGRAD_OUTPUT),
-                Some(winners) => {
-                    let launch = gpu.launch(&shaders::WINOGRAD_OUTPUT_POOLED);
-                    launch.bind("code", winners.images(first, part.images))
-                }
+                None => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_WHOLE)),
+                Some(winners) => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_POOLED))
+                    .bind("code", winners.images(first, part.images)),
             };
-            let launch = launch
-                .bind("m", m.whole())
-                .bind("bias", output.bias.clone().unwrap_or_else(|| m.whole()))
-                .bind("y", images(output.y, first, part.images));
-            let launch = part.sizes(launch, to, output.options(), 0).set("group_base", 0);
-            launch.set("depth", 0).set("flipped", 0).set("per", 0).threads(to * n / 4).record()?;
+            part.sizes(launch, to, output.options(), 0)
+                .bind_all([("m", m.whole()), ("bias", bias), ("y", y)])
+                .set_all([("group_base", 0), ("depth", 0), ("flipped", 0), ("per", 0)])
+                .threads(to * n / 4)
+                .record()?;
         }
         let (x, w) = (x.view(), w.view());
         let of = Convolved { x, w, depth: from, channels: to, flipped, inputs: &inputs, filters: &filters };
@@ -239,15 +235,11 @@ impl Winograd {
             part.transform_input(x, first, self.c_in, Some(strips.rows), &v, of_x)?;
 
             let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
-            let launch = gpu
-                .launch(&shaders::WINOGRAD_OUTPUT_GRAD)
-                .bind("dy", images(dy, first, part.images))
-                .bind("summary", of_dy.view())
-                .bind("out", d.whole())
-                .set("group_base", first * self.tiles_of_image())
-                .set("depth", 0)
-                .set("flipped", 0)
-                .set("per", 0);
+            let dy = images(dy, first, part.images);
+            let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_OUTPUT_GRAD, "winograd_output_grad"))
+                .bind_all([("dy", dy), ("summary", of_dy.view()), ("out", d.whole())])
+                .set_all([("group_base", first * self.tiles_of_image()), ("depth", 0)])
+                .set_all([("flipped", 0), ("per", 0)]);
             let threads = k * self.c_out.div_ceil(4);
             part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).record()?;
 
@@ -270,14 +262,9 @@ impl Winograd {
                 },
             )?;
         }
-        let launch = gpu
-            .launch(&shaders::WINOGRAD_WEIGHT_GRAD)
-            .bind("s", s.whole())
-            .bind("dw", dw)
-            .set("parts", parts.len())
-            .set("c_in", self.c_in)
-            .set("c_out", self.c_out)
-            .set("edge", EDGE);
+        let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_WEIGHT_GRAD, "winograd_weight_grad"))
+            .bind_all([("s", s.whole()), ("dw", dw)])
+            .set_all([("parts", parts.len()), ("c_in", self.c_in), ("c_out", self.c_out), ("edge", EDGE)]);
         Ok(launch.trips(EDGE * (8 * parts.len() + 24) + 16).threads(self.c_in * n / 4).record()?)
     }
 
@@ -297,17 +284,12 @@ impl Winograd {
         let across = self.w / 4;
         let run = if across.is_multiple_of(4) { 4 } else { across.min(2) };
         let gpu = x.gpu();
-        let launch = gpu
-            .launch(shaders::WINOGRAD_INPUT[usize::from(gpu.has_int64())])
-            .constant("RUN", run)
-            .constant("EDGES", usize::from(across > run))
+        let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_INPUT, "winograd_input").with(wide(gpu)))
+            .constants([("RUN", run), ("EDGES", usize::from(across > run))])
             .bind("x", images(x, first, self.images))
-            .bind("summary", summaries.view())
-            .bind("out", out.whole())
-            .set("group_base", first * self.tiles_of_image() / 4)
-            .set("depth", 0)
-            .set("flipped", 0)
-            .set("per", 0);
+            .bind_all([("summary", summaries.view()), ("out", out.whole())])
+            .set_all([("group_base", first * self.tiles_of_image() / 4), ("depth", 0)])
+            .set_all([("flipped", 0), ("per", 0)]);
         let lines = if as_a { channels } else { channels.next_multiple_of(4) };
         let launch = self.sizes(launch, channels, usize::from(as_a), strip);
         Ok(launch.threads(lines * self.tiles().div_ceil(4)).record()?)
@@ -321,14 +303,9 @@ impl Winograd {
         strip: usize,
     ) -> Launch<'a> {
         launch
-            .set("images", self.images)
-            .set("channels", channels)
-            .set("h", self.h)
-            .set("across", self.w / 4)
-            .set("in_image", self.tiles_of_image())
-            .set("option", option)
-            .set("strip", strip)
-            .set("edge", EDGE)
+            .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
+            .set_all([("across", self.w / 4), ("in_image", self.tiles_of_image())])
+            .set_all([("option", option), ("strip", strip), ("edge", EDGE)])
             .trips(TRIPS)
     }
 

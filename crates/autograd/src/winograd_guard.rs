@@ -5,10 +5,11 @@
 //! Roads not taken: a reduction over the input before the transforms reads it once more; to scale tiles does not help
 //! against an infinity; and direct products of everything take twice as long.
 
-use wgrad_device::shaders;
+use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
 use crate::Result;
+use crate::launch::launch;
 use crate::winograd::{EDGE, Output, Winograd, floats};
 
 /// Groups that one invocation goes over.
@@ -40,12 +41,15 @@ impl Summaries {
     /// What was seen of each quad of tiles, and the mean of their blocks with whether one of the `filters` is odd.
     fn guard_tiles(&self, gpu: &Gpu, filters: &Buffer, count: usize) -> Result<[Buffer; 2]> {
         let (guard, mean) = (floats(gpu, 2 * self.groups)?, floats(gpu, 2)?);
-        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_TILES).bind("summary_tiles", self.words.whole());
-        let launch = launch.bind("guard", guard.whole()).set("filters", 0);
-        self.sizes(launch, self.channels + 1, self.groups)?;
-        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_MEAN).bind("quads", guard.whole());
-        let launch = launch.bind("filters", filters.whole()).bind("mean", mean.whole());
-        self.sizes(launch.set("filters", count), CHUNK + count + 2, 1)?;
+        self.launch(gpu, "guard_tiles", 0)
+            .bind_all([("summary_tiles", self.words.whole()), ("guard", guard.whole())])
+            .trips(self.channels + 1)
+            .threads(self.groups)
+            .record()?;
+        self.launch(gpu, "guard_mean", count)
+            .bind_all([("quads", guard.whole()), ("filters", filters.whole()), ("mean", mean.whole())])
+            .trips(CHUNK + count + 2)
+            .record()?;
         Ok([guard, mean])
     }
 
@@ -53,15 +57,18 @@ impl Summaries {
     fn guard_channels(&self, gpu: &Gpu) -> Result<(Buffer, usize)> {
         let chunks = self.groups.div_ceil(CHUNK);
         let guard = floats(gpu, 2 * chunks * self.channels)?;
-        let launch = gpu.launch(&shaders::WINOGRAD_GUARD_CHANNELS).bind("summary", self.words.whole());
-        let launch = launch.bind("guard_channel", guard.whole()).set("filters", 0);
-        self.sizes(launch, CHUNK + 1, chunks * self.channels)?;
+        self.launch(gpu, "guard_channels", 0)
+            .bind_all([("summary", self.words.whole()), ("guard_channel", guard.whole())])
+            .trips(CHUNK + 1)
+            .threads(chunks * self.channels)
+            .record()?;
         Ok((guard, chunks))
     }
 
-    fn sizes(&self, launch: Launch<'_>, trips: usize, threads: usize) -> Result<()> {
-        let launch = launch.set("groups", self.groups).set("channels", self.channels);
-        Ok(launch.set("stride", self.stride).set("chunk", CHUNK).trips(trips).threads(threads).record()?)
+    fn launch<'a>(&self, gpu: &'a Gpu, entry: &'static str, filters: usize) -> Launch<'a> {
+        launch(gpu, Kernel::new(&shaders::WINOGRAD_GUARD, entry))
+            .set_all([("groups", self.groups), ("channels", self.channels), ("filters", filters)])
+            .set_all([("stride", self.stride), ("chunk", CHUNK)])
     }
 }
 
@@ -95,28 +102,30 @@ impl Winograd {
         let per = usize::try_from((gpu.loop_limit() - 1) / trips as u64)
             .unwrap_or(usize::MAX)
             .clamp(1, of.channels);
+        let file = &shaders::WINOGRAD_DIRECT;
         let launch = match output.winners {
-            None => gpu.launch(&shaders::WINOGRAD_DIRECT),
-            Some(winners) => {
-                gpu.launch(&shaders::WINOGRAD_DIRECT_POOLED).bind("code", winners.images(0, self.images))
-            }
+            None => launch(gpu, Kernel::new(file, "winograd_direct")),
+            Some(winners) => launch(gpu, Kernel::new(file, "winograd_direct_pooled"))
+                .bind("code", winners.images(0, self.images)),
         };
-        let launch = launch
-            .bind("x", of.x.clone())
-            .bind("w", of.w.clone())
-            .bind("guard", guard.whole())
-            .bind("mean", mean.whole())
-            .bind("guard_filter", guard_filter.whole())
-            // A bias that is not added must still be bound: anything that is only read will do.
-            .bind("bias", output.bias.clone().unwrap_or_else(|| of.w.clone()))
-            .bind("y", output.y.view());
-        let launch = self.sizes(launch, of.channels, output.options(), 0).set("group_base", 0);
-        let launch = launch.set("depth", of.depth).set("flipped", usize::from(of.flipped)).set("per", per);
         // Rows of tiles, or fours of windows.
         let places =
             if output.winners.is_some() { self.images * self.h * self.w / 16 } else { 4 * self.tiles() };
-        let threads = places * of.channels.div_ceil(per);
-        Ok(launch.trips(per * trips + 1).threads(threads).record()?)
+        self.sizes(launch, of.channels, output.options(), 0)
+            .bind_all([("x", of.x.clone()), ("w", of.w.clone()), ("y", output.y.view())])
+            .bind_all([
+                ("guard", guard.whole()),
+                ("mean", mean.whole()),
+                ("guard_filter", guard_filter.whole()),
+            ])
+            // A bias that is not added must still be bound: anything that is only read will do.
+            .bind("bias", output.bias.clone().unwrap_or_else(|| of.w.clone()))
+            .set_all([("group_base", 0), ("depth", of.depth), ("flipped", usize::from(of.flipped))])
+            .set("per", per)
+            .trips(per * trips + 1)
+            .threads(places * of.channels.div_ceil(per))
+            .record()?;
+        Ok(())
     }
 
     /// Loop iterations of an invocation of `winograd_weight_grad_direct` over an image, and beside its images.
@@ -146,21 +155,13 @@ impl Winograd {
         let [of_image, beside] = self.weight_grad_trips();
         for first in (0..self.images).step_by(images) {
             let last = (first + images).min(self.images);
-            gpu.launch(&shaders::WINOGRAD_WEIGHT_GRAD_DIRECT)
-                .bind("x", x.clone())
-                .bind("dy", dy.clone())
-                .bind("dw", dw.clone())
-                .bind("guard_x", guard_x.whole())
-                .bind("guard_dy", guard_dy.whole())
-                .set("first", first)
-                .set("last", last)
-                .set("c_in", self.c_in)
-                .set("c_out", self.c_out)
-                .set("h", self.h)
-                .set("across", self.w / 4)
-                .set("chunks_x", chunks_x)
-                .set("chunks_dy", chunks_dy)
-                .set("edge", EDGE)
+            let file = &shaders::WINOGRAD_WEIGHT_GRAD_DIRECT;
+            launch(gpu, Kernel::new(file, "winograd_weight_grad_direct"))
+                .bind_all([("x", x.clone()), ("dy", dy.clone()), ("dw", dw.clone())])
+                .bind_all([("guard_x", guard_x.whole()), ("guard_dy", guard_dy.whole())])
+                .set_all([("first", first), ("last", last), ("c_in", self.c_in), ("c_out", self.c_out)])
+                .set_all([("h", self.h), ("across", self.w / 4), ("edge", EDGE)])
+                .set_all([("chunks_x", chunks_x), ("chunks_dy", chunks_dy)])
                 .trips((last - first) * of_image + beside)
                 .threads(self.c_in * self.c_out)
                 .record()?;

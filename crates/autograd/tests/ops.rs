@@ -8,38 +8,23 @@ mod values;
 #[path = "ops/winograd.rs"]
 mod winograd;
 
-use std::collections::BTreeSet;
-
-use wgrad_autograd::device::{Family, shaders, wgpu};
+use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, Epilogue, Gpu, Pool2dOptions, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
-/// Kernels that other crates launch, or that take f16 or textures, and whose tests stand elsewhere.
-const LAUNCHED_ELSEWHERE: &[&str] = &[
-    "sgd",
-    "adam",
-    "shuffle",
-    "gather_images_vec4",
-    "gather_images_scalar",
-    "gather_images_vec4_augmented",
-    "gather_images_scalar_augmented",
-    "limit_copy",
-    "limit_fma",
-    "cast",
-    "texture_to_tensor",
-    "tensor_to_texture",
-];
+/// The folders of the kernels that ops launch.
+const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "images", "products"];
 
-/// Variants that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
-fn is_beyond_adapter(name: &str, gpu: &Gpu) -> bool {
+/// Files that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
+fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
     let lanes = matches!(gpu.subgroup(), Some(4 | 8 | 16));
-    let wide = gpu.device().features().contains(wgpu::Features::SHADER_INT64);
-    let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
-    match name {
-        "gemm_strips_subgroup_u64" => !lanes || !wide,
+    match file {
+        "lib/wide_u64" => !gpu.device().features().contains(wgpu::Features::SHADER_INT64),
         // The device without 64-bit integers is a borrowed one, whose family is its adapter's.
-        "gemm_strips_subgroup" => !lanes || !software,
-        _ if name.starts_with("batch_norm") && name.ends_with("subgroup") => gpu.subgroup().is_none(),
+        "lib/wide_f32" => gpu.info().device_type != wgpu::DeviceType::Cpu,
+        "products/software/load_subgroup" => !lanes,
+        "images/batch_norm/lanes_subgroup" => gpu.subgroup().is_none(),
+        "elementwise/cast" => !gpu.has_f16(),
         _ => false,
     }
 }
@@ -60,15 +45,17 @@ fn every_op_agrees_with_its_reference() {
             });
         }
     });
-    let launched: BTreeSet<_> =
-        gpus.iter().flat_map(|(_, gpu)| gpu.composed()).map(|composed| composed.kernel).collect();
-    let forgotten: Vec<_> = shaders::ALL
-        .iter()
-        .map(|kernel| kernel.name)
-        .filter(|name| !launched.contains(name) && !LAUNCHED_ELSEWHERE.contains(name))
-        .filter(|name| !is_beyond_adapter(name, &gpus[0].1))
-        .collect();
+    let composed: Vec<Composed> = gpus.iter().flat_map(|(_, gpu)| gpu.composed()).collect();
+    let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
+    let forgotten = shaders::unlaunched(FOLDERS, launched);
+    let forgotten: Vec<_> = forgotten.iter().filter(|file| !is_beyond_adapter(file, &gpus[0].1)).collect();
     assert!(forgotten.is_empty(), "no row of the table launches {forgotten:?}");
+    let checks = std::env::var("WGRAD_CHECKED").is_ok_and(|v| v == "1") || cfg!(debug_assertions);
+    let checked = composed.iter().filter(|composed| composed.checked).map(|composed| &composed.kernel);
+    assert!(
+        checks || checked.count() == 0,
+        "ops launch their kernels without checks, which cost up to twentyfold"
+    );
 }
 
 /// Special values in every input of every op, in both families.
@@ -97,7 +84,18 @@ fn dropout_and_choices(gpus: &[(&str, Gpu)]) {
         equal(family, gpu);
         dropout(family, gpu);
         ties(family, gpu);
+        halves(family, gpu);
         diverged(family, gpu);
+    }
+}
+
+/// Values that f16 holds come back as they were.
+fn halves(family: &str, gpu: &Gpu) {
+    if gpu.has_f16() {
+        let values = [-2.5, 0.125, 1000.0];
+        let x = Tensor::from_slice(gpu, &values, &[3]).unwrap();
+        let back = x.to_half().unwrap().to_tensor().unwrap();
+        assert_eq!(back.to_vec().unwrap(), values, "({family})");
     }
 }
 

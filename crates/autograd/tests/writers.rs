@@ -13,7 +13,8 @@ use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
-use wgrad_autograd::device::{Composed, Family, shaders};
+use wgrad_autograd::device::shaders::{self, File, Kernel};
+use wgrad_autograd::device::{Composed, Family};
 use wgrad_autograd::{Conv2dOptions, Gpu, Tensor};
 
 /// Whether a kernel is a variant that a device without optional features never gets.
@@ -22,7 +23,7 @@ fn needs_subgroups(kernel: &str) -> bool {
 }
 
 fn needs_int64(kernel: &str) -> bool {
-    kernel.ends_with("_u64")
+    kernel.ends_with("+wide_u64")
 }
 
 fn needs_f16(composed: &Composed) -> bool {
@@ -33,7 +34,7 @@ fn needs_f16(composed: &Composed) -> bool {
 /// no such features and never gets those variants. Shuffles are written, by the names of the extension
 /// KHR_shader_subgroup.
 fn has_glsl_es(composed: &Composed) -> bool {
-    !needs_int64(composed.kernel) && !needs_f16(composed)
+    !needs_int64(&composed.kernel) && !needs_f16(composed)
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn every_module_passes_every_writer() {
         write_all(composed, &folder.path().join(format!("{name}.spv")));
         // For ci/web, which has a browser compile what a page may launch: no feature that is not in WebGPU's baseline.
         if let Some(folder) = std::env::var_os("WGRAD_MODULES")
-            && !(needs_subgroups(composed.kernel) || needs_int64(composed.kernel) || needs_f16(composed))
+            && !(needs_subgroups(&composed.kernel) || needs_int64(&composed.kernel) || needs_f16(composed))
         {
             std::fs::write(Path::new(&folder).join(format!("{name}.wgsl")), &composed.source).unwrap();
         }
@@ -66,15 +67,22 @@ fn every_module_passes_every_writer() {
 
 /// What textures of any format compose, whether or not this adapter has it.
 fn texture_modules() -> Vec<Composed> {
-    let module = |kernel: &'static shaders::Kernel, header: &str| Composed {
-        kernel: kernel.name,
-        entry: kernel.entry,
-        source: kernel.compose(header),
+    let gpu = Gpu::builder().quiet().build().unwrap();
+    let module = |file: &'static File, target: Option<&'static str>| {
+        let kernel = Kernel::new(file, file.stem());
+        let launch = gpu.launch(kernel).constant("CHANNELS", if target.is_some() { 3 } else { 4 });
+        let launch = target.into_iter().fold(launch, |launch, target| launch.alias("Target", target));
+        let (kernel, entry, source) = (kernel.name(), kernel.entry().to_owned(), launch.source().unwrap());
+        Composed { kernel, entry, files: vec![file.name().to_owned()], source, checked: false }
     };
-    let mut modules = vec![module(&shaders::TEXTURE_TO_TENSOR, "const CHANNELS = 4u;\n")];
-    for format in ["rgba8unorm", "rgba16float", "r32float", "rgba32float"] {
-        let header = format!("const CHANNELS = 3u;\nalias Target = texture_storage_2d<{format}, write>;\n");
-        modules.push(module(&shaders::TENSOR_TO_TEXTURE, &header));
+    let mut modules = vec![module(&shaders::TEXTURE_TO_TENSOR, None)];
+    for target in [
+        "texture_storage_2d<rgba8unorm, write>",
+        "texture_storage_2d<rgba16float, write>",
+        "texture_storage_2d<r32float, write>",
+        "texture_storage_2d<rgba32float, write>",
+    ] {
+        modules.push(module(&shaders::TENSOR_TO_TEXTURE, Some(target)));
     }
     modules
 }
@@ -104,7 +112,7 @@ fn half_modules() -> Vec<Composed> {
 }
 
 fn write_all(composed: &Composed, spirv: &Path) {
-    let kernel = composed.kernel;
+    let kernel = composed.kernel.as_str();
     let module = naga::front::wgsl::parse_str(&composed.source).unwrap();
     let mut capabilities = Capabilities::default();
     capabilities.set(Capabilities::SUBGROUP, needs_subgroups(kernel));
@@ -129,10 +137,10 @@ fn write_all(composed: &Composed, spirv: &Path) {
 
 fn write_spirv(composed: &Composed, module: &Module, info: &ModuleInfo, path: &Path) {
     // wgpu's Vulkan backend writes 1.3 or later where subgroups are in use.
-    let lang_version = if needs_subgroups(composed.kernel) { (1, 3) } else { (1, 0) };
+    let lang_version = if needs_subgroups(&composed.kernel) { (1, 3) } else { (1, 0) };
     let options = spv::Options { lang_version, ..Default::default() };
     let pipeline =
-        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: composed.entry.to_owned() };
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: composed.entry.clone() };
     let words = spv::write_vec(module, info, &options, Some(&pipeline))
         .unwrap_or_else(|error| panic!("{} as SPIR-V: {error}", composed.kernel));
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -155,12 +163,12 @@ fn write_msl(composed: &Composed, module: &Module, info: &ModuleInfo) {
     let entry = msl::EntryPointResources { resources, sizes_buffer: Some(30), ..Default::default() };
     let options = msl::Options {
         lang_version: (2, 3),
-        per_entry_point_map: [(composed.entry.to_owned(), entry)].into(),
+        per_entry_point_map: [(composed.entry.clone(), entry)].into(),
         fake_missing_bindings: false,
         ..Default::default()
     };
     let pipeline = msl::PipelineOptions {
-        entry_point: Some((ShaderStage::Compute, composed.entry.to_owned())),
+        entry_point: Some((ShaderStage::Compute, composed.entry.clone())),
         ..Default::default()
     };
     let (text, translated) = msl::write_string(module, info, &options, &pipeline)
@@ -179,7 +187,7 @@ fn write_hlsl(composed: &Composed, module: &Module, info: &ModuleInfo) {
         }
     }
     // Subgroups and 64-bit integers exist from shader model 6.0 on, 16-bit floats from 6.2; DX12 without DXC ends at 5.1.
-    let modern = needs_subgroups(composed.kernel) || needs_int64(composed.kernel);
+    let modern = needs_subgroups(&composed.kernel) || needs_int64(&composed.kernel);
     let shader_model = match (needs_f16(composed), modern) {
         (true, _) => hlsl::ShaderModel::V6_2,
         (false, true) => hlsl::ShaderModel::V6_0,
@@ -188,7 +196,7 @@ fn write_hlsl(composed: &Composed, module: &Module, info: &ModuleInfo) {
     let options =
         hlsl::Options { shader_model, binding_map, fake_missing_bindings: false, ..Default::default() };
     let pipeline =
-        hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, composed.entry.to_owned())) };
+        hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, composed.entry.clone())) };
     let mut text = String::new();
     let written = hlsl::Writer::new(&mut text, &options, &pipeline)
         .write(module, info, None)
@@ -215,7 +223,7 @@ fn glsl(composed: &Composed, module: &Module, info: &ModuleInfo) -> Result<Strin
     let options = glsl::Options { version: glsl::Version::new_gles(310), binding_map, ..Default::default() };
     let pipeline = glsl::PipelineOptions {
         shader_stage: ShaderStage::Compute,
-        entry_point: composed.entry.to_owned(),
+        entry_point: composed.entry.clone(),
         multiview: None,
     };
     let mut text = String::new();

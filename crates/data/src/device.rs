@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use wgrad_autograd::device::{Buffer, shaders};
+use wgrad_autograd::device::shaders::{self, Kernel};
+use wgrad_autograd::device::{Buffer, Launch};
 use wgrad_autograd::{Error, Gpu, Indices, Result, Tensor};
 
 use crate::Images;
@@ -139,14 +140,26 @@ impl DeviceImages {
         self.reorder(0, 0, false)
     }
 
+    /// A launch of one of the engine's kernels, without runtime checks.
+    #[expect(unsafe_code, reason = "the sizes that it states are checked before")]
+    fn launch<'a>(&'a self, kernel: Kernel<'a>) -> Launch<'a> {
+        // SAFETY: the range of a batch is checked before it is gathered, the buffers hold what [`DeviceImages::new`] was
+        // given, and the order counts its images.
+        unsafe { self.gpu.launch_unchecked(kernel) }
+    }
+
     fn reorder(&self, seed: u64, epoch: usize, shuffled: bool) -> Result<()> {
         let n = self.len();
         let key = key(seed, 0x5eed_0001);
-        let launch = self.gpu.launch(&shaders::SHUFFLE).bind("order", self.order.whole()).set("n", n);
         let rounds = if shuffled { SHUFFLE_ROUNDS } else { 0 };
-        let launch = launch.set("key", key as usize).set("epoch", epoch).set("rounds", rounds);
-        // The check that ends the loop counts too.
-        Ok(launch.trips(rounds + 1).threads(n).record()?)
+        self.launch(Kernel::new(&shaders::SHUFFLE, "shuffle"))
+            .bind("order", self.order.whole())
+            .set_all([("n", n), ("key", key as usize), ("epoch", epoch), ("rounds", rounds)])
+            // The check that ends the loop counts too.
+            .trips(rounds + 1)
+            .threads(n)
+            .record()?;
+        Ok(())
     }
 
     /// Images and labels at places `start..start + rows` of the current order.
@@ -204,22 +217,27 @@ impl DeviceImages {
         let words = rows * size.div_ceil(4);
         let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
         let y = Indices::empty(&self.gpu, &[rows])?;
-        let by_pixels = shaders::GATHER_IMAGES[usize::from(!size.is_multiple_of(4))];
-        let kernel = by_pixels[usize::from(augment.is_some())];
+        let put = if size.is_multiple_of(4) { &shaders::PUT_VEC4 } else { &shaders::PUT_SCALAR };
+        let pixels = if augment.is_some() { &shaders::PIXELS_AUGMENTED } else { &shaders::PIXELS_PLAIN };
+        let kernel = Kernel::new(&shaders::GATHER_IMAGES, "gather_images").with(put).with(pixels);
         let (key, epoch) = augment.map_or((0, 0), |(_, draw)| (key(draw.seed, 0x5eed_0002), draw.epoch));
         for part in &self.parts {
-            let mut launch = self.gpu.launch(kernel).constant("SIZE", size);
-            if let Some((Augment { padding, flip }, _)) = augment {
-                launch = launch.constant("H", h).constant("W", w);
-                launch = launch.constant("PAD", padding).constant("FLIP", usize::from(flip));
-            }
-            let launch = launch.bind("order", self.order.whole()).bind("pixels", part.pixels.whole());
-            let launch = launch.bind("labels", self.labels.whole()).bind("x", x.view()).bind("y", y.view());
-            let launch = launch.set("n", words).set("start", start).set("key", key as usize);
-            let launch = launch.set("first", part.first).set("count", part.count).set("epoch", epoch);
-            let launch = launch.set_f32("scale", scale).set_f32("shift", shift).trips(8);
-            // Of the data set, which is bound whole, only the batch is read.
-            launch.bytes_read((4 * words + 8 * rows) as u64).threads(words).record()?;
+            let of_augmented = augment.iter().flat_map(|(Augment { padding, flip }, _)| {
+                [("H", h), ("W", w), ("PAD", *padding), ("FLIP", usize::from(*flip))]
+            });
+            self.launch(kernel)
+                .constant("SIZE", size)
+                .constants(of_augmented)
+                .bind_all([("order", self.order.whole()), ("pixels", part.pixels.whole())])
+                .bind_all([("labels", self.labels.whole()), ("x", x.view()), ("y", y.view())])
+                .set_all([("n", words), ("start", start), ("key", key as usize)])
+                .set_all([("first", part.first), ("count", part.count), ("epoch", epoch)])
+                .set_all_f32([("scale", scale), ("shift", shift)])
+                .trips(8)
+                // Of the data set, which is bound whole, only the batch is read.
+                .bytes_read((4 * words + 8 * rows) as u64)
+                .threads(words)
+                .record()?;
         }
         Ok((x, y))
     }

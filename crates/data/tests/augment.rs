@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::Gpu;
-use wgrad_autograd::device::Family;
+use wgrad_autograd::device::{Family, shaders};
 use wgrad_data::{Augment, DeviceImages, Draw, Images, Normalize};
 
 /// Bytes to their own value, so that pixels can be compared exactly.
@@ -98,6 +98,9 @@ fn batches_are_what_the_generator_says() {
                 }
             }
         }
+        let composed = gpu.composed();
+        let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
+        assert_eq!(shaders::unlaunched(&["data"], launched), [""; 0]);
     }
 }
 

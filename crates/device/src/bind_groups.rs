@@ -217,7 +217,7 @@ fn create(
     });
     let entries: Vec<_> = uniform.into_iter().chain(storage).chain(textures).collect();
     gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(pipeline.kernel.name),
+        label: Some(&pipeline.composed.kernel),
         layout: &pipeline.layout,
         entries: &entries,
     })

@@ -206,12 +206,16 @@ impl View {
     }
 
     /// Fails if a backward pass reads the range that was changed under it, by `reader`.
-    pub(crate) fn check_saved(&self, reader: &'static str) -> Result<()> {
+    pub(crate) fn check_saved(&self, reader: &str) -> Result<()> {
         let (writes, end) = (self.buffer.writes(), self.offset + self.size);
         if !saved().is_some_and(|saved| saved.changed(writes, self.offset, end)) {
             return Ok(());
         }
-        Err(Error::Changed { kernel: reader, name: writes.name(self.offset, end), bytes: self.size })
+        Err(Error::Changed {
+            kernel: reader.to_owned(),
+            name: writes.name(self.offset, end),
+            bytes: self.size,
+        })
     }
 
     /// Fails if the buffer was made without `usage`, which `command` needs. Buffers of the pool have all.

@@ -47,15 +47,15 @@ pub enum Error {
     #[error("kernel {kernel} does not compile: {message}")]
     Shader {
         /// The kernel's name.
-        kernel: &'static str,
+        kernel: String,
         /// The compiler's words.
         message: String,
     },
-    /// A launch that would not compute what it says.
+    /// A launch that would not compute what it says, or does not fit its kernel.
     #[error("launch of kernel {kernel}: {message}")]
     Launch {
         /// The kernel's name.
-        kernel: &'static str,
+        kernel: String,
         /// What is wrong with it.
         message: String,
     },
@@ -63,7 +63,7 @@ pub enum Error {
     #[error("{kernel}: {} was changed after the forward pass that reads it again", changed(name.as_deref(), *bytes))]
     Changed {
         /// The kernel that was to read it, or `copy`.
-        kernel: &'static str,
+        kernel: String,
         /// Its name, where it was given one ([`crate::View::set_name`]).
         name: Option<std::sync::Arc<str>>,
         /// Bytes that were to be read.

@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wgrad_shaders::Kernel;
+
 use crate::adapter::Builder;
 use crate::buffer::{Buffer, View};
 use crate::health::{Health, Scopes};
 use crate::launch::{Launch, MAX_TRIPS};
-use crate::pipeline::{Composed, Pipelines};
+use crate::pipeline::{Composed, Pipelines, Trust};
 use crate::pool::Pool;
 use crate::readback::StagingPool;
 use crate::recording::{Command, Recorded, Recording};
@@ -208,13 +210,18 @@ impl Gpu {
         self.0.health.set_lost(reason.into());
     }
 
-    /// Fails for a buffer of another `Gpu`, whose numbers would be mistaken for this one's.
-    pub(crate) fn check_owner(&self, view: &View, command: &'static str) -> Result<()> {
-        if view.buffer.is_from(&self.0.pool) {
+    /// Whether this is no buffer of another `Gpu`, whose numbers would be mistaken for this one's.
+    pub(crate) fn owns(&self, view: &View) -> bool {
+        view.buffer.is_from(&self.0.pool)
+    }
+
+    /// Fails for a buffer of another `Gpu`.
+    pub(crate) fn check_owner(&self, view: &View, command: &str) -> Result<()> {
+        if self.owns(view) {
             return Ok(());
         }
-        let message = "a buffer or tensor of another Gpu: use tensors of one Gpu in one op".to_owned();
-        Err(Error::Launch { kernel: command, message })
+        let message = "a buffer or tensor of another Gpu".to_owned();
+        Err(Error::Launch { kernel: command.to_owned(), message })
     }
 
     /// Whether shaders may use 64-bit integers.
@@ -346,7 +353,7 @@ impl Gpu {
         let words = [src.offset, dst.offset, src.size].iter().all(|n| n.is_multiple_of(4));
         if !words || src.buffer.raw() == dst.buffer.raw() {
             let message = "it copies whole words from one buffer to another".to_owned();
-            return Err(Error::Launch { kernel: "copy", message });
+            return Err(Error::Launch { kernel: "copy".to_owned(), message });
         }
         src.check_saved("copy")?;
         let mut state = self.state();
@@ -370,8 +377,21 @@ impl Gpu {
     }
 
     /// A launch of `kernel`, to be filled in and recorded.
-    pub fn launch(&self, kernel: &'static wgrad_shaders::Kernel) -> Launch<'_> {
-        Launch::new(self, kernel)
+    ///
+    /// It is compiled with checks, whosever files it is made of: nothing outside of the ranges bound is read or written,
+    /// and every loop ends.
+    pub fn launch<'a>(&'a self, kernel: Kernel<'a>) -> Launch<'a> {
+        Launch::new(self, kernel, Trust::None)
+    }
+
+    /// A launch of `kernel` without those checks, which on software adapters cost up to twentyfold. Debug builds and
+    /// `WGRAD_CHECKED=1` check bounds all the same.
+    ///
+    /// # Safety
+    /// With what the launch binds, sets and declares, the kernel reads and writes nothing outside of the ranges bound and
+    /// divides by no zero, and its loops end.
+    pub unsafe fn launch_unchecked<'a>(&'a self, kernel: Kernel<'a>) -> Launch<'a> {
+        Launch::new(self, kernel, Trust::Sizes)
     }
 
     /// Submits all that was recorded. Returns without waiting, unless four submissions of an owned device are

@@ -1,4 +1,4 @@
-//! A launch: a kernel with its constants, buffers, parameters and grid, checked and then recorded.
+//! A launch: a kernel with what it declares, binds and sets, and its grid, checked and then recorded.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -7,11 +7,12 @@ use wgrad_shaders::Kernel;
 
 use crate::bind_groups::Resources;
 use crate::buffer::View;
+use crate::compose::{Declared, compose};
 use crate::gpu::{Gpu, State};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Trust};
 use crate::profile::Note;
 use crate::recording::Part;
-use crate::reflect::{Binding, Interface};
+use crate::reflect::{Binding, Interface, Param, ParamKind};
 use crate::{Error, Result, writes};
 
 /// The most loop iterations that one invocation runs on adapters that cut loops short, all its loops together and each loop's
@@ -32,12 +33,14 @@ enum Grid {
 #[must_use = "a launch does nothing until it is recorded"]
 pub struct Launch<'a> {
     gpu: &'a Gpu,
-    kernel: &'static Kernel,
-    header: String,
+    kernel: Kernel<'a>,
+    trust: Trust,
+    declared: Vec<(&'static str, Declared)>,
     bindings: Vec<(&'static str, View)>,
     textures: Vec<(&'static str, wgpu::TextureView)>,
     unchanged: &'static [&'static str],
     params: Vec<(&'static str, Value)>,
+    rows: Vec<[u32; 4]>,
     trips: Option<u64>,
     grid: Grid,
     note: Note,
@@ -47,73 +50,58 @@ pub struct Launch<'a> {
 enum Value {
     U32(u32),
     F32(f32),
+    /// As many rows of [`Launch::rows`], from this one on.
+    Rows(u32, u32),
 }
 
 impl<'a> Launch<'a> {
-    pub(crate) fn new(gpu: &'a Gpu, kernel: &'static Kernel) -> Self {
+    pub(crate) fn new(gpu: &'a Gpu, kernel: Kernel<'a>, trust: Trust) -> Self {
         // Room for the largest launches, so that none of the lists grows.
         let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
-        let (header, textures, trips, grid) = (String::new(), Vec::new(), None, Grid::Threads(1));
+        let (declared, textures, rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (trips, grid) = (None, Grid::Threads(1));
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
         let note = Note { flops: None, bytes_read: None, started };
-        Self { gpu, kernel, header, bindings, textures, unchanged: &[], params, trips, grid, note }
+        let unchanged = &[];
+        Self { gpu, kernel, trust, declared, bindings, textures, unchanged, params, rows, trips, grid, note }
     }
 
-    /// Prepends `const name = value;`, an unsigned integer: a variant of the kernel.
-    pub fn constant(mut self, name: &str, value: usize) -> Self {
-        self.push(&["const ", name, " = "]);
-        self.push_number(value);
-        self.push(&[";\n"]);
+    fn declare(&mut self, name: &'static str, value: Declared) {
+        if self.declared.capacity() == 0 {
+            self.declared.reserve(20);
+        }
+        self.declared.push((name, value));
+    }
+
+    /// Declares `const name = value;`, an unsigned integer: a variant of the kernel, compiled when it is first launched.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.declare(name, Declared::Number(value));
         self
     }
 
-    /// Prepends a constant array of unsigned integers.
-    pub fn constants(mut self, name: &str, values: &[usize]) -> Self {
-        self.push(&["const ", name, " = array("]);
-        for &value in values {
-            self.push_number(value);
-            self.push(&[","]);
-        }
-        self.push(&[");\n"]);
+    /// As [`Launch::constant`], several.
+    pub fn constants(self, constants: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
+        constants.into_iter().fold(self, |launch, (name, value)| launch.constant(name, value))
+    }
+
+    /// Declares `alias name = type;`: a variant of the kernel. f16 is enabled where the type names it.
+    pub fn alias(mut self, name: &'static str, wgsl_type: &'static str) -> Self {
+        self.declare(name, Declared::Type(wgsl_type));
         self
-    }
-
-    /// Prepends declarations as they stand.
-    pub fn header(mut self, declarations: &str) -> Self {
-        self.header.push_str(declarations);
-        self
-    }
-
-    fn push(&mut self, words: &[&str]) {
-        if self.header.capacity() == 0 {
-            self.header.reserve(256);
-        }
-        words.iter().for_each(|word| self.header.push_str(word));
-    }
-
-    /// An unsigned literal. Every launch of a variant writes its constants, and the formatting machinery would cost
-    /// more than the rest of the launch.
-    fn push_number(&mut self, value: usize) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = value;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.header.extend(digits[at..].iter().map(|&digit| char::from(digit)));
-        self.header.push('u');
     }
 
     /// Binds a range of a buffer to the storage variable `name`.
     #[inline]
     pub fn bind(mut self, name: &'static str, view: impl Into<View>) -> Self {
         self.bindings.push((name, view.into()));
+        self
+    }
+
+    /// As [`Launch::bind`], several.
+    #[inline]
+    pub fn bind_all<const N: usize>(mut self, views: [(&'static str, View); N]) -> Self {
+        self.bindings.extend(views);
         self
     }
 
@@ -140,10 +128,32 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// As [`Launch::set`], several.
+    #[inline]
+    pub fn set_all<const N: usize>(mut self, values: [(&'static str, usize); N]) -> Self {
+        self.params.extend(values.map(|(name, value)| (name, Value::U32(value as u32))));
+        self
+    }
+
     /// Sets the parameter `name` of the uniform struct to a float.
     #[inline]
     pub fn set_f32(mut self, name: &'static str, value: f32) -> Self {
         self.params.push((name, Value::F32(value)));
+        self
+    }
+
+    /// As [`Launch::set_f32`], several.
+    #[inline]
+    pub fn set_all_f32<const N: usize>(mut self, values: [(&'static str, f32); N]) -> Self {
+        self.params.extend(values.map(|(name, value)| (name, Value::F32(value))));
+        self
+    }
+
+    /// Sets the parameter `name` of the uniform struct, an array of as many `vec4<u32>`.
+    pub fn set_rows(mut self, name: &'static str, rows: impl IntoIterator<Item = [usize; 4]>) -> Self {
+        let first = self.rows.len();
+        self.rows.extend(rows.into_iter().map(|row| row.map(|n| n as u32)));
+        self.params.push((name, Value::Rows(first as u32, (self.rows.len() - first) as u32)));
         self
     }
 
@@ -170,7 +180,8 @@ impl<'a> Launch<'a> {
     }
 
     /// Runs at least `n` invocations, one-dimensional, folded into rows of workgroups where one axis is too
-    /// short: the kernel counts `id.x + id.y * groups.x * WORKGROUP` and ignores what lies beyond `n`.
+    /// short: the kernel counts `id.x + id.y * groups.x * WORKGROUP` and ignores what lies beyond `n`. If its parameters
+    /// have a `first_group`, the launch may be cut, and the kernel counts workgroups from that one on.
     #[inline]
     pub fn threads(mut self, n: usize) -> Self {
         self.grid = Grid::Threads(n as u64);
@@ -191,28 +202,40 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// The module that this launch runs, as text.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] for more files than can be chosen, or a file that does not exist.
+    pub fn source(&self) -> Result<String> {
+        let composed = compose(&self.kernel, &self.declared);
+        let module = composed.map_err(|message| Error::Shader { kernel: self.kernel.name(), message })?;
+        Ok(module.source)
+    }
+
     /// Checks the launch and appends it to the recording.
     ///
     /// # Errors
-    /// [`Error::Launch`] for a grid or trip count that the adapter would not run as written,
-    /// [`Error::Shader`] if the kernel does not compile, [`Error::Lost`]; [`Error::Changed`] within [`crate::reading_saved`].
-    ///
-    /// # Panics
-    /// If a binding or parameter of the kernel is missing or unknown: a slip in the op, not in its input.
+    /// [`Error::Launch`] for a grid or trip count that the adapter would not run as written, and for a binding or
+    /// parameter that is missing, unknown or of another type; [`Error::Shader`] if the kernel does not compile;
+    /// [`Error::Lost`]; [`Error::Changed`] within [`crate::reading_saved`].
     pub fn record(mut self) -> Result<()> {
         self.gpu.check()?;
         for (_, view) in &self.bindings {
-            self.gpu.check_owner(view, self.kernel.name)?;
+            if !self.gpu.owns(view) {
+                let message =
+                    "a buffer or tensor of another Gpu: use tensors of one Gpu in one op".to_owned();
+                return Err(self.error(message));
+            }
         }
         let mut state = self.gpu.state();
         let State { pipelines, recording } = &mut *state;
-        let pipeline = pipelines.get(self.gpu, self.kernel, &self.header)?;
+        let pipeline = pipelines.get(self.gpu, &self.kernel, &self.declared, self.trust)?;
         self.check_trips(&pipeline)?;
         let (grid, part) = self.grid_of(&pipeline)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        self.order_bindings(&pipeline);
+        self.order_bindings(&pipeline)?;
         self.check_saved(&pipeline)?;
         let resources = Resources { views: &self.bindings, textures: &self.textures };
         let pack = |bytes: &mut [u8]| self.pack(&pipeline, bytes);
@@ -231,7 +254,7 @@ impl<'a> Launch<'a> {
         let bound = self.bindings.iter().zip(&pipeline.interface.storage);
         bound
             .filter(|(_, binding)| reads(binding))
-            .try_for_each(|((_, view), _)| view.check_saved(self.kernel.name))
+            .try_for_each(|((_, view), _)| view.check_saved(&pipeline.composed.kernel))
     }
 
     /// Takes note of what the launch writes.
@@ -245,7 +268,7 @@ impl<'a> Launch<'a> {
     }
 
     fn error(&self, message: String) -> Error {
-        Error::Launch { kernel: self.kernel.name, message }
+        Error::Launch { kernel: self.kernel.name(), message }
     }
 
     fn check_trips(&self, pipeline: &Pipeline) -> Result<()> {
@@ -253,7 +276,9 @@ impl<'a> Launch<'a> {
             Some(trips) if trips > self.gpu.loop_limit() => Err(self.error(format!(
                 "{trips} loop iterations in one invocation; this adapter stops silently after {MAX_TRIPS}: split the work"
             ))),
-            None if pipeline.interface.has_loop => Err(self.error("it has a loop but no trip count was stated".to_owned())),
+            None if pipeline.interface.has_loop => Err(self.error(
+                "it has a loop but no trip count was stated: `Launch::trips` does".to_owned(),
+            )),
             _ => Ok(()),
         }
     }
@@ -268,6 +293,12 @@ impl<'a> Launch<'a> {
                 )));
             }
             Grid::Exact(grid) => return Ok((grid, None)),
+            Grid::Threads(_) if pipeline.interface.workgroup_size[1..] != [1, 1] => {
+                return Err(self.error(format!(
+                    "its workgroups have {:?} invocations, and threads are counted along one axis: state `groups`",
+                    pipeline.interface.workgroup_size
+                )));
+            }
             Grid::Threads(n) => n.div_ceil(u64::from(pipeline.interface.workgroup_size[0])),
             Grid::Groups(n) => n,
         };
@@ -281,43 +312,86 @@ impl<'a> Launch<'a> {
     }
 
     /// Brings the bindings into the order in which the kernel declares them.
-    fn order_bindings(&mut self, pipeline: &Pipeline) {
+    fn order_bindings(&mut self, pipeline: &Pipeline) -> Result<()> {
         let Interface { storage, textures, .. } = &pipeline.interface;
-        order(self.kernel.name, &mut self.bindings, storage.iter().map(|binding| &binding.name));
-        order(self.kernel.name, &mut self.textures, textures.iter().map(|binding| &binding.name));
+        let ordered = order(&mut self.bindings, storage.iter().map(|binding| &binding.name))
+            .and_then(|()| order(&mut self.textures, textures.iter().map(|binding| &binding.name)));
+        ordered.map_err(|message| self.error(message))?;
+        match self.trust {
+            Trust::None => self.check_bindings(storage),
+            Trust::Sizes => Ok(()),
+        }
+    }
+
+    /// Finds what wgpu would have against the ranges bound, for which it would refuse the whole recording.
+    fn check_bindings(&self, storage: &[Binding]) -> Result<()> {
+        let limits = self.gpu.limits();
+        let align = u64::from(limits.min_storage_buffer_offset_alignment);
+        let most = limits.max_storage_buffer_binding_size;
+        for (i, ((name, view), binding)) in self.bindings.iter().zip(storage).enumerate() {
+            let least = u64::from(binding.least).next_multiple_of(4);
+            let wrong = if !view.offset.is_multiple_of(align) {
+                format!("begins at byte {} of its buffer, which is no multiple of {align}", view.offset)
+            } else if view.size < least || view.size > most || !view.size.is_multiple_of(4) {
+                format!("has {} bytes; it takes {least} to {most} of them, and whole words", view.size)
+            } else if self.bindings[..i].iter().zip(storage).any(|((_, other), of_other)| {
+                of_other.writable != binding.writable && other.buffer.raw() == view.buffer.raw()
+            }) {
+                "lies in a buffer that is also bound the other way, read-only or writable".to_owned()
+            } else {
+                continue;
+            };
+            return Err(self.error(format!("binding {name} {wrong}")));
+        }
+        Ok(())
     }
 
     /// Writes the uniform struct.
-    fn pack(&self, pipeline: &Pipeline, bytes: &mut [u8]) {
+    fn pack(&self, pipeline: &Pipeline, bytes: &mut [u8]) -> Result<()> {
         let params = pipeline.interface.uniform.as_ref().map_or(&[][..], |uniform| &uniform.params);
         // The search begins behind the one found before: most launches set things in the kernel's order.
         let mut next = 0;
         for param in params {
             let (before, behind) = self.params.split_at(next);
             let found = behind.iter().chain(before).position(|(name, _)| *name == param.name);
-            let found =
-                found.unwrap_or_else(|| panic!("{}: parameter {} is not set", self.kernel.name, param.name));
+            let Some(found) = found else {
+                return Err(self.error(format!("parameter {} is not set", param.name)));
+            };
             let at = (next + found) % self.params.len();
             next = at + 1;
-            let value = self.params[at].1;
-            let word = match (value, param.kind) {
-                (Value::U32(v), naga::ScalarKind::Uint) => v.to_le_bytes(),
-                (Value::F32(v), naga::ScalarKind::Float) => v.to_le_bytes(),
-                _ => panic!(
-                    "{}: parameter {} is a {:?}, set to {value:?}",
-                    self.kernel.name, param.name, param.kind
-                ),
-            };
-            let offset = param.offset as usize;
-            bytes[offset..offset + 4].copy_from_slice(&word);
+            self.put(self.params[at].1, param, &mut bytes[param.offset as usize..])?;
         }
         // As many as there are, and each was found: then none is unknown.
-        assert!(
-            self.params.len() == params.len()
-                || self.params.iter().all(|(name, _)| params.iter().any(|p| p.name == *name)),
-            "{}: a parameter is set that it does not have",
-            self.kernel.name
-        );
+        if self.params.len() == params.len() {
+            return Ok(());
+        }
+        match self.params.iter().find(|(name, _)| params.iter().all(|param| param.name != *name)) {
+            Some((name, _)) => Err(self.error(format!("it has no parameter {name}"))),
+            None => Err(self.error("a parameter is set twice".to_owned())),
+        }
+    }
+
+    fn put(&self, value: Value, param: &Param, bytes: &mut [u8]) -> Result<()> {
+        match (value, param.kind) {
+            (Value::U32(v), ParamKind::U32) => bytes[..4].copy_from_slice(&v.to_le_bytes()),
+            (Value::F32(v), ParamKind::F32) => bytes[..4].copy_from_slice(&v.to_le_bytes()),
+            (Value::Rows(first, count), ParamKind::Rows(n)) if count == n => {
+                let rows = &self.rows[first as usize..][..count as usize];
+                let words = rows.iter().flatten().zip(bytes.chunks_exact_mut(4));
+                words.for_each(|(word, bytes)| bytes.copy_from_slice(&word.to_le_bytes()));
+            }
+            _ => {
+                let value = match value {
+                    Value::U32(v) => format!("{v}"),
+                    Value::F32(v) => format!("{v:?}"),
+                    Value::Rows(_, count) => format!("{count} rows"),
+                };
+                let message =
+                    format!("parameter {} is of type {:?} and was set to {value}", param.name, param.kind);
+                return Err(self.error(message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -329,17 +403,17 @@ pub(crate) fn fold(groups: u64, limit: u64) -> Option<[u32; 3]> {
 
 /// Brings what is bound into the order of the names `wanted`.
 fn order<'a, T>(
-    kernel: &str,
     bound: &mut [(&'static str, T)],
     wanted: impl ExactSizeIterator<Item = &'a String>,
-) {
+) -> Result<(), String> {
     let count = wanted.len();
     for (i, wanted) in wanted.enumerate() {
         let found = bound.iter().skip(i).position(|(name, _)| name == wanted);
-        let found = found.unwrap_or_else(|| panic!("{kernel}: binding {wanted} is not bound"));
+        let Some(found) = found else { return Err(format!("binding {wanted} is not bound")) };
         bound.swap(i, i + found);
     }
-    if let Some((name, _)) = bound.get(count) {
-        panic!("{kernel} has no binding {name}");
+    match bound.get(count) {
+        Some((name, _)) => Err(format!("it has no binding {name}, or {name} is bound twice")),
+        None => Ok(()),
     }
 }

@@ -13,6 +13,7 @@
 mod adapter;
 mod bind_groups;
 mod buffer;
+mod compose;
 mod costs;
 mod encode;
 mod error;

@@ -1,88 +1,182 @@
-//! Pipelines: a kernel's text behind a header, compiled once per device.
+//! Pipelines: a kernel's files behind what a launch declares, compiled once per device.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use wgrad_shaders::Kernel;
+use wgrad_shaders::{File, Kernel};
 
-use crate::reflect::{Interface, reflect};
+use crate::compose::{Declarations, Declared, Module, compose};
+use crate::reflect::{Interface, Refused, reflect};
 use crate::{Error, Gpu, Result};
 
 /// A compiled kernel with what launches must know of it.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub id: u32,
-    pub kernel: &'static Kernel,
     pub interface: Interface,
     pub layout: wgpu::BindGroupLayout,
     pub raw: wgpu::ComputePipeline,
-    source: String,
+    pub composed: Composed,
 }
 
 /// A WGSL module as it was handed to the driver.
 #[derive(Clone, Debug)]
 pub struct Composed {
     /// The kernel's name.
-    pub kernel: &'static str,
+    pub kernel: String,
     /// The entry point.
-    pub entry: &'static str,
-    /// Header and files, as compiled.
+    pub entry: String,
+    /// The names of its files: the kernel's own, those that were chosen, and those that these use.
+    pub files: Vec<String>,
+    /// Files and declarations, as compiled.
     pub source: String,
+    /// Whether it was compiled with bounds checks.
+    pub checked: bool,
+}
+
+/// What a module may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Anybody's: nothing outside of what is bound, and no loop without end.
+    None,
+    /// Its launches state sizes that keep it within what is bound.
+    Sizes,
+}
+
+/// A variant of a kernel. Names and numbers tell it apart; its text is written only when it is new.
+struct Variant {
+    // Clones, so that no other text can take their place in memory, which is how they are known.
+    files: Vec<File>,
+    entry: String,
+    declared: Vec<(&'static str, Declared)>,
+    trust: Trust,
+    pipeline: Arc<Pipeline>,
+}
+
+impl Variant {
+    fn is(&self, kernel: &Kernel<'_>, declared: &Declarations, trust: Trust) -> bool {
+        let files = self.files.iter().map(File::id);
+        files.eq(kernel.files().map(File::id))
+            && self.entry == kernel.entry()
+            && self.declared == declared
+            && self.trust == trust
+    }
+}
+
+/// Takes a number as its own hash: [`mixed`] has mixed it.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0 << 8 | u64::from(byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A number in which variants mostly differ.
+fn mixed(kernel: &Kernel<'_>, declared: &Declarations) -> u64 {
+    let mix = |sum: u64, n: usize| (sum.rotate_left(9) ^ n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let files = kernel.files().map(File::id).fold(0, mix);
+    let all = declared.iter().fold(files, |sum, (_, value)| match value {
+        Declared::Number(n) => mix(sum, *n),
+        Declared::Type(name) => mix(sum, name.len()),
+    });
+    all ^ all >> 32
 }
 
 pub(crate) struct Pipelines {
     checked: bool,
-    // By the kernel's address, then by header: a kernel has a few variants, and comparing their headers costs less
-    // than hashing one.
-    by_kernel: HashMap<usize, Vec<(String, Arc<Pipeline>)>>,
+    variants: HashMap<u64, Vec<Variant>, BuildHasherDefault<AsItIs>>,
     count: u32,
 }
 
 impl Pipelines {
     pub(crate) fn new(checked: bool) -> Self {
-        Self { checked, by_kernel: HashMap::new(), count: 0 }
+        Self { checked, variants: HashMap::default(), count: 0 }
     }
 
-    pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &'static Kernel, header: &str) -> Result<Arc<Pipeline>> {
-        let variants = self.by_kernel.get(&std::ptr::from_ref(kernel).addr());
-        if let Some((_, found)) = variants.and_then(|all| all.iter().find(|(known, _)| known == header)) {
-            return Ok(Arc::clone(found));
+    pub(crate) fn get(
+        &mut self,
+        gpu: &Gpu,
+        kernel: &Kernel<'_>,
+        declared: &Declarations,
+        trust: Trust,
+    ) -> Result<Arc<Pipeline>> {
+        let key = mixed(kernel, declared);
+        let variants = self.variants.get(&key);
+        let is = |variant: &&Variant| variant.is(kernel, declared, trust);
+        if let Some(found) = variants.and_then(|all| all.iter().find(is)) {
+            return Ok(Arc::clone(&found.pipeline));
         }
-        let pipeline = Arc::new(self.compile(gpu, kernel, header)?);
+        let pipeline = Arc::new(self.compile(gpu, kernel, declared, trust)?);
         self.count += 1;
-        let variants = self.by_kernel.entry(std::ptr::from_ref(kernel).addr()).or_default();
-        variants.push((header.to_owned(), Arc::clone(&pipeline)));
+        self.variants.entry(key).or_default().push(Variant {
+            files: kernel.files().cloned().collect(),
+            entry: kernel.entry().to_owned(),
+            declared: declared.to_vec(),
+            trust,
+            pipeline: Arc::clone(&pipeline),
+        });
         Ok(pipeline)
     }
 
-    fn compile(&self, gpu: &Gpu, kernel: &'static Kernel, header: &str) -> Result<Pipeline> {
-        let failed = |message: String| Error::Shader { kernel: kernel.name, message };
-        let source = kernel.compose(header);
-        let (module, interface) = reflect(&source, kernel.entry).map_err(failed)?;
+    fn compile(
+        &self,
+        gpu: &Gpu,
+        kernel: &Kernel<'_>,
+        declared: &Declarations,
+        trust: Trust,
+    ) -> Result<Pipeline> {
+        let name = kernel.name();
+        let failed = |message: String| Error::Shader { kernel: name.clone(), message };
+        let module = compose(kernel, declared).map_err(failed)?;
+        let (parsed, interface) =
+            reflect(&module.source, kernel.entry()).map_err(|refused| failed(in_words(&module, &refused)))?;
+        let most = gpu.limits().max_uniform_buffer_binding_size;
+        if let Some(size) = interface.uniform.as_ref().map(|u| u64::from(u.size)).filter(|&size| size > most)
+        {
+            return Err(failed(format!("its parameters have {size} bytes; the adapter's limit is {most}")));
+        }
         let device = gpu.device();
         let scopes = gpu.scopes();
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: shader_source(module, &source) };
-        let mut checks = wgpu::ShaderRuntimeChecks::unchecked();
-        checks.bounds_checks = self.checked;
-        checks.int_div_checks = self.checked;
-        // SAFETY: the shaders are this project's own. Every launch states its trip count, which is bounded,
-        // so no loop is endless; indices stay within the bound ranges for the sizes that the ops check
-        // before launching; divisors are sizes, never zero. The op tests run with checks on and off.
-        let shader = unsafe { device.create_shader_module_trusted(descriptor, checks) };
-        let layout = bind_group_layout(device, kernel.name, &interface);
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(&name),
+            source: shader_source(parsed, &module.source),
+        };
+        let shader = match trust {
+            Trust::None => device.create_shader_module(descriptor),
+            Trust::Sizes => {
+                let mut checks = wgpu::ShaderRuntimeChecks::unchecked();
+                checks.bounds_checks = self.checked;
+                checks.int_div_checks = self.checked;
+                // SAFETY: whoever launches it has promised, in [`Gpu::launch_unchecked`], that indices stay within the
+                // bound ranges and divisors aren't zero. Every launch states its trip count, which is bounded, so no
+                // loop is endless.
+                unsafe { device.create_shader_module_trusted(descriptor, checks) }
+            }
+        };
+        let layout = bind_group_layout(device, &name, &interface);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(kernel.name),
+            label: Some(&name),
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
         let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.name),
+            label: Some(&name),
             layout: Some(&pipeline_layout),
             module: &shader,
-            entry_point: Some(kernel.entry),
+            entry_point: Some(kernel.entry()),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
+                zero_initialize_workgroup_memory: trust == Trust::None,
                 ..Default::default()
             },
             cache: None,
@@ -92,18 +186,25 @@ impl Pipelines {
             other => other,
         })?;
         gpu.probe()?;
-        Ok(Pipeline { id: self.count, kernel, interface, layout, raw, source })
+        let composed = Composed {
+            entry: kernel.entry().to_owned(),
+            files: module.files(),
+            source: module.source,
+            checked: self.checked || trust == Trust::None,
+            kernel: name,
+        };
+        Ok(Pipeline { id: self.count, interface, layout, raw, composed })
     }
 
     pub(crate) fn composed(&self) -> Vec<Composed> {
-        let pipelines = self.by_kernel.values().flatten().map(|(_, pipeline)| pipeline);
-        let describe = |p: &Arc<Pipeline>| Composed {
-            kernel: p.kernel.name,
-            entry: p.kernel.entry,
-            source: p.source.clone(),
-        };
-        pipelines.map(describe).collect()
+        self.variants.values().flatten().map(|variant| variant.pipeline.composed.clone()).collect()
     }
+}
+
+/// The refusal with its place in the file that is to blame.
+fn in_words(module: &Module, refused: &Refused) -> String {
+    let place = refused.at.map(|at| module.place(at)).filter(|place| !place.is_empty());
+    place.map_or_else(|| refused.message.clone(), |place| format!("{place}: {}", refused.message))
 }
 
 /// The module as reflection parsed it, which spares wgpu to parse it again.

@@ -40,7 +40,7 @@ pub(crate) struct Note {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchProfile {
     /// The kernel's name, or `copy`, `write` or `clear`.
-    pub name: &'static str,
+    pub name: String,
     /// The workgroups launched; zero for copies.
     pub grid: [u32; 3],
     /// When it began, counted from the start of the profile's first launch.
@@ -61,7 +61,7 @@ pub struct LaunchProfile {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelProfile {
     /// The kernel's name, or `copy`, `write` or `clear`.
-    pub name: &'static str,
+    pub name: String,
     /// Number of launches.
     pub calls: usize,
     /// Time of all launches.
@@ -108,7 +108,7 @@ impl Profile {
         for launch in &self.launches {
             let at = kernels.iter().position(|kernel| kernel.name == launch.name).unwrap_or_else(|| {
                 kernels.push(KernelProfile {
-                    name: launch.name,
+                    name: launch.name.clone(),
                     calls: 0,
                     total: Duration::ZERO,
                     bytes: 0,
@@ -124,7 +124,7 @@ impl Profile {
             kernel.flops = kernel.flops.zip(launch.flops).map(|(sum, flops)| sum + flops);
             kernel.host += launch.host;
         }
-        kernels.sort_by(|a, b| b.total.cmp(&a.total).then(a.name.cmp(b.name)));
+        kernels.sort_by(|a, b| b.total.cmp(&a.total).then(a.name.cmp(&b.name)));
         kernels
     }
 

@@ -106,7 +106,7 @@ impl Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The kernel's name, or `copy`, `write` or `clear`.
-    pub name: &'static str,
+    pub name: String,
     /// The workgroups launched; zero for copies.
     pub grid: [u32; 3],
 }
@@ -141,26 +141,29 @@ impl Recording {
         Ok(())
     }
 
-    /// Appends a launch. `pack` writes the parameters into zeroed bytes.
+    /// Appends a launch. `pack` writes the parameters into zeroed bytes, or finds that they don't fit.
     pub(crate) fn dispatch(
         &mut self,
         gpu: &Gpu,
         pipeline: &Arc<Pipeline>,
         resources: Resources<'_>,
-        pack: impl FnOnce(&mut [u8]),
+        pack: impl FnOnce(&mut [u8]) -> Result<()>,
         (grid, part): ([u32; 3], Option<Part>),
         note: Note,
     ) -> Result<()> {
         if self.commands.len() >= LONGEST_RECORDING {
             self.submit(gpu)?;
         }
-        let params = pipeline.interface.uniform.as_ref().map(|uniform| {
-            let align = gpu.limits().min_uniform_buffer_offset_alignment as usize;
-            let at = self.params.len().next_multiple_of(align);
-            self.params.resize(at + uniform.size as usize, 0);
-            pack(&mut self.params[at..]);
-            at as u32..self.params.len() as u32
-        });
+        let end = self.params.len();
+        let size = pipeline.interface.uniform.as_ref().map(|uniform| uniform.size as usize);
+        let align = gpu.limits().min_uniform_buffer_offset_alignment as usize;
+        let at = if size.is_some() { end.next_multiple_of(align) } else { end };
+        self.params.resize(at + size.unwrap_or(0), 0);
+        if let Err(error) = pack(&mut self.params[at..]) {
+            self.params.truncate(end);
+            return Err(error);
+        }
+        let params = size.map(|size| at as u32..(at + size) as u32);
         let bindings = self.bind_groups.find(pipeline, resources);
         let host = note.started.map_or(Duration::ZERO, |started| started.elapsed());
         let Note { flops, bytes_read, .. } = note;
@@ -210,14 +213,15 @@ impl Recording {
     }
 
     pub(crate) fn describe_command(&self, command: &Command) -> Recorded {
-        match command {
+        let (name, grid) = match command {
             Command::Dispatch(d) => {
-                Recorded { name: self.bind_groups.get(d.bindings).pipeline.kernel.name, grid: d.grid }
+                (self.bind_groups.get(d.bindings).pipeline.composed.kernel.as_str(), d.grid)
             }
-            Command::Copy { .. } | Command::Read { .. } => Recorded { name: "copy", grid: [0; 3] },
-            Command::Write { .. } => Recorded { name: "write", grid: [0; 3] },
-            Command::Clear { .. } => Recorded { name: "clear", grid: [0; 3] },
-        }
+            Command::Copy { .. } | Command::Read { .. } => ("copy", [0; 3]),
+            Command::Write { .. } => ("write", [0; 3]),
+            Command::Clear { .. } => ("clear", [0; 3]),
+        };
+        Recorded { name: name.to_owned(), grid }
     }
 
     /// Bytes of parameters and of small writes.

@@ -10,6 +10,8 @@ use crate::texture::STORAGE_FORMATS;
 pub(crate) struct Binding {
     pub name: String,
     pub slot: u32,
+    /// The fewest bytes that may be bound.
+    pub least: u32,
     /// Declared `read_write`.
     pub writable: bool,
     /// Read, and written, by the code that the entry point reaches.
@@ -30,7 +32,16 @@ pub(crate) struct TextureBinding {
 pub(crate) struct Param {
     pub name: String,
     pub offset: u32,
-    pub kind: ScalarKind,
+    pub kind: ParamKind,
+}
+
+/// What a parameter holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParamKind {
+    U32,
+    F32,
+    /// An array of this many `vec4<u32>`.
+    Rows(u32),
 }
 
 /// The uniform struct.
@@ -54,16 +65,36 @@ pub(crate) struct Interface {
     pub has_loop: bool,
 }
 
+/// Why a module is refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The byte of the source that is to blame.
+    pub at: Option<usize>,
+    pub message: String,
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self { at: None, message }
+    }
+}
+
 /// Parses and describes `source` as seen from `entry`; validates it too, but for a page.
-pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interface), String> {
-    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interface), Refused> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| {
+        let first = error.labels().next();
+        let label = first.map(|(_, label)| label).filter(|label| !label.is_empty());
+        let label = label.map_or(String::new(), |label| format!(" ({label})"));
+        let at = first.and_then(|(span, _)| span.to_range()).map(|range| range.start);
+        Refused { at, message: format!("{}{label}", error.message()) }
+    })?;
     let index = module
         .entry_points
         .iter()
         .position(|point| point.name == entry)
         .ok_or_else(|| format!("no entry point named {entry}"))?;
     #[cfg(not(target_arch = "wasm32"))]
-    let uses = validated_uses(&module, index, source)?;
+    let uses = validated_uses(&module, index)?;
     #[cfg(target_arch = "wasm32")]
     let uses = declared_uses(&module, index);
     let (mut storage, mut textures) = (Vec::new(), Vec::new());
@@ -78,6 +109,7 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
             AddressSpace::Storage { access } => storage.push(Binding {
                 name,
                 slot: binding.binding,
+                least: module.types[variable.ty].inner.size(module.to_ctx()),
                 writable: access.contains(naga::StorageAccess::STORE),
                 read: uses.contains(GlobalUse::READ),
                 written: uses.contains(GlobalUse::WRITE),
@@ -89,9 +121,9 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
                 textures.push(TextureBinding { name, slot: binding.binding, ty });
             }
             other => {
-                return Err(format!(
+                return Err(Refused::from(format!(
                     "binding {name} lies in an address space that launches don't fill: {other:?}"
-                ));
+                )));
             }
         }
     }
@@ -123,11 +155,20 @@ fn texture_type(ty: &TypeInner) -> Option<wgpu::BindingType> {
 
 /// What the code that an entry point reaches does with each variable, in their order.
 #[cfg(any(test, not(target_arch = "wasm32")))]
-fn validated_uses(module: &naga::Module, index: usize, source: &str) -> Result<Vec<GlobalUse>, String> {
+fn validated_uses(module: &naga::Module, index: usize) -> Result<Vec<GlobalUse>, Refused> {
     use naga::valid::{Capabilities, ValidationFlags, Validator};
-    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
-        .validate(module)
-        .map_err(|error| error.emit_to_string(source))?;
+    let validator = &mut Validator::new(ValidationFlags::all(), Capabilities::all());
+    let info = validator.validate(module).map_err(|error| {
+        // The innermost place is the one to blame, and so is the last cause.
+        let at = error.spans().last().and_then(|(span, _)| span.to_range()).map(|range| range.start);
+        let mut message = error.as_inner().to_string();
+        let mut cause = std::error::Error::source(error.as_inner());
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        Refused { at, message }
+    })?;
     let uses = info.get_entry_point(index);
     Ok(module.global_variables.iter().map(|(handle, _)| uses[handle]).collect())
 }
@@ -158,17 +199,38 @@ fn uniform_of(module: &naga::Module, ty: naga::Handle<naga::Type>, slot: u32) ->
     };
     let (mut params, mut first_group) = (Vec::new(), None);
     for member in members {
-        let TypeInner::Scalar(scalar) = module.types[member.ty].inner else {
-            return Err(format!("parameter {:?} is not a scalar", member.name));
-        };
         let name = member.name.clone().unwrap_or_default();
-        if name == "first_group" {
-            first_group = Some(member.offset);
-        } else {
-            params.push(Param { name, offset: member.offset, kind: scalar.kind });
+        let kind = param_kind(module, member.ty).ok_or_else(|| {
+            format!("parameter {name} is no u32, f32 or array of vec4<u32>, which launches set")
+        })?;
+        match (name.as_str(), kind) {
+            ("first_group", ParamKind::U32) => first_group = Some(member.offset),
+            _ => params.push(Param { name, offset: member.offset, kind }),
         }
     }
     Ok(Uniform { slot, size: *span, params, first_group })
+}
+
+fn param_kind(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<ParamKind> {
+    let word = |scalar: naga::Scalar| scalar.width == 4;
+    match module.types[ty].inner {
+        TypeInner::Scalar(scalar) if word(scalar) => match scalar.kind {
+            ScalarKind::Uint => Some(ParamKind::U32),
+            ScalarKind::Float => Some(ParamKind::F32),
+            _ => None,
+        },
+        TypeInner::Array { base, size: naga::ArraySize::Constant(rows), .. } => {
+            match module.types[base].inner {
+                TypeInner::Vector { size: naga::VectorSize::Quad, scalar }
+                    if word(scalar) && scalar.kind == ScalarKind::Uint =>
+                {
+                    Some(ParamKind::Rows(rows.get()))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn loops(block: &naga::Block) -> bool {
@@ -206,7 +268,7 @@ mod tests {
     fn a_page_finds_the_variables_that_the_validator_finds() {
         let module = naga::front::wgsl::parse_str(SOURCE).unwrap();
         for (index, names) in [["p", "x", "y"], ["p", "x", "other"]].iter().enumerate() {
-            let validated = validated_uses(&module, index, SOURCE).unwrap();
+            let validated = validated_uses(&module, index).unwrap();
             let declared = declared_uses(&module, index);
             let mut found = Vec::new();
             for (i, (_, variable)) in module.global_variables.iter().enumerate() {

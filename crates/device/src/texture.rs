@@ -6,13 +6,13 @@ use wgpu::{TextureFormat, TextureUsages, TextureView};
 use crate::gpu::Gpu;
 use crate::{Error, Result};
 
-/// The formats that kernels store to, by WGSL's names.
+/// The formats that kernels store to, by WGSL's types.
 pub(crate) const STORAGE_FORMATS: [(&str, TextureFormat, StorageFormat); 5] = [
-    ("rgba8unorm", TextureFormat::Rgba8Unorm, StorageFormat::Rgba8Unorm),
-    ("bgra8unorm", TextureFormat::Bgra8Unorm, StorageFormat::Bgra8Unorm),
-    ("rgba16float", TextureFormat::Rgba16Float, StorageFormat::Rgba16Float),
-    ("r32float", TextureFormat::R32Float, StorageFormat::R32Float),
-    ("rgba32float", TextureFormat::Rgba32Float, StorageFormat::Rgba32Float),
+    ("texture_storage_2d<rgba8unorm, write>", TextureFormat::Rgba8Unorm, StorageFormat::Rgba8Unorm),
+    ("texture_storage_2d<bgra8unorm, write>", TextureFormat::Bgra8Unorm, StorageFormat::Bgra8Unorm),
+    ("texture_storage_2d<rgba16float, write>", TextureFormat::Rgba16Float, StorageFormat::Rgba16Float),
+    ("texture_storage_2d<r32float, write>", TextureFormat::R32Float, StorageFormat::R32Float),
+    ("texture_storage_2d<rgba32float, write>", TextureFormat::Rgba32Float, StorageFormat::Rgba32Float),
 ];
 
 fn refused(message: String) -> Error {
@@ -39,16 +39,17 @@ impl Gpu {
         self.layer_view(texture, layer, TextureUsages::TEXTURE_BINDING, ty)
     }
 
-    /// A view of one layer of a two-dimensional texture for kernels to store to, and the format's name in WGSL's
-    /// `texture_storage_2d`.
+    /// A view of one layer of a two-dimensional texture for kernels to store to, and its type in WGSL, of which kernels that
+    /// store to textures of any format have an alias.
     ///
     /// # Errors
     /// [`Error::Resource`] for a texture without `STORAGE_BINDING`, of a format that kernels don't store to, and as
     /// [`Gpu::sampled_view`].
     pub fn storage_view(&self, texture: &wgpu::Texture, layer: u32) -> Result<(TextureView, &'static str)> {
         let format = texture.format();
-        let Some((name, ..)) = STORAGE_FORMATS.into_iter().find(|(_, known, _)| *known == format) else {
-            let names: Vec<_> = STORAGE_FORMATS.iter().map(|(name, ..)| *name).collect();
+        let Some((wgsl_type, ..)) = STORAGE_FORMATS.into_iter().find(|(_, known, _)| *known == format) else {
+            let names: Vec<_> =
+                STORAGE_FORMATS.iter().map(|(_, format, _)| format!("{format:?}").to_lowercase()).collect();
             let advice = if format.is_srgb() {
                 "; make it without Srgb, and show it through a view of the Srgb format (`view_formats`)"
             } else {
@@ -63,7 +64,7 @@ impl Gpu {
             format,
             view_dimension: wgpu::TextureViewDimension::D2,
         };
-        Ok((self.layer_view(texture, layer, TextureUsages::STORAGE_BINDING, ty)?, name))
+        Ok((self.layer_view(texture, layer, TextureUsages::STORAGE_BINDING, ty)?, wgsl_type))
     }
 
     fn layer_view(

@@ -6,10 +6,13 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use wgrad_device::{Error, Gpu, Result, shaders, wgpu};
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Error, Gpu, Result, wgpu};
 
 mod common;
 use common::borrowed;
+
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -19,7 +22,7 @@ fn gpu() -> Gpu {
 fn negated(gpu: &Gpu, x: &[f32]) -> Result<Vec<f32>> {
     let (x_buffer, y) = (gpu.upload(x)?, gpu.buffer(4 * x.len() as u64)?);
     let n4 = x.len().div_ceil(4);
-    let launch = gpu.launch(&shaders::NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
+    let launch = gpu.launch(NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
     launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).record()?;
     gpu.read(&y.view(0, 4 * x.len() as u64))
 }
@@ -211,7 +214,10 @@ fn every_call_on_a_destroyed_borrowed_device_says_that_it_is_lost() {
         }),
         ("a new kernel", |gpu| {
             let (x, y) = (gpu.buffer(16)?, gpu.buffer(16)?);
-            let launch = gpu.launch(&shaders::EXP).bind("x", x.whole()).bind("y", y.whole());
+            let launch = gpu
+                .launch(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_EXP))
+                .bind("x", x.whole())
+                .bind("y", y.whole());
             launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).record()
         }),
         ("an imported buffer", |gpu| {
@@ -314,7 +320,7 @@ fn errors_of_the_engine_never_reach_the_applications_handler() {
                 gpu.start_profile().unwrap();
             }
             let y = gpu.buffer(64).unwrap();
-            let launch = gpu.launch(&shaders::NEG).bind("x", x.whole()).bind("y", y.whole());
+            let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
             launch.set("n4", 4).set_f32("a", 0.0).set_f32("b", 0.0).threads(4).record().unwrap();
             let error = gpu.submit().unwrap_err();
             assert!(matches!(error, Error::Validation { .. }), "{error:?}");

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Error, Gpu, MAX_TRIPS, Result};
+
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -11,10 +13,9 @@ fn gpu() -> Gpu {
 
 /// One invocation that runs three loops one after the other, the last of which holds another, as often as it is told at run
 /// time. The recurrence has no closed form that a compiler could put in a loop's place.
-static RECURRENCE: Kernel = Kernel {
-    name: "recurrence",
-    entry: "main",
-    files: &["
+static RECURRENCE: File = File::new(
+    "recurrence",
+    "
 struct Params { first: u32, second: u32, outer: u32, inner: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<u32>;
@@ -42,8 +43,8 @@ fn main() {
     out[0] = state;
     out[1] = count;
 }
-"],
-};
+",
+);
 
 /// How often each of the recurrence's loops runs.
 type Loops = [usize; 4];
@@ -62,7 +63,8 @@ fn trips([first, second, outer, inner]: Loops) -> usize {
 /// Runs these loops while `stated` iterations were stated.
 fn run(gpu: &Gpu, loops: Loops, stated: Option<usize>) -> Result<Vec<u32>> {
     let out = gpu.buffer(8)?;
-    let launch = gpu.launch(&RECURRENCE).bind("out", out.view(0, 8)).set("first", loops[0]);
+    let launch =
+        gpu.launch(Kernel::new(&RECURRENCE, "main")).bind("out", out.view(0, 8)).set("first", loops[0]);
     let launch = launch.set("second", loops[1]).set("outer", loops[2]).set("inner", loops[3]);
     let launch = if let Some(trips) = stated { launch.trips(trips) } else { launch };
     launch.groups(1).record()?;
@@ -103,7 +105,7 @@ fn more_iterations_are_refused() {
             continue;
         }
         let error = result.unwrap_err();
-        assert!(matches!(error, Error::Launch { kernel: "recurrence", .. }), "{error}");
+        assert!(matches!(&error, Error::Launch { kernel, .. } if kernel == "recurrence"), "{error}");
         assert!(error.to_string().contains(&stated.to_string()), "{error}");
         assert!(gpu.recorded().iter().all(|command| command.name != "recurrence"));
     }
@@ -112,7 +114,7 @@ fn more_iterations_are_refused() {
 #[test]
 fn a_loop_without_a_stated_count_is_refused() {
     let error = run(&gpu(), [1, 0, 0, 0], None).unwrap_err();
-    assert!(matches!(error, Error::Launch { kernel: "recurrence", .. }), "{error}");
+    assert!(matches!(&error, Error::Launch { kernel, .. } if kernel == "recurrence"), "{error}");
     assert!(error.to_string().contains("loop"), "{error}");
 }
 
@@ -141,7 +143,7 @@ fn grids_fold_past_the_limit_of_one_axis() {
         let x: Vec<f32> = (0..4 * threads).map(|i| (i % 1_000_003) as f32).collect();
         let (x_buffer, y) = (gpu.upload(&x).unwrap(), gpu.buffer(16 * threads as u64).unwrap());
         let view = |buffer: &wgrad_device::Buffer| buffer.view(0, 16 * threads as u64);
-        let launch = gpu.launch(&shaders::NEG).bind("x", view(&x_buffer)).bind("y", view(&y));
+        let launch = gpu.launch(NEG).bind("x", view(&x_buffer)).bind("y", view(&y));
         let launch = launch.set("n4", threads).set_f32("a", 0.0).set_f32("b", 0.0);
         launch.threads(threads).record().unwrap();
         let grid = gpu.recorded().last().unwrap().grid;
@@ -156,7 +158,11 @@ fn grids_beyond_the_adapter_are_refused() {
     let gpu = gpu();
     let out = gpu.buffer(8).unwrap();
     let launch = || {
-        let launch = gpu.launch(&RECURRENCE).bind("out", out.view(0, 8)).set("first", 1).set("second", 0);
+        let launch = gpu
+            .launch(Kernel::new(&RECURRENCE, "main"))
+            .bind("out", out.view(0, 8))
+            .set("first", 1)
+            .set("second", 0);
         launch.set("outer", 0).set("inner", 0).trips(5)
     };
     for error in [
@@ -171,24 +177,25 @@ fn grids_beyond_the_adapter_are_refused() {
     assert_eq!(gpu.recorded().len(), before, "an empty grid is no launch");
 }
 
-static NO_WGSL: Kernel = Kernel { name: "no_wgsl", entry: "main", files: &["fn main() { let x = ; }"] };
-static NO_TYPES: Kernel = Kernel {
-    name: "no_types",
-    entry: "main",
-    files: &["@compute @workgroup_size(1) fn main() { let x = 1u + 1.0f; }"],
-};
-static NO_ENTRY: Kernel = Kernel { name: "no_entry", entry: "main", files: &["fn other() {}"] };
-/// Valid WGSL, but more invocations than any device allows: the driver's side refuses it.
-static TOO_WIDE: Kernel =
-    Kernel { name: "too_wide", entry: "main", files: &["@compute @workgroup_size(65536) fn main() {}"] };
+/// Text that does not compile, each with what the error must say. The last is valid WGSL, but has more invocations than
+/// any device allows: the driver's side refuses it.
+const WRONG: [(&str, &str, &str); 6] = [
+    ("no_wgsl", "fn main() {\n    let x = ;\n}", "no_wgsl:2:13"),
+    ("no_types", "@compute @workgroup_size(1) fn main() {\n  let x = 1u + 1.0f;\n}", "no_types:2:"),
+    ("no_value", "fn f() -> u32 { }\n@compute @workgroup_size(1) fn main() { _ = f(); }", "no_value:1:"),
+    ("no_entry", "fn other() {}", "no entry point"),
+    ("no_file", "// Uses: nothing_such.\n@compute @workgroup_size(1) fn main() {}", "nothing_such"),
+    ("too_wide", "@compute @workgroup_size(65536) fn main() {}", ""),
+];
 
 #[test]
 fn shaders_that_do_not_compile_are_named() {
     let gpu = gpu();
-    for kernel in [&NO_WGSL, &NO_TYPES, &NO_ENTRY, &TOO_WIDE] {
-        let error = gpu.launch(kernel).groups(1).record().unwrap_err();
+    for (name, text, part) in WRONG {
+        let file = File::new(name, text);
+        let error = gpu.launch(Kernel::new(&file, "main")).groups(1).record().unwrap_err();
         assert!(matches!(error, Error::Shader { .. }), "{error}");
-        assert!(error.to_string().contains(kernel.name), "{error}");
+        assert!(error.to_string().contains(name) && error.to_string().contains(part), "{error}");
     }
     // The device is none the worse for it.
     assert_eq!(run(&gpu, [10, 0, 0, 0], Some(14)).unwrap(), recurrence([10, 0, 0, 0]));
@@ -202,7 +209,7 @@ fn a_repeated_step_makes_no_bind_group_and_no_buffer() -> Result<()> {
         let mut y = x;
         for _ in 0..5 {
             let next = gpu.buffer(256)?;
-            let launch = gpu.launch(&shaders::NEG).bind("x", y.whole()).bind("y", next.whole());
+            let launch = gpu.launch(NEG).bind("x", y.whole()).bind("y", next.whole());
             launch.set("n4", 16).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).record()?;
             y = next;
         }

@@ -5,8 +5,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Gpu, LaunchProfile, Profile, Result, Timing};
+
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
 
 /// An adapter with all its features, and one without timestamps.
 fn gpus() -> [Gpu; 2] {
@@ -14,10 +16,9 @@ fn gpus() -> [Gpu; 2] {
 }
 
 /// Long enough for any clock: a recurrence of `n` steps in each of `4096` invocations.
-static SLOW: Kernel = Kernel {
-    name: "slow",
-    entry: "main",
-    files: &["
+static SLOW: File = File::new(
+    "slow",
+    "
 struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -33,8 +34,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     sum[id.x] += state;
     y[id.x] = state;
 }
-"],
-};
+",
+);
 
 /// Three slow launches, a copy and a clear, which take `n` steps.
 fn work(gpu: &Gpu, n: usize) -> Result<Vec<u32>> {
@@ -42,7 +43,10 @@ fn work(gpu: &Gpu, n: usize) -> Result<Vec<u32>> {
     let (sum, y) = (gpu.buffer(4 * 4096)?, gpu.buffer(8 * 4096)?);
     gpu.clear(&sum.view(0, 4 * 4096))?;
     for _ in 0..3 {
-        let launch = gpu.launch(&SLOW).bind("x", x.view(0, 64)).bind("sum", sum.view(0, 4 * 4096));
+        let launch = gpu
+            .launch(Kernel::new(&SLOW, "main"))
+            .bind("x", x.view(0, 64))
+            .bind("sum", sum.view(0, 4 * 4096));
         launch
             .bind("y", y.view(0, 8 * 4096))
             .set("n", n)
@@ -92,7 +96,7 @@ fn a_launch_may_state_what_it_reads() {
     let [gpu, _] = gpus();
     let (x, y) = (gpu.upload(&[1.0f32; 1024]).unwrap(), gpu.buffer(4096).unwrap());
     gpu.start_profile().unwrap();
-    let launch = gpu.launch(&shaders::NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
+    let launch = gpu.launch(NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
     let launch = launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
     launch.bytes_read(16).threads(1).record().unwrap();
     let launch = gpu.take_profile().unwrap().launches.remove(0);
@@ -106,7 +110,7 @@ fn a_device_without_timestamps_is_timed_by_the_host() {
     work(&gpu, 10).unwrap();
     let profile = gpu.take_profile().unwrap();
     assert_eq!(profile.timing, Timing::Host);
-    let names: Vec<_> = profile.launches.iter().map(|launch| launch.name).collect();
+    let names: Vec<_> = profile.launches.iter().map(|launch| launch.name.as_str()).collect();
     assert_eq!(names, ["write", "clear", "slow", "slow", "slow", "copy", "copy"]);
 }
 
@@ -140,14 +144,14 @@ fn more_launches_than_a_query_set_holds() {
         let buffer = gpu.buffer(256).unwrap();
         gpu.start_profile().unwrap();
         for _ in 0..2100 {
-            let launch = gpu.launch(&shaders::NEG).bind("x", buffer.view(0, 16));
+            let launch = gpu.launch(NEG).bind("x", buffer.view(0, 16));
             let other = gpu.buffer(256).unwrap();
             let launch = launch.bind("y", other.view(0, 16)).set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
             launch.threads(1).record().unwrap();
         }
         let profile = gpu.take_profile().unwrap();
         assert_eq!(profile.launches.len(), 2100);
-        assert!(profile.launches.iter().all(|l| l.name == "neg" && l.flops.is_none()));
+        assert!(profile.launches.iter().all(|l| l.name == "unary_forward+neg" && l.flops.is_none()));
         assert!(profile.launches.is_sorted_by_key(|launch| launch.start), "out of order");
         assert_eq!(profile.omitted, 0);
     }
@@ -172,7 +176,10 @@ fn the_trace_keeps_the_format() {
         assert_eq!(complete.len(), profile.launches.len());
         let mut end = 0.0;
         for (event, launch) in complete.iter().zip(&profile.launches) {
-            assert_eq!((&event["ph"], &event["name"]), (&Value::from("X"), &Value::from(launch.name)));
+            assert_eq!(
+                (&event["ph"], &event["name"]),
+                (&Value::from("X"), &Value::from(launch.name.as_str()))
+            );
             assert!(event["pid"].is_u64() && event["tid"].is_u64() && event["cat"].is_string());
             let (ts, dur) = (event["ts"].as_f64().unwrap(), event["dur"].as_f64().unwrap());
             // Events of one thread nest or follow each other; launches follow. A nanosecond may be lost in rounding.
@@ -190,6 +197,9 @@ fn limits_are_measured_and_shares_are_of_the_nearer_one() {
     let [gpu, _] = gpus();
     let roofline = gpu.measure_roofline().unwrap();
     println!("{roofline:?}");
+    let composed = gpu.composed();
+    let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
+    assert_eq!(shaders::unlaunched(&["limits"], launched), [""; 0]);
     // Between a slow phone and the fastest accelerators there are.
     assert!((1e8..1e14).contains(&roofline.bytes_per_second), "{roofline:?}");
     assert!((1e8..1e16).contains(&roofline.flops_per_second), "{roofline:?}");

@@ -4,21 +4,22 @@
 
 use std::time::Duration;
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Error, Gpu, Result, Slice, Slicer, wgpu};
 
 mod common;
 use common::borrowed;
+
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
 }
 
 /// Adds what depends on the element to each element. A workgroup that ran twice, or not at all, would show.
-static ADD_INDEX: Kernel = Kernel {
-    name: "add_index",
-    entry: "main",
-    files: &["
+static ADD_INDEX: File = File::new(
+    "add_index",
+    "
 struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
@@ -30,14 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         y[i] += 2u * i + 1u;
     }
 }
-"],
-};
+",
+);
 
 /// The same without a way to cut it.
-static ADD_ONE: Kernel = Kernel {
-    name: "add_one",
-    entry: "main",
-    files: &["
+static ADD_ONE: File = File::new(
+    "add_one",
+    "
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 
 @compute @workgroup_size(1)
@@ -47,11 +47,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         y[i] += 1u;
     }
 }
-"],
-};
+",
+);
 
 fn add_index(gpu: &Gpu, y: &Buffer, n: usize) -> Result<()> {
-    gpu.launch(&ADD_INDEX).bind("y", y.view(0, 4 * n as u64)).set("n", n).groups(n).record()
+    gpu.launch(Kernel::new(&ADD_INDEX, "main"))
+        .bind("y", y.view(0, 4 * n as u64))
+        .set("n", n)
+        .groups(n)
+        .record()
 }
 
 /// Submits all that is recorded in slices, on a device that may be waited for, and counts them.
@@ -91,7 +95,7 @@ fn a_kernel_that_cannot_be_cut_runs_whole() -> Result<()> {
     let gpu = gpu();
     let y = gpu.upload(&[7u32; 1000])?;
     for _ in 0..2 {
-        gpu.launch(&ADD_ONE).bind("y", y.view(0, 4000)).groups(1000).record()?;
+        gpu.launch(Kernel::new(&ADD_ONE, "main")).bind("y", y.view(0, 4000)).groups(1000).record()?;
     }
     // Each write and each launch is a slice.
     let commands = gpu.recorded().len();
@@ -235,7 +239,7 @@ fn slices_are_measured_and_their_estimates_come_near() -> Result<()> {
     for _ in 0..200 {
         if gpu.recorded().len() < 4 {
             let y = gpu.buffer(x.size())?;
-            let launch = gpu.launch(&shaders::NEG).bind("x", x.whole()).bind("y", y.whole());
+            let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
             launch.set("n4", n).set_f32("a", 0.0).set_f32("b", 0.0).threads(n).record()?;
         }
         estimates.push(slicer.submit(Duration::from_millis(1))?.estimate);

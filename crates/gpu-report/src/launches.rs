@@ -24,7 +24,7 @@ pub struct Launched {
     /// The kernel's name, numbered where several variants of it are launched.
     pub name: String,
     /// The entry point.
-    pub entry: &'static str,
+    pub entry: String,
     /// The composed WGSL.
     pub source: String,
     /// What launches it.
@@ -53,14 +53,13 @@ fn constant(line: &str) -> Option<(&str, usize)> {
 pub fn launched() -> Result<Vec<Launched>> {
     let work: [(&str, Record); 4] =
         [("CNN step", cnn), ("MLP step", mlp), ("matmul 4096", matmul), ("products of f16", halves)];
-    let mut modules: BTreeMap<(&str, String), Launched> = BTreeMap::new();
+    let mut modules: BTreeMap<(String, String), Launched> = BTreeMap::new();
     for (name, record) in work {
         let gpu = Gpu::builder().family(Family::Gpu).quiet().build()?;
         record(&gpu)?;
-        for Composed { kernel, entry, source } in gpu.composed() {
-            let new =
-                || Launched { name: kernel.to_owned(), entry, source: source.clone(), work: Vec::new() };
-            modules.entry((kernel, source.clone())).or_insert_with(new).work.push(name);
+        for Composed { kernel, entry, source, .. } in gpu.composed() {
+            let new = || Launched { name: kernel.clone(), entry, source: source.clone(), work: Vec::new() };
+            modules.entry((kernel.clone(), source.clone())).or_insert_with(new).work.push(name);
         }
     }
     let mut modules: Vec<Launched> = modules.into_values().collect();
@@ -145,7 +144,12 @@ mod tests {
     use super::*;
 
     fn module(name: &str, source: &str) -> Launched {
-        Launched { name: name.to_owned(), entry: "main", source: source.to_owned(), work: Vec::new() }
+        Launched {
+            name: name.to_owned(),
+            entry: "main".to_owned(),
+            source: source.to_owned(),
+            work: Vec::new(),
+        }
     }
 
     #[test]

@@ -237,7 +237,12 @@ mod tests {
 
     fn tile_module() -> Launched {
         let source = "const M = 4096u;\nconst N = 4096u;\nconst TILE_M = 128u;\nconst TILE_N = 128u;\nconst TILE_K = 16u;\n";
-        Launched { name: "tile".to_owned(), entry: "main", source: source.to_owned(), work: vec![LARGE] }
+        Launched {
+            name: "tile".to_owned(),
+            entry: "main".to_owned(),
+            source: source.to_owned(),
+            work: vec![LARGE],
+        }
     }
 
     /// A loop of this many multiply-adds and other vector instructions.

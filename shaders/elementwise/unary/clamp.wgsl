@@ -1,4 +1,5 @@
 // f(x) = min(max(x, a), b), NaN stays; f' = 1 where a < x < b and 0 elsewhere, as in PyTorch: on the bounds and at NaN too.
+// Uses: special.
 fn f(x: vec4<f32>) -> vec4<f32> {
     let low = vec4<f32>(p.a);
     let high = vec4<f32>(p.b);

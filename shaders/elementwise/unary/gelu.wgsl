@@ -1,6 +1,7 @@
 // f(x) = x·Φ(x), f' = Φ(x) + x·φ(x), with Φ(x) = erfc(-x / √2) / 2 and φ its density.
 // WGSL has no erfc. For z = |x| / √2 and t = 1 / (1 + z / 2): erfc z = t · e^(-z²) · P(t), with P fitted for the least
 // relative error, 1.4e-6, so that the tail keeps its digits.
+// Uses: special.
 fn normal_cdf(x: vec4<f32>) -> vec4<f32> {
     let z = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.5 * z);

@@ -1,4 +1,5 @@
 // f(x) = √x, NaN for x < 0; f' = 1 / (2y).
+// Uses: special.
 fn f(x: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
     // Adapters may return anything for the root of a negative number; -0 is its own root.

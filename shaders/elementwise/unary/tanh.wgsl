@@ -1,6 +1,7 @@
 // f(x) = tanh x, f' = 1 - y². For |x| < 0.625: x (1 + x² P(x²)), with P fitted for the least relative error, 9e-9, since
 // differences would cancel there; else 1 - 2 / (e^2|x| + 1) with the sign of x. Beyond 10 that is 1 in f32, and the bound
 // keeps the power from overflowing.
+// Uses: special.
 fn f(x: vec4<f32>) -> vec4<f32> {
     let z = x * x;
     let series = -0.3333324 + z * (0.13330295 + z * (-0.05364476 + z * (0.02033452 + z * -0.00537241)));

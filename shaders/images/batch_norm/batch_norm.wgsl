@@ -6,7 +6,7 @@
 //   dbias = Σ g;  dweight = Σ g·x̂;  dx = weight · r · (g - dbias / k - x̂ · dweight / k);  in evaluation weight · r · g
 // x, y, dy, dx by X, which is a vec4 where planes are whole vec4; stats: m and r of each channel, for the gradient.
 // LANES invocations a channel, in turns along it: lanes_*.wgsl says who, and adds up what they found.
-// count: X in a channel. The header gives C, PLANE (X in a plane), RELU and TRAINING.
+// count: X in a channel. Constants: C, PLANE (X in a plane), RELU and TRAINING.
 struct Params { first_group: u32, count: u32, eps: f32, momentum: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<X>;

@@ -1,8 +1,8 @@
 // Batch norm, ReLU and max pooling over 2 × 2 windows in one: as batch_norm.wgsl, whose bindings and functions these are,
 // with y and dy [n, C, PLANE / 4] in X = vec4. The normalised image is never written: the gradient finds it again from x,
 // and with it which pixel of each window was its first maximum.
-// Four windows at a time, as in max_pool2d_pairs.wgsl; the header gives OW, y's width, a multiple of 4.
-// Needs pool_windows.wgsl.
+// Four windows at a time, as in max_pool2d_pairs.wgsl; constant: OW, y's width, a multiple of 4.
+// Uses: batch_norm, images/pool_windows, relu_if, special.
 const QUADS = OW / 4u;
 const OUT = PLANE / 4u;
 

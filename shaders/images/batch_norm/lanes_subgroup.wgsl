@@ -1,4 +1,4 @@
-// Who works on a channel of batch_norm: a workgroup that is one subgroup of LANES (header), whose sums meet by shuffles.
+// Who works on a channel of batch_norm: a workgroup that is one subgroup of LANES (a constant), whose sums meet by shuffles.
 const GROUP = LANES;
 
 struct Own { channel: u32, lane: u32 }

@@ -1,4 +1,5 @@
-// Shared by batch_norm: planes of any size. Needs special.wgsl.
+// Shared by batch_norm: planes of any size.
+// Uses: special.
 alias X = f32;
 const WIDTH = 1u;
 

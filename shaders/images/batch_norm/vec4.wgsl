@@ -1,4 +1,5 @@
-// Shared by batch_norm: planes are whole vec4. Needs special.wgsl.
+// Shared by batch_norm: planes are whole vec4.
+// Uses: special.
 alias X = vec4<f32>;
 const WIDTH = 4u;
 

@@ -5,7 +5,7 @@
 // w: [GROUPS * C_OUT, C_IN, KH, KW], x: [IMAGES, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
 // A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Header: Element, IMAGES, GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
+// Alias: Element. Constants: IMAGES, GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> x: array<Element>;
 

@@ -5,7 +5,7 @@
 // w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
 // A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see operands/matmul.wgsl. What is
 // negative wraps around to large numbers, which the comparisons refuse.
-// Header: as for operands/conv2d_forward.wgsl.
+// Alias and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 

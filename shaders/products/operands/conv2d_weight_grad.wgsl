@@ -6,7 +6,7 @@
 // x: [IMAGES, GROUPS * C_IN, H, W], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
 // A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Header: as for operands/conv2d_forward.wgsl.
+// Alias and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 

@@ -5,7 +5,7 @@
 // other, and *_at reads the element at their sum. A product's loop thus computes a line's part once, and k's part, which
 // is the same for all lines, once for all of them. .x is the offset in memory; .y and .z are not used here.
 // Strides are in elements: a transposed operand swaps its two, a batch stride of 0 shares one matrix.
-// Header: Element (f32, f16), M, N, K, A_BATCHES, B_BATCHES (matrices that exist: 1 where shared), and the six strides.
+// Alias: Element (f32, f16). Constants: M, N, K, A_BATCHES, B_BATCHES (matrices that exist: 1 where shared), and the six strides.
 @group(0) @binding(1) var<storage, read> a: array<Element>;
 @group(0) @binding(2) var<storage, read> b: array<Element>;
 

@@ -10,7 +10,8 @@
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
 // Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
 // Outputs that cannot be stored by eight columns go through a partial buffer and reduce_splits.
-// Needs load_*.wgsl, relu_if.wgsl, and a header with LANES (the subgroup size), ROWS (32 or 16) and COLS (8 * LANES).
+// Chosen: load_*, and wide_* with subgroups. Constants: LANES (the subgroup size), ROWS (32 or 16), COLS (8 * LANES).
+// Uses: relu_if.
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination

@@ -1,5 +1,5 @@
 // How gemm_strips loads its strips, with subgroups: lane l loads rows 4l .. 4l + 3 at four k once, and shuffles
-// hand them to all lanes. The workgroup is one subgroup. Needs wide_*.wgsl.
+// hand them to all lanes. The workgroup is one subgroup. Chosen: wide_*.
 @group(0) @binding(1) var<storage, read> a: array<Wide>;
 @group(0) @binding(2) var<storage, read> b: array<Wide>;
 

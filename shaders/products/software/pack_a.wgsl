@@ -1,6 +1,6 @@
 // Packs operand A of any product into strips of ROWS rows for gemm_strips.
 //   out[batch][strip][k / 4][r][k % 4] = A(batch, strip * ROWS + r, k), zero past the last row and the last k
-// One invocation makes one vec4, one row at four k. Needs an operand file, and a header with ROWS.
+// One invocation makes one vec4, one row at four k. Chosen: operands/*. Constant: ROWS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
 struct Params { first_group: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

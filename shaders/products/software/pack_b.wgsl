@@ -1,6 +1,6 @@
 // Packs operand B of any product into strips of COLS columns for gemm_strips.
 //   out[batch][strip][k][c] = B(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
-// One invocation makes one vec4, four columns at one k. Needs an operand file, and a header with COLS.
+// One invocation makes one vec4, four columns at one k. Chosen: operands/*. Constant: COLS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
 struct Params { first_group: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

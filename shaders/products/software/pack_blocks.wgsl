@@ -5,8 +5,9 @@
 // One invocation loads four vec4, transposes them where the packed order is the other one, and stores four vec4.
 // The axis with stride 1 has a size, and plane for k, divisible by 4, as are all other strides. Lines past the last are
 // left as they were: they only reach outputs that are not stored. k past the last is zero.
-// Header: Element (f32, f16), STRIP (ROWS or COLS), AS_A, ALONG_K (1: s_k is 1, 0: s_line is 1). Sizes are parameters, so
-// that a model has few of these kernels to compile. Needs divide.wgsl.
+// Alias: Element (f32, f16). Constants: STRIP (ROWS or COLS), AS_A, ALONG_K (1: s_k is 1, 0: s_line is 1). Sizes are parameters, so
+// that a model has few of these kernels to compile.
+// Uses: divide.
 struct Params {
     first_group: u32,
     batches: u32, lines: u32, k: u32, // of source

@@ -1,8 +1,9 @@
 //! Batch normalisation of images.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Family, Launch};
 
+use crate::launch::launch;
 use crate::{Error, Op, Pool2dOptions, Result, Tensor};
 
 /// Options of [`Tensor::batch_norm2d`]; the default is that of PyTorch's `BatchNorm2d`.
@@ -43,6 +44,23 @@ enum Source {
     Running,
 }
 
+#[derive(Clone, Copy)]
+enum Pass {
+    Forward,
+    Backward,
+}
+
+impl Pass {
+    fn kernel(self, pools: bool) -> Kernel<'static> {
+        match (self, pools) {
+            (Self::Forward, false) => Kernel::new(&shaders::BATCH_NORM, "batch_norm_forward"),
+            (Self::Backward, false) => Kernel::new(&shaders::BATCH_NORM, "batch_norm_backward"),
+            (Self::Forward, true) => Kernel::new(&shaders::BATCH_NORM_POOL, "batch_norm_pool_forward"),
+            (Self::Backward, true) => Kernel::new(&shaders::BATCH_NORM_POOL, "batch_norm_pool_backward"),
+        }
+    }
+}
+
 /// Sizes, and which kernel they lead to.
 #[derive(Clone, Copy)]
 struct Geometry {
@@ -76,38 +94,38 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// The launch of one of `kernels`, or of `pooling` ones, with constants, counts and grid.
-    fn launch<'a>(
-        &self,
-        x: &'a Tensor,
-        kernels: &[[&'static Kernel; 3]; 2],
-        pooling: &[&'static Kernel; 3],
-    ) -> Launch<'a> {
+    /// The launch of `pass`, forward or backward, with constants, counts and grid.
+    fn launch<'a>(&self, x: &'a Tensor, pass: Pass) -> Launch<'a> {
         let gpu = x.gpu();
-        let width = if self.plane.is_multiple_of(4) { 4 } else { 1 };
+        let (width, elements) = if self.plane.is_multiple_of(4) {
+            (4, &shaders::BATCH_NORM_VEC4)
+        } else {
+            (1, &shaders::BATCH_NORM_SCALAR)
+        };
         let count = self.count / width;
         // Two visits of the channel's elements, the sums of the lanes, what is left over from blocks, and each loop's last
         // check.
         let trips = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
-        let [workgroup, subgroup, single] =
-            if self.pooled.is_some() { *pooling } else { kernels[usize::from(width == 1)] };
-        let (kernel, lanes, groups) = match (gpu.family(), gpu.subgroup()) {
+        let (by, lanes, groups): (&'static File, _, _) = match (gpu.family(), gpu.subgroup()) {
             (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= gpu.loop_limit() => {
-                (subgroup, lanes as usize, self.channels)
+                (&shaders::BATCH_NORM_LANES_SUBGROUP, lanes as usize, self.channels)
             }
             (Family::Cpu, None) if trips(1) as u64 <= gpu.loop_limit() => {
-                (single, 1, self.channels.div_ceil(8))
+                (&shaders::BATCH_NORM_LANES_SINGLE, 1, self.channels.div_ceil(8))
             }
             // Also where fewer lanes would loop too long.
-            _ => (workgroup, 256, self.channels),
+            _ => (&shaders::BATCH_NORM_LANES_WORKGROUP, 256, self.channels),
         };
-        let launch = gpu.launch(kernel).constant("C", self.channels).constant("PLANE", self.plane / width);
-        let launch = launch.constant("RELU", usize::from(self.relu));
-        let launch = launch.constant("TRAINING", usize::from(self.source == Source::Batch));
-        let of_subgroup = std::ptr::eq(kernel, subgroup);
-        let launch = if of_subgroup { launch.constant("LANES", lanes) } else { launch };
-        let launch = if let Some([.., ow]) = self.pooled { launch.constant("OW", ow) } else { launch };
-        launch.set("count", count).trips(trips(lanes)).groups(groups)
+        let of_subgroup = [("LANES", lanes)].into_iter().filter(|_| by.stem() == "lanes_subgroup");
+        let of_pooled = self.pooled.map(|[.., ow]| ("OW", ow));
+        launch(gpu, pass.kernel(self.pooled.is_some()).with(elements).with(by))
+            .constants([("C", self.channels), ("PLANE", self.plane / width)])
+            .constant("RELU", usize::from(self.relu))
+            .constant("TRAINING", usize::from(self.source == Source::Batch))
+            .constants(of_subgroup.chain(of_pooled))
+            .set("count", count)
+            .trips(trips(lanes))
+            .groups(groups)
     }
 }
 
@@ -128,16 +146,17 @@ impl Op for BatchNorm {
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         let [dweight, dbias] =
             [Tensor::empty(dy.gpu(), self.weight.shape())?, Tensor::empty(dy.gpu(), self.bias.shape())?];
-        let kernels = (&shaders::BATCH_NORM_BACKWARD, &shaders::BATCH_NORM_POOL_BACKWARD);
-        let launch = self.geometry.launch(dy, kernels.0, kernels.1).bind("x", self.x.view());
         // Without ReLU and pooling the gradient does not depend on the bias, which may then have changed.
         let biased = self.geometry.relu || self.geometry.pooled.is_some();
         let bias = if biased { &self.bias } else { &self.weight };
-        let launch = launch.bind("weight", self.weight.view()).bind("bias", bias.view());
-        let launch = launch.bind("saved", self.stats.view()).bind("dy", dy.view()).bind("dx", dx.view());
-        let launch = launch.bind("dweight", dweight.view()).bind("dbias", dbias.view());
-        // The gradient does not look at these.
-        launch.set_f32("eps", 0.0).set_f32("momentum", 0.0).record()?;
+        self.geometry
+            .launch(dy, Pass::Backward)
+            .bind_all([("x", self.x.view()), ("weight", self.weight.view()), ("bias", bias.view())])
+            .bind_all([("saved", self.stats.view()), ("dy", dy.view()), ("dx", dx.view())])
+            .bind_all([("dweight", dweight.view()), ("dbias", dbias.view())])
+            // The gradient does not look at these.
+            .set_all_f32([("eps", 0.0), ("momentum", 0.0)])
+            .record()?;
         Ok(vec![Some(dx), Some(dweight), Some(dbias)])
     }
 }
@@ -204,17 +223,18 @@ impl Tensor {
             None => Tensor::empty(self.gpu(), self.shape())?,
         };
         let stats = Tensor::empty(self.gpu(), &[geometry.channels, 2])?;
-        let kernels = (&shaders::BATCH_NORM_FORWARD, &shaders::BATCH_NORM_POOL_FORWARD);
-        let launch = geometry.launch(self, kernels.0, kernels.1).bind("x", self.view());
-        let launch = launch.bind("weight", weight.view()).bind("bias", bias.view());
-        let launch = launch.bind("running_mean", running.mean.view()).bind("running_var", running.var.view());
-        let launch = launch.bind("batches", running.batches.view()).bind("stats", stats.view());
-        let launch = launch.bind("y", y.view()).set_f32("eps", eps).set_f32("momentum", momentum);
         let unchanged: &[_] = match source {
             Source::Batch => &[],
             Source::Running => &["running_mean", "running_var", "batches"],
         };
-        launch.unchanged(unchanged).record()?;
+        geometry
+            .launch(self, Pass::Forward)
+            .unchanged(unchanged)
+            .bind_all([("x", self.view()), ("weight", weight.view()), ("bias", bias.view())])
+            .bind_all([("running_mean", running.mean.view()), ("running_var", running.var.view())])
+            .bind_all([("batches", running.batches.view()), ("stats", stats.view()), ("y", y.view())])
+            .set_all_f32([("eps", eps), ("momentum", momentum)])
+            .record()?;
         let y = y.recorded(&[self, weight, bias], || BatchNorm {
             geometry,
             x: self.detach(),

@@ -1,7 +1,8 @@
 //! Elementwise ops of two operands, with NumPy's broadcasting. Their gradients are made of the ops themselves.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 
+use crate::launch::launch;
 use crate::shape::{broadcast, broadcast_strides, merged};
 use crate::{Op, Result, Tensor};
 
@@ -10,8 +11,8 @@ type Pair = [Option<Tensor>; 2];
 
 struct Binary {
     name: &'static str,
-    same: &'static Kernel,
-    broadcast: &'static Kernel,
+    /// Declares `f`.
+    file: &'static File,
     /// Whether the gradient looks at the operands: otherwise they are not kept.
     saves: bool,
     /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes. The slice
@@ -21,24 +22,21 @@ struct Binary {
 
 static ADD: Binary = Binary {
     name: "add",
-    same: &shaders::ADD,
-    broadcast: &shaders::ADD_BROADCAST,
+    file: &shaders::BINARY_ADD,
     saves: false,
     gradient: |_, dy, _| Ok([Some(dy.clone()), Some(dy.clone())]),
 };
 
 static SUB: Binary = Binary {
     name: "sub",
-    same: &shaders::SUB,
-    broadcast: &shaders::SUB_BROADCAST,
+    file: &shaders::BINARY_SUB,
     saves: false,
     gradient: |_, dy, needed| Ok([Some(dy.clone()), needed[1].then(|| dy.neg()).transpose()?]),
 };
 
 static MUL: Binary = Binary {
     name: "mul",
-    same: &shaders::MUL,
-    broadcast: &shaders::MUL_BROADCAST,
+    file: &shaders::BINARY_MUL,
     saves: true,
     gradient: |saved, dy, needed| {
         let da = needed[0].then(|| dy.mul(&saved[1])).transpose()?;
@@ -49,8 +47,7 @@ static MUL: Binary = Binary {
 
 static DIV: Binary = Binary {
     name: "div",
-    same: &shaders::DIV,
-    broadcast: &shaders::DIV_BROADCAST,
+    file: &shaders::BINARY_DIV,
     saves: true,
     // d(a/b)/db = -(a/b)/b.
     gradient: |saved, dy, needed| {
@@ -62,8 +59,7 @@ static DIV: Binary = Binary {
 
 static EQUAL: Binary = Binary {
     name: "equal",
-    same: &shaders::EQUAL,
-    broadcast: &shaders::EQUAL_BROADCAST,
+    file: &shaders::BINARY_EQUAL,
     saves: false,
     gradient: |_, _, _| Ok([None, None]),
 };
@@ -95,16 +91,22 @@ impl Tensor {
         let y = Tensor::empty(self.gpu(), &shape)?;
         if self.shape() == other.shape() {
             let n4 = y.numel().div_ceil(4);
-            let launch = self.gpu().launch(op.same).bind("a", self.view4()).bind("b", other.view4());
-            launch.bind("y", y.view4()).set("n4", n4).threads(n4).record()?;
+            launch(self.gpu(), Kernel::new(&shaders::BINARY_FORWARD, "binary_forward").with(op.file))
+                .bind_all([("a", self.view4()), ("b", other.view4()), ("y", y.view4())])
+                .set("n4", n4)
+                .threads(n4)
+                .record()?;
         } else {
-            let strides = [broadcast_strides(self.shape(), &shape), broadcast_strides(other.shape(), &shape)];
-            let (dims, strides) = merged(&shape, &[&strides[0], &strides[1]]);
-            let launch =
-                self.gpu().launch(op.broadcast).constant("RANK", dims.len()).constants("DIMS", &dims);
-            let launch = launch.constants("A_STRIDES", &strides[0]).constants("B_STRIDES", &strides[1]);
-            let launch = launch.bind("a", self.view()).bind("b", other.view()).bind("y", y.view());
-            launch.set("n", y.numel()).trips(dims.len()).threads(y.numel()).record()?;
+            let [a, b] = [self, other].map(|operand| broadcast_strides(operand.shape(), &shape));
+            let axes = merged(&shape, &[&a, &b]);
+            launch(self.gpu(), Kernel::new(&shaders::BINARY_BROADCAST, "binary_broadcast").with(op.file))
+                .constant("RANK", axes.len())
+                .bind_all([("a", self.view()), ("b", other.view()), ("y", y.view())])
+                .set("n", y.numel())
+                .trips(axes.len())
+                .set_rows("axes", axes)
+                .threads(y.numel())
+                .record()?;
         }
         let saved = || if op.saves { vec![self.detach(), other.detach()] } else { Vec::new() };
         let shapes = || [self.shape().to_vec(), other.shape().to_vec()];

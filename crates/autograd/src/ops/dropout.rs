@@ -1,7 +1,8 @@
 //! Dropout.
 
-use wgrad_device::shaders;
+use wgrad_device::shaders::{self, Kernel};
 
+use crate::launch::launch;
 use crate::{Error, Op, Result, Tensor};
 
 #[derive(Clone, Copy)]
@@ -20,11 +21,13 @@ impl Dropout {
             1.0 => (0, 0.0),
             rate => ((f64::from(rate) * 4_294_967_296.0) as u32, 1.0 / (1.0 - rate)),
         };
-        let launch = x.gpu().launch(&shaders::DROPOUT).bind("x", x.view()).bind("y", y.view());
-        let launch =
-            launch.set("n", x.numel()).set("key", self.key as usize).set("counter", self.counter as usize);
-        let launch = launch.set("threshold", threshold as usize).set_f32("scale", scale);
-        launch.threads(x.numel()).record()?;
+        launch(x.gpu(), Kernel::new(&shaders::DROPOUT, "dropout"))
+            .bind_all([("x", x.view()), ("y", y.view())])
+            .set_all([("n", x.numel()), ("key", self.key as usize), ("counter", self.counter as usize)])
+            .set("threshold", threshold as usize)
+            .set_f32("scale", scale)
+            .threads(x.numel())
+            .record()?;
         Ok(y)
     }
 }

@@ -1,8 +1,9 @@
 //! Losses, each the mean over the batch.
 
-use wgrad_device::shaders;
+use wgrad_device::shaders::{self, Kernel};
 
 use super::softmax::row_trips;
+use crate::launch::launch;
 use crate::{Error, Indices, Op, Result, Tensor};
 
 struct CrossEntropy {
@@ -19,10 +20,14 @@ impl Op for CrossEntropy {
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let [rows, cols] = self.x.rows("cross_entropy")?;
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
-        let launch = dy.gpu().launch(&shaders::CROSS_ENTROPY_BACKWARD).bind("x", self.x.view());
-        let launch = launch.bind("labels", self.labels.view()).bind("dloss", dy.view()).bind("dx", dx.view());
-        let launch = launch.set("rows", rows).set("cols", cols).set_f32("smoothing", self.smoothing);
-        launch.set_f32("scale", 1.0 / rows as f32).trips(row_trips(3, cols)).threads(rows).record()?;
+        launch(dy.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_backward"))
+            .bind_all([("x", self.x.view()), ("labels", self.labels.view())])
+            .bind_all([("dloss", dy.view()), ("dx", dx.view())])
+            .set_all([("rows", rows), ("cols", cols)])
+            .set_all_f32([("smoothing", self.smoothing), ("scale", 1.0 / rows as f32)])
+            .trips(row_trips(3, cols))
+            .threads(rows)
+            .record()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -41,9 +46,12 @@ impl Op for BceWithLogits {
         let input_grad = || -> Result<Tensor> {
             let dx = Tensor::empty(dy.gpu(), dy.shape())?;
             let n4 = dy.numel().div_ceil(4);
-            let launch = dy.gpu().launch(&shaders::BCE_WITH_LOGITS_BACKWARD).bind("x", self.x.view4());
-            let launch = launch.bind("t", self.target.view4()).bind("dy", dy.view4());
-            launch.bind("dx", dx.view4()).set("n4", n4).threads(n4).record()?;
+            launch(dy.gpu(), Kernel::new(&shaders::BCE_WITH_LOGITS, "bce_with_logits_backward"))
+                .bind_all([("x", self.x.view4()), ("t", self.target.view4())])
+                .bind_all([("dy", dy.view4()), ("dx", dx.view4())])
+                .set("n4", n4)
+                .threads(n4)
+                .record()?;
             Ok(dx)
         };
         let target_grad = || -> Result<Tensor> { dy.mul(&self.x)?.neg() };
@@ -77,10 +85,13 @@ impl Tensor {
         }
         let [rows, cols] = self.rows(OP)?;
         let losses = Tensor::empty(self.gpu(), &[rows])?;
-        let launch = self.gpu().launch(&shaders::CROSS_ENTROPY_FORWARD).bind("x", self.view());
-        let launch = launch.bind("labels", labels.view()).bind("loss", losses.view());
-        let launch = launch.set("rows", rows).set("cols", cols).set_f32("smoothing", smoothing);
-        launch.set_f32("scale", 1.0).trips(row_trips(2, cols)).threads(rows).record()?;
+        launch(self.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_forward"))
+            .bind_all([("x", self.view()), ("labels", labels.view()), ("loss", losses.view())])
+            .set_all([("rows", rows), ("cols", cols)])
+            .set_all_f32([("smoothing", smoothing), ("scale", 1.0)])
+            .trips(row_trips(2, cols))
+            .threads(rows)
+            .record()?;
         let loss = losses.mean_all()?;
         let op = || CrossEntropy { x: self.detach(), labels: labels.clone(), smoothing };
         Ok(loss.recorded(&[self], op))
@@ -104,8 +115,11 @@ impl Tensor {
         self.same_shape("bce_with_logits", target)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let n4 = y.numel().div_ceil(4);
-        let launch = self.gpu().launch(&shaders::BCE_WITH_LOGITS_FORWARD).bind("x", self.view4());
-        launch.bind("t", target.view4()).bind("y", y.view4()).set("n4", n4).threads(n4).record()?;
+        launch(self.gpu(), Kernel::new(&shaders::BCE_WITH_LOGITS, "bce_with_logits_forward"))
+            .bind_all([("x", self.view4()), ("t", target.view4()), ("y", y.view4())])
+            .set("n4", n4)
+            .threads(n4)
+            .record()?;
         let op = || BceWithLogits { x: self.detach(), target: target.detach() };
         y.recorded(&[self, target], op).mean_all()
     }

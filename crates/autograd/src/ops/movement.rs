@@ -1,8 +1,10 @@
 //! Ops that move elements: reshape shares, permute, slice, expand and concat copy.
 
-use wgrad_device::shaders;
+use wgrad_device::Launch;
+use wgrad_device::shaders::{self, Kernel};
 
-use crate::shape::{broadcast, broadcast_strides, merged, strides};
+use crate::launch::launch;
+use crate::shape::{broadcast, broadcast_strides, merged, numel, strides};
 use crate::{Error, Op, Result, Tensor};
 
 /// A part of a tensor or another order of its elements: where element `(i, j, …)` of `dims` lies in it.
@@ -16,23 +18,25 @@ impl Strided {
     /// `shape`-shaped, contiguous copy of what this describes of `x`.
     fn gather(&self, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let y = Tensor::empty(x.gpu(), shape)?;
-        let (dims, strides) = merged(&self.dims, &[&self.strides]);
-        let launch =
-            x.gpu().launch(&shaders::STRIDED_GATHER).constant("RANK", dims.len()).constants("DIMS", &dims);
-        let launch = launch.constants("STRIDES", &strides[0]).set("offset", self.offset);
-        let launch = launch.bind("x", x.view()).bind("y", y.view()).set("n", y.numel());
-        launch.trips(dims.len()).threads(y.numel()).record()?;
+        self.launch(x, &y, Kernel::new(&shaders::STRIDED_GATHER, "strided_gather")).record()?;
         Ok(y)
     }
 
     /// Writes `x` to where this describes of `y`.
     fn scatter(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        let (dims, strides) = merged(&self.dims, &[&self.strides]);
-        let launch =
-            x.gpu().launch(&shaders::STRIDED_SCATTER).constant("RANK", dims.len()).constants("DIMS", &dims);
-        let launch = launch.constants("STRIDES", &strides[0]).set("offset", self.offset);
-        let launch = launch.bind("x", x.view()).bind("y", y.view()).set("n", x.numel());
-        Ok(launch.trips(dims.len()).threads(x.numel()).record()?)
+        Ok(self.launch(x, y, Kernel::new(&shaders::STRIDED_SCATTER, "strided_scatter")).record()?)
+    }
+
+    fn launch<'a>(&self, x: &'a Tensor, y: &Tensor, kernel: Kernel<'static>) -> Launch<'a> {
+        let axes = merged(&self.dims, &[&self.strides]);
+        let n = numel(&self.dims);
+        launch(x.gpu(), kernel)
+            .constant("RANK", axes.len())
+            .bind_all([("x", x.view()), ("y", y.view())])
+            .set_all([("n", n), ("offset", self.offset)])
+            .trips(axes.len())
+            .set_rows("axes", axes)
+            .threads(n)
     }
 
     /// The range `start..end` of `axis` of a tensor of this shape.

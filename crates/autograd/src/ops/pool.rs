@@ -1,9 +1,11 @@
 //! Max and average pooling of images.
 
-use wgrad_device::{Launch, shaders};
+use wgrad_device::Launch;
+use wgrad_device::shaders::{self, File, Kernel};
 
+use crate::launch::launch;
 use crate::windows::Winners;
-use crate::{Error, Indices, Op, Result, Tensor};
+use crate::{Error, Gpu, Indices, Op, Result, Tensor};
 
 /// Window, stride and padding of a pooling, each `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +66,16 @@ impl Geometry {
         }
     }
 
-    fn constants<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
-        let Pool2dOptions { kernel, stride, padding } = self.options;
-        let pairs = [("K", kernel), ("S", stride), ("P", padding)];
-        let launch = pairs.iter().fold(launch, |launch, (name, [h, w])| {
-            launch.constant(&format!("{name}H"), *h).constant(&format!("{name}W"), *w)
-        });
-        let sizes =
-            [("H", self.input[2]), ("W", self.input[3]), ("OH", self.output[2]), ("OW", self.output[3])];
-        sizes.iter().fold(launch, |launch, (name, n)| launch.constant(name, *n))
+    /// The launch of a kernel with one invocation for each of `n` elements.
+    fn launch<'a>(&self, gpu: &'a Gpu, file: &'static File, entry: &'static str, n: usize) -> Launch<'a> {
+        let Pool2dOptions { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw] } = self.options;
+        launch(gpu, Kernel::new(file, entry))
+            .constants([("KH", kh), ("KW", kw), ("SH", sh), ("SW", sw), ("PH", ph), ("PW", pw)])
+            .constants([("H", self.input[2]), ("W", self.input[3])])
+            .constants([("OH", self.output[2]), ("OW", self.output[3])])
+            .set("n", n)
+            .trips(self.trips())
+            .threads(n)
     }
 
     /// Loop iterations of an invocation: over the rows of a window, and over the pixels of each row, each loop's last check
@@ -134,9 +137,10 @@ impl Op for MaxPool {
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
-        let launch = self.geometry.constants(dy.gpu().launch(&shaders::MAX_POOL2D_BACKWARD));
-        let launch = launch.bind("dy", dy.view()).bind("won", self.won.view()).bind("dx", dx.view());
-        launch.set("n", dx.numel()).trips(self.geometry.trips()).threads(dx.numel()).record()?;
+        self.geometry
+            .launch(dy.gpu(), &shaders::MAX_POOL2D, "max_pool2d_backward", dx.numel())
+            .bind_all([("dy", dy.view()), ("won", self.won.view()), ("dx", dx.view())])
+            .record()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -152,9 +156,10 @@ impl Op for AvgPool {
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
-        let launch = self.geometry.constants(dy.gpu().launch(&shaders::AVG_POOL2D_BACKWARD));
-        let launch = launch.bind("dy", dy.view()).bind("dx", dx.view()).set("n", dx.numel());
-        launch.trips(self.geometry.trips()).threads(dx.numel()).record()?;
+        self.geometry
+            .launch(dy.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_backward", dx.numel())
+            .bind_all([("dy", dy.view()), ("dx", dx.view())])
+            .record()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -180,9 +185,10 @@ impl Tensor {
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
         let won = Indices::empty(self.gpu(), &geometry.output)?;
-        let launch = geometry.constants(self.gpu().launch(&shaders::MAX_POOL2D_FORWARD));
-        let launch = launch.bind("x", self.view()).bind("y", y.view()).bind("at", won.view());
-        launch.set("n", y.numel()).trips(geometry.trips()).threads(y.numel()).record()?;
+        geometry
+            .launch(self.gpu(), &shaders::MAX_POOL2D, "max_pool2d_forward", y.numel())
+            .bind_all([("x", self.view()), ("y", y.view()), ("at", won.view())])
+            .record()?;
         Ok(y.recorded(&[self], || MaxPool { geometry, won }))
     }
 
@@ -198,9 +204,10 @@ impl Tensor {
             return self.avg_pool2d(wide)?.avg_pool2d(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        let launch = geometry.constants(self.gpu().launch(&shaders::AVG_POOL2D_FORWARD));
-        let launch = launch.bind("x", self.view()).bind("y", y.view()).set("n", y.numel());
-        launch.trips(geometry.trips()).threads(y.numel()).record()?;
+        geometry
+            .launch(self.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_forward", y.numel())
+            .bind_all([("x", self.view()), ("y", y.view())])
+            .record()?;
         Ok(y.recorded(&[self], || AvgPool { geometry }))
     }
 }

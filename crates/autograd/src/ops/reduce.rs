@@ -1,7 +1,8 @@
 //! Reductions over axes: sum, mean, max, argmax.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 
+use crate::launch::launch;
 use crate::shape::{checked_axes, numel};
 use crate::{Error, Indices, Op, Result, Tensor};
 
@@ -11,16 +12,13 @@ const CHUNK: usize = 1024;
 /// Results that keep a device busy without splitting the axis.
 const ENOUGH: usize = 1024;
 
-struct Kernels {
-    scalar: &'static Kernel,
-    rows: &'static Kernel,
-}
-
-static SUM: Kernels = Kernels { scalar: &shaders::REDUCE_SUM, rows: &shaders::REDUCE_ROWS_SUM };
-static MAX: Kernels = Kernels { scalar: &shaders::REDUCE_MAX, rows: &shaders::REDUCE_ROWS_MAX };
-
-/// `x` seen as `[outer, n, inner]`, reduced over the middle axis and scaled: `[outer, inner]`.
-fn reduce_middle(x: &Tensor, kernels: &Kernels, [outer, n, inner]: [usize; 3], scale: f32) -> Result<Tensor> {
+/// `x` seen as `[outer, n, inner]`, reduced over the middle axis by what `combine` declares, and scaled: `[outer, inner]`.
+fn reduce_middle(
+    x: &Tensor,
+    combine: &'static File,
+    [outer, n, inner]: [usize; 3],
+    scale: f32,
+) -> Result<Tensor> {
     // Few results of a long axis are made in stages, whose last one scales.
     let split = if outer * inner >= ENOUGH { n.div_ceil(16 * CHUNK) } else { n.div_ceil(256) };
     let chunk = n.div_ceil(split).next_multiple_of(4);
@@ -28,19 +26,27 @@ fn reduce_middle(x: &Tensor, kernels: &Kernels, [outer, n, inner]: [usize; 3], s
     let y = Tensor::empty(x.gpu(), &[outer * chunks * inner])?;
     let scale_now = if chunks == 1 { scale } else { 1.0 };
     let launch = if inner == 1 && n.is_multiple_of(4) {
-        let launch = x.gpu().launch(kernels.rows).bind("x", x.view4());
-        launch.set("n4", n / 4).set("chunk4", chunk / 4).trips(chunk / 4 + 1)
+        launch(x.gpu(), Kernel::new(&shaders::REDUCE_ROWS, "reduce_rows").with(combine))
+            .bind("x", x.view4())
+            .set_all([("n4", n / 4), ("chunk4", chunk / 4)])
+            .trips(chunk / 4 + 1)
     } else {
-        let launch = x.gpu().launch(kernels.scalar).bind("x", x.view());
-        launch.set("n", n).set("inner", inner).set("chunk", chunk).trips(chunk + 1)
+        launch(x.gpu(), Kernel::new(&shaders::REDUCE, "reduce").with(combine))
+            .bind("x", x.view())
+            .set_all([("n", n), ("inner", inner), ("chunk", chunk)])
+            .trips(chunk + 1)
     };
-    let launch = launch.bind("y", y.view()).set("chunks", chunks).set("total", y.numel());
-    launch.set_f32("scale", scale_now).threads(y.numel()).record()?;
-    if chunks == 1 { Ok(y) } else { reduce_middle(&y, kernels, [outer, chunks, inner], scale) }
+    launch
+        .bind("y", y.view())
+        .set_all([("chunks", chunks), ("total", y.numel())])
+        .set_f32("scale", scale_now)
+        .threads(y.numel())
+        .record()?;
+    if chunks == 1 { Ok(y) } else { reduce_middle(&y, combine, [outer, chunks, inner], scale) }
 }
 
 /// Reduces over sorted `axes`, at least one, one run of neighbouring axes after the other; the last scales.
-fn reduce_axes(x: &Tensor, kernels: &Kernels, axes: &[usize], scale: f32) -> Result<Tensor> {
+fn reduce_axes(x: &Tensor, combine: &'static File, axes: &[usize], scale: f32) -> Result<Tensor> {
     let mut shape = x.shape().to_vec();
     let mut y = x.detach();
     let mut end = axes.len();
@@ -52,7 +58,7 @@ fn reduce_axes(x: &Tensor, kernels: &Kernels, axes: &[usize], scale: f32) -> Res
         }
         let (first, last) = (axes[start], axes[end - 1]);
         let run = [numel(&shape[..first]), numel(&shape[first..=last]), numel(&shape[last + 1..])];
-        y = reduce_middle(&y, kernels, run, if start == 0 { scale } else { 1.0 })?;
+        y = reduce_middle(&y, combine, run, if start == 0 { scale } else { 1.0 })?;
         shape[first..=last].fill(1);
         end = start;
     }
@@ -94,7 +100,7 @@ impl Op for MaxOp {
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let is_max = self.x.equal(&self.y)?;
-        let count = reduce_axes(&is_max, &SUM, &self.axes, 1.0)?;
+        let count = reduce_axes(&is_max, &shaders::REDUCE_SUM, &self.axes, 1.0)?;
         let share = dy.with_shape(self.y.shape()).div(&count)?;
         Ok(vec![Some(is_max.mul(&share)?)])
     }
@@ -108,7 +114,7 @@ impl Tensor {
         }
         let count: usize = axes.iter().map(|&d| self.shape()[d]).product();
         let scale = if mean { 1.0 / count as f32 } else { 1.0 };
-        let kept = reduce_axes(self, &SUM, &axes, scale)?;
+        let kept = reduce_axes(self, &shaders::REDUCE_SUM, &axes, scale)?;
         let y = kept.with_shape(&without(self.shape(), &axes));
         let (shape, kept) = (self.shape().to_vec(), kept.shape().to_vec());
         Ok(y.recorded(&[self], || SumOp { shape, kept, scale }))
@@ -141,7 +147,7 @@ impl Tensor {
         if axes.is_empty() {
             return Ok(self.clone());
         }
-        let kept = reduce_axes(self, &MAX, &axes, 1.0)?;
+        let kept = reduce_axes(self, &shaders::REDUCE_MAX, &axes, 1.0)?;
         let y = kept.with_shape(&without(self.shape(), &axes));
         Ok(y.recorded(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
     }
@@ -195,8 +201,12 @@ impl Tensor {
         let inner = numel(&self.shape()[axis + 1..]);
         let y = Indices::empty(self.gpu(), &without(self.shape(), &axes))?;
         let total = self.numel() / n;
-        let launch = self.gpu().launch(&shaders::ARGMAX).bind("x", self.view()).bind("y", y.view());
-        launch.set("n", n).set("inner", inner).set("total", total).trips(n).threads(total).record()?;
+        launch(self.gpu(), Kernel::new(&shaders::ARGMAX, "argmax"))
+            .bind_all([("x", self.view()), ("y", y.view())])
+            .set_all([("n", n), ("inner", inner), ("total", total)])
+            .trips(n)
+            .threads(total)
+            .record()?;
         Ok(y)
     }
 }

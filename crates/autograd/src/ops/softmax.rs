@@ -2,6 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
+use crate::launch::launch;
 use crate::{Error, Op, Result, Tensor};
 
 /// Loop iterations of an invocation that goes over a row this many times; each loop's last check counts, and the first loop
@@ -15,7 +16,8 @@ pub(crate) const MOST_VISITS: usize = 3;
 
 struct Softmax {
     y: Tensor,
-    kernel: &'static Kernel,
+    /// The entry point of the gradient.
+    backward: &'static str,
 }
 
 impl Op for Softmax {
@@ -26,9 +28,12 @@ impl Op for Softmax {
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let [rows, cols] = dy.rows("softmax")?;
         let dx = Tensor::empty(dy.gpu(), dy.shape())?;
-        let launch = dy.gpu().launch(self.kernel).bind("y", self.y.view()).bind("dy", dy.view());
-        let launch = launch.bind("dx", dx.view()).set("rows", rows).set("cols", cols);
-        launch.trips(2 * (cols + 1)).threads(rows).record()?;
+        launch(dy.gpu(), Kernel::new(&shaders::SOFTMAX, self.backward))
+            .bind_all([("y", self.y.view()), ("dy", dy.view()), ("dx", dx.view())])
+            .set_all([("rows", rows), ("cols", cols)])
+            .trips(2 * (cols + 1))
+            .threads(rows)
+            .record()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -52,18 +57,17 @@ impl Tensor {
         }
     }
 
-    fn softmax_by(
-        &self,
-        op: &'static str,
-        forward: &'static Kernel,
-        backward: &'static Kernel,
-    ) -> Result<Tensor> {
+    fn softmax_by(&self, op: &'static str, [forward, backward]: [&'static str; 2]) -> Result<Tensor> {
         let [rows, cols] = self.rows(op)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
-        let launch = self.gpu().launch(forward).bind("x", self.view()).bind("out", y.view());
-        launch.set("rows", rows).set("cols", cols).trips(row_trips(3, cols)).threads(rows).record()?;
+        launch(self.gpu(), Kernel::new(&shaders::SOFTMAX, forward))
+            .bind_all([("x", self.view()), ("out", y.view())])
+            .set_all([("rows", rows), ("cols", cols)])
+            .trips(row_trips(3, cols))
+            .threads(rows)
+            .record()?;
         let saved = y.detach();
-        Ok(y.recorded(&[self], || Softmax { y: saved, kernel: backward }))
+        Ok(y.recorded(&[self], || Softmax { y: saved, backward }))
     }
 
     /// Softmax over the last axis, shifted by each row's maximum so that it cannot overflow. A row with a NaN or +inf is
@@ -75,7 +79,7 @@ impl Tensor {
     /// [`Error::Shape`] for a scalar, or for rows longer than 21,844 on an adapter that limits loops
     /// ([`Gpu::loop_limit`](wgrad_device::Gpu::loop_limit)); [`Error::Device`].
     pub fn softmax(&self) -> Result<Tensor> {
-        self.softmax_by("softmax", &shaders::SOFTMAX_FORWARD, &shaders::SOFTMAX_BACKWARD)
+        self.softmax_by("softmax", ["softmax_forward", "softmax_backward"])
     }
 
     /// Logarithm of the softmax over the last axis, without the underflow of computing it in two steps.
@@ -85,6 +89,6 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::softmax`].
     pub fn log_softmax(&self) -> Result<Tensor> {
-        self.softmax_by("log_softmax", &shaders::LOG_SOFTMAX_FORWARD, &shaders::LOG_SOFTMAX_BACKWARD)
+        self.softmax_by("log_softmax", ["log_softmax_forward", "log_softmax_backward"])
     }
 }

@@ -1,7 +1,9 @@
 //! Textures of an application as tensors, and tensors as its textures, each by one kernel and without the host.
 
-use wgrad_device::{Launch, shaders, wgpu};
+use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::{Launch, wgpu};
 
+use crate::launch::launch;
 use crate::{Error, Gpu, Result, Tensor};
 
 /// How a texture's texels and a tensor's values belong together: value = (texel - mean) / std for each channel.
@@ -78,10 +80,12 @@ impl Tensor {
         let view = gpu.sampled_view(texture, options.layer)?;
         let [h, w] = size(texture);
         let tensor = Self::empty(gpu, &[1, channels, h, w])?;
-        let launch = gpu.launch(&shaders::TEXTURE_TO_TENSOR).constant("CHANNELS", channels);
-        let launch = launch.texture("x", view).bind("y", tensor.view());
         let texel = u64::from(texture.format().block_copy_size(None).unwrap_or(16));
-        let launch = launch.bytes_read((h * w) as u64 * texel);
+        let launch = launch(gpu, Kernel::new(&shaders::TEXTURE_TO_TENSOR, "texture_to_tensor"))
+            .constant("CHANNELS", channels)
+            .texture("x", view)
+            .bind("y", tensor.view())
+            .bytes_read((h * w) as u64 * texel);
         let scale = options.std.map(|std| 1.0 / std);
         let shift = std::array::from_fn(|c| -options.mean[c] / options.std[c]);
         record(launch, [h, w], scale, shift)?;
@@ -114,10 +118,12 @@ impl Tensor {
                 return Err(Error::shape(op, message));
             }
         };
-        let (view, format) = self.gpu().storage_view(texture, options.layer)?;
-        let target = format!("alias Target = texture_storage_2d<{format}, write>;\n");
-        let launch = self.gpu().launch(&shaders::TENSOR_TO_TEXTURE).constant("CHANNELS", channels);
-        let launch = launch.header(&target).bind("x", self.view()).texture("y", view);
+        let (view, target) = self.gpu().storage_view(texture, options.layer)?;
+        let launch = launch(self.gpu(), Kernel::new(&shaders::TENSOR_TO_TEXTURE, "tensor_to_texture"))
+            .constant("CHANNELS", channels)
+            .alias("Target", target)
+            .bind("x", self.view())
+            .texture("y", view);
         record(launch, [h, w], options.std, options.mean)
     }
 }

@@ -1,8 +1,9 @@
 //! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/elementwise/unary/`, an entry of the table and
 //! a method.
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders::{self, File, Kernel};
 
+use crate::launch::launch;
 use crate::{Error, Op, Result, Tensor};
 
 /// What the derivative is a function of.
@@ -16,38 +17,37 @@ enum Saves {
 
 struct Unary {
     name: &'static str,
-    forward: &'static Kernel,
-    backward: &'static Kernel,
+    /// Declares `f` and its derivative `df`.
+    file: &'static File,
     saves: Saves,
 }
 
 macro_rules! table {
-    ($($ident:ident = $name:literal $forward:ident $backward:ident $saves:ident;)*) => {
+    ($($ident:ident = $name:literal $file:ident $saves:ident;)*) => {
         $(static $ident: Unary = Unary {
             name: $name,
-            forward: &shaders::$forward,
-            backward: &shaders::$backward,
+            file: &shaders::$file,
             saves: Saves::$saves,
         };)*
     };
 }
 
 table! {
-    NEG = "neg" NEG NEG_BACKWARD Nothing;
-    EXP = "exp" EXP EXP_BACKWARD Output;
-    EXPM1 = "expm1" EXPM1 EXPM1_BACKWARD Output;
-    LOG = "log" LOG LOG_BACKWARD Input;
-    LOG1P = "log1p" LOG1P LOG1P_BACKWARD Input;
-    SQRT = "sqrt" SQRT SQRT_BACKWARD Output;
-    SQUARE = "square" SQUARE SQUARE_BACKWARD Input;
-    ABS = "abs" ABS ABS_BACKWARD Input;
-    RELU = "relu" RELU RELU_BACKWARD Output;
-    SIGMOID = "sigmoid" SIGMOID SIGMOID_BACKWARD Output;
-    TANH = "tanh" TANH TANH_BACKWARD Output;
-    SOFTPLUS = "softplus" SOFTPLUS SOFTPLUS_BACKWARD Input;
-    GELU = "gelu" GELU GELU_BACKWARD Input;
-    CLAMP = "clamp" CLAMP CLAMP_BACKWARD Input;
-    AFFINE = "affine" AFFINE AFFINE_BACKWARD Nothing;
+    NEG = "neg" UNARY_NEG Nothing;
+    EXP = "exp" UNARY_EXP Output;
+    EXPM1 = "expm1" UNARY_EXPM1 Output;
+    LOG = "log" UNARY_LOG Input;
+    LOG1P = "log1p" UNARY_LOG1P Input;
+    SQRT = "sqrt" UNARY_SQRT Output;
+    SQUARE = "square" UNARY_SQUARE Input;
+    ABS = "abs" UNARY_ABS Input;
+    RELU = "relu" UNARY_RELU Output;
+    SIGMOID = "sigmoid" UNARY_SIGMOID Output;
+    TANH = "tanh" UNARY_TANH Output;
+    SOFTPLUS = "softplus" UNARY_SOFTPLUS Input;
+    GELU = "gelu" UNARY_GELU Input;
+    CLAMP = "clamp" UNARY_CLAMP Input;
+    AFFINE = "affine" UNARY_AFFINE Nothing;
 }
 
 struct UnaryOp {
@@ -61,9 +61,13 @@ impl UnaryOp {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let dx = Tensor::empty(dy.gpu(), dy.shape())?;
         let n4 = dy.numel().div_ceil(4);
-        let launch = dy.gpu().launch(self.op.backward).bind("dy", dy.view4()).bind("dx", dx.view4());
-        let launch = launch.bind("saved", self.saved.as_ref().unwrap_or(dy).view4());
-        launch.set("n4", n4).set_f32("a", self.a).set_f32("b", self.b).threads(n4).record()?;
+        let saved = self.saved.as_ref().unwrap_or(dy);
+        launch(dy.gpu(), Kernel::new(&shaders::UNARY_BACKWARD, "unary_backward").with(self.op.file))
+            .bind_all([("saved", saved.view4()), ("dy", dy.view4()), ("dx", dx.view4())])
+            .set("n4", n4)
+            .set_all_f32([("a", self.a), ("b", self.b)])
+            .threads(n4)
+            .record()?;
         Ok(dx)
     }
 }
@@ -87,8 +91,12 @@ impl Tensor {
     fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let n4 = self.numel().div_ceil(4);
-        let launch = self.gpu().launch(op.forward).bind("x", self.view4()).bind("y", y.view4());
-        launch.set("n4", n4).set_f32("a", a).set_f32("b", b).threads(n4).record()?;
+        launch(self.gpu(), Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(op.file))
+            .bind_all([("x", self.view4()), ("y", y.view4())])
+            .set("n4", n4)
+            .set_all_f32([("a", a), ("b", b)])
+            .threads(n4)
+            .record()?;
         let saved = match op.saves {
             Saves::Input => Some(self.detach()),
             Saves::Output => Some(y.detach()),

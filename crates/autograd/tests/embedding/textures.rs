@@ -237,6 +237,9 @@ fn layers_are_told_apart_and_values_come_back() {
         let want: Vec<f32> = x.to_vec().unwrap().iter().map(|v| 2.0 * v).collect();
         assert_eq!(gradients.get(&tracked).unwrap().to_vec().unwrap(), want);
     }
+    let composed = gpu.composed();
+    let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
+    assert_eq!(device::shaders::unlaunched(&["interop"], launched), [""; 0]);
 }
 
 #[test]

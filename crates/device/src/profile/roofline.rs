@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wgrad_shaders as shaders;
+use wgrad_shaders::{Kernel, LIMIT_COPY, LIMIT_FMA};
 
 use crate::Result;
 use crate::gpu::{Family, Gpu};
@@ -54,15 +54,19 @@ impl Gpu {
         let (x, y) = (x.view(0, bytes), y.view(0, bytes));
         self.clear(&x)?;
         let n4 = (bytes / 16) as usize;
+        let invocations = INVOCATIONS.min(n4 / 64 * 64);
         let copy = || {
-            let launch = self.launch(&shaders::LIMIT_COPY).bind("x", x.clone()).bind("y", y.clone());
-            launch.set("n4", n4).threads(n4).record()
+            // SAFETY: both ranges have n4 vec4.
+            let launch = unsafe { self.launch_unchecked(Kernel::new(&LIMIT_COPY, "main")) };
+            launch.bind_all([("x", x.clone()), ("y", y.clone())]).set("n4", n4).threads(n4).record()
         };
         let arithmetic = || {
-            let launch = self.launch(&shaders::LIMIT_FMA).constant("TRIPS", TRIPS).bind("y", y.clone());
-            launch.set_f32("m", 0.999).set_f32("c", 0.001).trips(8 * TRIPS).threads(INVOCATIONS).record()
+            // SAFETY: the range has as many vec4 as there are invocations, a multiple of a workgroup.
+            let launch = unsafe { self.launch_unchecked(Kernel::new(&LIMIT_FMA, "main")) };
+            let launch = launch.constant("TRIPS", TRIPS).bind("y", y.clone());
+            launch.set_f32("m", 0.999).set_f32("c", 0.001).trips(8 * TRIPS).threads(invocations).record()
         };
-        let flops = (INVOCATIONS * TRIPS * FLOPS_A_TURN) as f64;
+        let flops = (invocations * TRIPS * FLOPS_A_TURN) as f64;
         Ok(Roofline {
             bytes_per_second: 2.0 * bytes as f64 / self.seconds(copy)?,
             flops_per_second: flops / self.seconds(arithmetic)?,

@@ -1,9 +1,9 @@
 //! Adam and AdamW.
 
-use wgrad_autograd::device::shaders;
+use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::{Gradients, Tensor};
 
-use super::{Optimizer, Slot, check, check_lr, usable};
+use super::{Optimizer, Slot, check, check_lr, launch, usable};
 use crate::{Parameters, Result};
 
 /// Options of [`Adam`]; the default is that of PyTorch's `Adam`.
@@ -77,18 +77,19 @@ impl Optimizer for Adam {
         self.steps = steps;
         for (entry, gradient) in found {
             let n = gradient.numel();
-            let launch = parameters.gpu().launch(&shaders::ADAM).bind("grad", gradient.view4());
-            let launch = launch.bind("w", entry.range_of(parameters.flat()));
-            let launch = launch.bind("m", entry.range_of(&self.mean));
-            let launch = launch.bind("v", entry.range_of(&self.square)).set("n", n);
-            let launch = launch.set_f32("beta1", beta1 as f32).set_f32("rest1", (1.0 - beta1) as f32);
-            let launch = launch.set_f32("beta2", beta2 as f32).set_f32("rest2", (1.0 - beta2) as f32);
-            let launch = launch.set_f32("eps", eps as f32).set_f32("step", (lr / power(beta1)) as f32);
-            let launch = launch.set_f32("root", power(beta2).sqrt() as f32);
-            let launch = launch.set_f32("l2", if decoupled { 0.0 } else { weight_decay as f32 });
-            let launch =
-                launch.set_f32("shrink", if decoupled { (1.0 - lr * weight_decay) as f32 } else { 1.0 });
-            launch.threads(n.div_ceil(4)).record()?;
+            let shrink = if decoupled { 1.0 - lr * weight_decay } else { 1.0 };
+            launch(parameters.gpu(), Kernel::new(&shaders::ADAM, "adam"))
+                .bind_all([("grad", gradient.view4()), ("w", entry.range_of(parameters.flat()))])
+                .bind_all([("m", entry.range_of(&self.mean)), ("v", entry.range_of(&self.square))])
+                .set("n", n)
+                .set_all_f32([("beta1", beta1 as f32), ("rest1", (1.0 - beta1) as f32)])
+                .set_all_f32([("beta2", beta2 as f32), ("rest2", (1.0 - beta2) as f32)])
+                .set_all_f32([("eps", eps as f32), ("step", (lr / power(beta1)) as f32)])
+                .set_f32("root", power(beta2).sqrt() as f32)
+                .set_f32("l2", if decoupled { 0.0 } else { weight_decay as f32 })
+                .set_f32("shrink", shrink as f32)
+                .threads(n.div_ceil(4))
+                .record()?;
         }
         Ok(())
     }

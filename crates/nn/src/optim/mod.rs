@@ -3,7 +3,9 @@
 mod adam;
 mod sgd;
 
-use wgrad_autograd::{Gradients, Tensor};
+use wgrad_autograd::device::Launch;
+use wgrad_autograd::device::shaders::Kernel;
+use wgrad_autograd::{Gpu, Gradients, Tensor};
 
 pub use adam::{Adam, AdamOptions};
 pub use sgd::{Sgd, SgdOptions};
@@ -51,6 +53,12 @@ fn usable(x: f64) -> bool {
 /// Fails for a learning rate that was set and that no step can use.
 fn check_lr(what: &'static str, lr: f64) -> Result<()> {
     check(what, usable(lr), || format!("a learning rate of {lr}: it is finite and at least 0"))
+}
+
+/// A launch of one of the engine's optimizers, without runtime checks.
+fn launch<'a>(gpu: &'a Gpu, kernel: Kernel<'a>) -> Launch<'a> {
+    // SAFETY: [`Parameters::with_gradients`] has compared the sizes of what is bound, and `n` is the gradient's.
+    unsafe { gpu.launch_unchecked(kernel) }
 }
 
 /// Fails unless `fits`.

@@ -1,9 +1,9 @@
 //! Stochastic gradient descent.
 
-use wgrad_autograd::device::shaders;
+use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::{Gradients, Tensor};
 
-use super::{Optimizer, Slot, check, check_lr, usable};
+use super::{Optimizer, Slot, check, check_lr, launch, usable};
 use crate::{Parameters, Result};
 
 /// Options of [`Sgd`]; the default is PyTorch's, with a learning rate of 0.001.
@@ -55,16 +55,21 @@ impl Sgd {
 impl Optimizer for Sgd {
     fn step(&mut self, parameters: &Parameters, gradients: &Gradients) -> Result<()> {
         check_lr("sgd", self.options.lr)?;
+        let SgdOptions { lr, momentum, weight_decay, nesterov } = self.options;
         for (entry, gradient) in parameters.with_gradients(self.parameters, gradients, &[&self.velocity])? {
-            let launch = parameters.gpu().launch(&shaders::SGD).bind("grad", gradient.view4());
-            let launch = launch.bind("w", entry.range_of(parameters.flat()));
-            let launch = launch.bind("velocity", entry.range_of(&self.velocity));
             let n = gradient.numel();
-            let launch = launch.set("n", n).set_f32("lr", self.options.lr as f32);
-            let launch = launch.set_f32("momentum", self.options.momentum as f32);
-            let launch = launch.set_f32("decay", self.options.weight_decay as f32);
-            let launch = launch.set("nesterov", usize::from(self.options.nesterov));
-            launch.threads(n.div_ceil(4)).record()?;
+            launch(parameters.gpu(), Kernel::new(&shaders::SGD, "sgd"))
+                .bind_all([("grad", gradient.view4()), ("w", entry.range_of(parameters.flat()))])
+                .bind("velocity", entry.range_of(&self.velocity))
+                .set("n", n)
+                .set_all_f32([
+                    ("lr", lr as f32),
+                    ("momentum", momentum as f32),
+                    ("decay", weight_decay as f32),
+                ])
+                .set("nesterov", usize::from(nesterov))
+                .threads(n.div_ceil(4))
+                .record()?;
         }
         self.steps = self.steps.saturating_add(1);
         Ok(())

@@ -1,5 +1,6 @@
 //! Six steps of every optimizer against PyTorch's, and which launches a step is.
 
+use wgrad_nn::autograd::device::shaders;
 use wgrad_nn::autograd::{Gpu, Gradients, Op, Tensor};
 use wgrad_nn::{Adam, AdamOptions, Builder, Error, Init, Optimizer, Parameters, Sgd, SgdOptions};
 
@@ -55,7 +56,7 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
             optimizer.step(&parameters, &gradients).unwrap();
 
             let recorded = gpu.recorded();
-            let launches: Vec<&str> = recorded.iter().map(|command| command.name).collect();
+            let launches: Vec<&str> = recorded.iter().map(|command| command.name.as_str()).collect();
             let kernel = if config.starts_with("adam") { "adam" } else { "sgd" };
             assert_eq!(launches, [kernel; 2], "{config}: one launch a parameter, and no copies");
 
@@ -68,6 +69,9 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
         let padding = flat[15..64].iter().chain(&flat[71..]);
         assert!(padding.clone().count() > 0 && padding.clone().all(|&x| x == 0.0), "{config}: {flat:?}");
     }
+    let composed = gpu.composed();
+    let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
+    assert_eq!(shaders::unlaunched(&["optim"], launched), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // How winograd_output stores pixels where max pooling over 2 × 2 windows follows: y[image][channel][y / 2][x / 2] by the four
 // windows of two tiles that lie side by side, and the word that says which pixels they are (pool_windows.wgsl). h is even,
 // w a multiple of 8.
+// Uses: images/pool_windows, winograd_tile.
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> code: array<u32>;
 

@@ -1,4 +1,5 @@
-// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row. Needs relu_if.wgsl.
+// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row.
+// Uses: relu_if, winograd_tile.
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
 fn store_quad(pixels: Square, tile: u32, channel: u32, relu: bool) {

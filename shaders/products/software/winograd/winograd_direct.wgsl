@@ -5,7 +5,7 @@
 // its pixels, winograd_direct_pooled over four pooled windows side by side and the word of their winners (pool_windows.wgsl).
 // One invocation makes a row of a tile, or four windows, of `per` channels, or has nothing to do. That is rare, so the code is
 // short rather than fast: the first step waits until it is compiled.
-// Needs winograd_tile.wgsl, winograd_odd.wgsl, pool_windows.wgsl.
+// Uses: divide, images/pool_windows, index, relu_if, winograd_odd, winograd_tile.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -14,7 +14,7 @@
 // An infinity or NaN, or a sum beyond HUGE, is always found. Where nothing is, an output is off by at most 4e-6 of the larger of
 // WIDE times what it adds up and FAR times what outputs add up in the mean.
 // guard_tiles: one invocation a quad; guard_mean: one; guard_channels: one a channel and chunk of groups.
-// Needs index.wgsl, winograd_summary.wgsl and winograd_odd.wgsl.
+// Uses: index, winograd_odd, winograd_summary.
 struct Params {
     first_group: u32,
     groups: u32, channels: u32,

@@ -7,9 +7,9 @@
 // e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
 // last, up to the next multiple of four (option 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
-// than that, EDGES is 1. The header gives both: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
-// 8, else 1, where the image is a single tile. Needs winograd.wgsl, winograd_tile.wgsl, winograd_packed.wgsl and wide_*.wgsl,
-// winograd_summary.wgsl.
+// than that, EDGES is 1. Both are constants: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
+// 8, else 1, where the image is a single tile. Chosen: wide_*.
+// Uses: divide, index, winograd, winograd_packed, winograd_summary, winograd_tile.
 @group(0) @binding(1) var<storage, read> x: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> summary: array<u32>;
 

@@ -2,7 +2,8 @@
 //   pixel (4 · tile row + r, 4 · tile column + c) of an image's channel = f((Aᵀ M A)[r][c] + bias[channel])
 // option & 1: the bias is added; option & 2: f is ReLU. store_*.wgsl says how pixels are stored.
 // m: [36, channels, tiles], rows padded to a multiple of 8. One invocation makes a quad of tiles of a channel.
-// Needs winograd.wgsl, winograd_tile.wgsl and store_*.wgsl.
+// Chosen: store_*.
+// Uses: divide, index, winograd, winograd_tile.
 @group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
 // Four rows of four pixels of a quad's tiles.

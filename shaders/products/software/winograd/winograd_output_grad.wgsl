@@ -3,7 +3,7 @@
 //   summary[tile][channel / 4], of four channels, for the guard (winograd_guard.wgsl)
 // Rows of a tile past the image's last are zero, and so are tiles from the last to the next multiple of four. One
 // invocation transforms a tile in four channels, the four components of each vec4.
-// Needs winograd.wgsl, winograd_tile.wgsl winograd_packed.wgsl and winograd_summary.wgsl.
+// Uses: divide, index, winograd, winograd_packed, winograd_summary, winograd_tile.
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> summary: array<vec4<u32>>;
 

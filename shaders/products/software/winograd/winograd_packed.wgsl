@@ -1,4 +1,5 @@
-// Shared: how a transformed tile is stored in strips. Needs winograd.wgsl.
+// Shared: how a transformed tile is stored in strips.
+// Uses: winograd.
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 // Stores a row of a tile's 6 × 6 elements. at: where its element 0 is stored; step: from element to element.

@@ -1,5 +1,6 @@
 // Shared: what Winograd's guard must know of the values that a transform has seen, four tiles, channels or filters at a time:
-// the sums of magnitudes in four blocks of each. See winograd_guard.wgsl. Needs winograd_odd.wgsl.
+// the sums of magnitudes in four blocks of each. See winograd_guard.wgsl.
+// Uses: winograd_odd.
 alias Blocks = array<vec4<f32>, 4>;
 
 // Two bf16 in a word each: such a sum is known to some per mille.

@@ -1,5 +1,6 @@
 // Shared: where tiles of 4 × 4 pixels lie in an image [images, channels, h, w]. Tiles are numbered (image, tile row,
-// tile column); a quad is four of them, which the four components of a vec4 are. Needs divide.wgsl.
+// tile column); a quad is four of them, which the four components of a vec4 are.
+// Uses: divide.
 struct Params {
     first_group: u32,
     images: u32, channels: u32, h: u32,

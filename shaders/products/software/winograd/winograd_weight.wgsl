@@ -5,7 +5,7 @@
 // w: [C_out, C_in, 3, 3]. One invocation transforms four k of a row, the four components of each vec4; k from
 // `depth` to the next multiple of four are zero.
 //   summary[k / 4][row]: for the guard (winograd_guard.wgsl)
-// Needs winograd.wgsl, divide.wgsl and winograd_summary.wgsl.
+// Uses: divide, index, winograd, winograd_summary.
 struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32, edge: u32 } // depth: the number of k; strip: rows of one; edge: 6
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

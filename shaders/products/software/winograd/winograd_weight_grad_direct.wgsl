@@ -1,7 +1,8 @@
 // The filters' gradients that the guard found (winograd_guard.wgsl), as direct sums over images first … last - 1:
 //   dw[oc][ic][ky][kx] = Σ over images, y, x of dy[oc][y][x] · x[ic][y + ky - 1][x + kx - 1]
 // over what Winograd's transforms wrote if `first` is 0, and added to it otherwise: so no launch loops too long.
-// One invocation makes a filter, or has nothing to do. Needs winograd_odd.wgsl.
+// One invocation makes a filter, or has nothing to do.
+// Uses: index, winograd_odd.
 struct Params {
     first_group: u32,
     first: u32, last: u32, c_in: u32, c_out: u32, h: u32,

@@ -1,7 +1,8 @@
 // A tensor as a texture's texels: texel(column, row)[c] = scale[c] · x[c, row, column] + shift[c].
 // x: [CHANNELS, height, width]; one channel gives grey, and without a fourth the texels are opaque. The format rounds,
 // and clamps where it has a range.
-// One invocation a texel. Needs a header that declares CHANNELS and the alias Target, a storage texture to write.
+// One invocation a texel. Constant: CHANNELS. Alias: Target, a storage texture to write.
+// Uses: index.
 struct Params {
     first_group: u32, n: u32, width: u32,
     scale_r: f32, scale_g: f32, scale_b: f32, scale_a: f32,

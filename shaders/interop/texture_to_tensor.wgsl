@@ -1,6 +1,7 @@
 // A texture's texels as a tensor, normalised: y[c, row, column] = scale[c] · texel(column, row)[c] + shift[c].
 // y: [CHANNELS, height, width]. Formats that store sRGB are decoded, so their texels are linear.
-// One invocation a texel. Needs a header that declares CHANNELS.
+// One invocation a texel. Constant: CHANNELS.
+// Uses: index.
 struct Params {
     first_group: u32, n: u32, width: u32,
     scale_r: f32, scale_g: f32, scale_b: f32, scale_a: f32,

@@ -42,7 +42,8 @@ fn bench<S, T>(
 }
 
 fn matmul(c: &mut Criterion, gpu: &Gpu) {
-    for n in [512, 1024] {
+    // The last is of no whole vec4, so that packs read single values.
+    for n in [512, 1024, 509] {
         let (a, b) = (random(gpu, &[n, n]), random(gpu, &[n, n]));
         let flops = Throughput::Elements(2 * (n as u64).pow(3));
         bench(c, gpu, &format!("matmul {n}"), flops, || Ok(()), |()| a.matmul(&b));
@@ -72,6 +73,12 @@ fn elementwise(c: &mut Criterion, gpu: &Gpu) {
     // One read and one write.
     let bytes = |numel: usize| Throughput::Bytes(2 * 4 * numel as u64);
     bench(c, gpu, "relu of 4 Mi floats", bytes(numel), || Ok(()), |()| x.relu());
+    let (x, bias) = (random(gpu, &[64, 64, 32, 32]), random(gpu, &[64, 1, 1]));
+    bench(c, gpu, "add a channel's bias, 4 Mi floats", bytes(numel), || Ok(()), |()| x.add(&bias));
+    let (x, bias) = (random(gpu, &[4095, 1023]), random(gpu, &[1023]));
+    bench(c, gpu, "add a row, 4095x1023", bytes(4095 * 1023), || Ok(()), |()| x.add(&bias));
+    let x = random(gpu, &[64, 256, 4, 64]);
+    bench(c, gpu, "permute heads, 4 Mi floats", bytes(numel), || Ok(()), |()| x.permute(&[0, 2, 1, 3]));
     for [rows, cols] in [[4096, 1024], [65_536, 10]] {
         let x = random(gpu, &[rows, cols]);
         let name = format!("softmax {rows}x{cols}");

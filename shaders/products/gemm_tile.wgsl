@@ -5,14 +5,18 @@
 // multiplies, for each k, four vec4 that serve 64 multiply-adds: one byte for each, half of what GPUs read per clock.
 // An invocation loads from lines (rows of A, columns of B) of its own, whose part of the address is computed before the
 // loop. Lines past the edge read the last line again, and are not stored; k past the end counts as zero.
-// Chosen: operands/*, store_*, bias_*. Constants: TILE_M, TILE_N (64 or 128), TILE_K (16).
+// Chosen: operands/*, store_*, bias_*. Constants: TILE_M, TILE_N (64 or 128), TILE_K (16),
+// WHOLE (1 where k is a multiple of TILE_K).
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_tiles: u32, col_tiles: u32, // grid: one workgroup for each combination
-    m: u32, n: u32,   // n may exceed N in a partial product, whose padding nobody reads
+    m: u32, n: u32,   // n may exceed columns in a partial product, whose padding nobody reads
+    columns: u32, k: u32,
     k_per_split: u32, // a multiple of TILE_K; the last split may be shorter
     // out's layout: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
+    // a matrix product's strides, see operands/matmul.wgsl
+    a_batch: u32, a_row: u32, a_k: u32, b_batch: u32, b_col: u32, b_k: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
@@ -78,8 +82,8 @@ fn load_last_a(lines: array<vec3<u32>, A_LINES>, part: u32, to: u32, k: u32) {
     for (var l = 0u; l < A_LINES; l++) {
         for (var s = 0u; s < A_RUN; s++) {
             let at = k + part * A_RUN + s;
-            let value = a_at(lines[l] + a_step(min(at, K - 1u)));
-            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = select(0.0, value, at < K);
+            let value = a_at(lines[l] + a_step(min(at, p.k - 1u)));
+            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = select(0.0, value, at < p.k);
         }
     }
 }
@@ -88,8 +92,8 @@ fn load_last_b(lines: array<vec3<u32>, B_LINES>, part: u32, to: u32, k: u32) {
     for (var l = 0u; l < B_LINES; l++) {
         for (var s = 0u; s < B_RUN; s++) {
             let at = k + part * B_RUN + s;
-            let value = b_at(lines[l] + b_step(min(at, K - 1u)));
-            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = select(0.0, value, at < K);
+            let value = b_at(lines[l] + b_step(min(at, p.k - 1u)));
+            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = select(0.0, value, at < p.k);
         }
     }
 }
@@ -117,7 +121,7 @@ fn main(
     let split = tile / (p.row_tiles * p.col_tiles) % p.splits;
     let batch = tile / (p.row_tiles * p.col_tiles * p.splits);
     let k_begin = split * p.k_per_split;
-    let k_end = min(k_begin + p.k_per_split, K);
+    let k_end = min(k_begin + p.k_per_split, p.k);
 
     let a_part = select(thread / TILE_M, thread % A_PARTS, A_ALONG_K);
     let b_part = select(thread / TILE_N, thread % B_PARTS, B_ALONG_K);
@@ -125,11 +129,11 @@ fn main(
     let b_first = select(thread % TILE_N, thread / B_PARTS, B_ALONG_K);
     var a_lines: array<vec3<u32>, A_LINES>;
     for (var l = 0u; l < A_LINES; l++) {
-        a_lines[l] = a_line(batch, min(row + a_first + l * (THREADS / A_PARTS), M - 1u));
+        a_lines[l] = a_line(batch, min(row + a_first + l * (THREADS / A_PARTS), p.m - 1u));
     }
     var b_lines: array<vec3<u32>, B_LINES>;
     for (var l = 0u; l < B_LINES; l++) {
-        b_lines[l] = b_line(batch, min(col + b_first + l * (THREADS / B_PARTS), N - 1u));
+        b_lines[l] = b_line(batch, min(col + b_first + l * (THREADS / B_PARTS), p.columns - 1u));
     }
     let a_to = a_part * A_RUN * A_STRIDE + a_first;
     let b_to = b_part * B_RUN * B_STRIDE + b_first;
@@ -139,7 +143,7 @@ fn main(
 
     var acc: array<array<vec4<f32>, 2>, 8>;
     for (var k0 = k_begin; k0 < k_end; k0 += TILE_K) {
-        if (K % TILE_K == 0u || k0 + TILE_K <= K) {
+        if (WHOLE == 1u || k0 + TILE_K <= p.k) {
             load_a(a_lines, a_part, a_to, k0);
             load_b(b_lines, b_part, b_to, k0);
         } else {

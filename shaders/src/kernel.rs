@@ -68,7 +68,7 @@ impl File {
 
     /// The files that `text`, this file's, says it uses: words behind `Uses:` in a comment of its head.
     pub fn uses(text: &str) -> impl Iterator<Item = &str> {
-        let head = text.lines().take_while(|line| line.starts_with("//"));
+        let head = text.trim_start().lines().take_while(|line| line.starts_with("//"));
         let lists = head.filter_map(|line| line.strip_prefix("// Uses: "));
         lists.flat_map(|list| list.trim_end_matches('.').split(',')).map(str::trim)
     }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_a_head_says_is_read() {
-        let text = "// A job.\n// Uses: index, images/window.\nstruct A {}\n// Uses: divide.\n";
+        let text = "\n// A job.\n// Uses: index, images/window.\nstruct A {}\n// Uses: divide.\n";
         assert_eq!(File::uses(text).collect::<Vec<_>>(), ["index", "images/window"]);
         let file = File::new(
             "a/b",

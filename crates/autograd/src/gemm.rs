@@ -134,6 +134,8 @@ pub(crate) struct Product<'a> {
     pub fast: [Option<Fast>; 2],
     /// Constants of the operands' file.
     pub constants: &'a [(&'static str, usize)],
+    /// From batch to batch, line to line (a row of A, a column of B) and k to k; what image operands don't look at.
+    pub strides: [[usize; 3]; 2],
     pub batches: usize,
     /// Matrices that exist of each operand: 1 where all batches share it.
     pub matrices: [usize; 2],
@@ -162,9 +164,12 @@ impl Product<'_> {
 
     /// The launch of a kernel that reads the operands.
     pub(crate) fn launch(&self, kernel: Kernel<'static>) -> Launch<'_> {
+        let [[a_batch, a_row, a_k], [b_batch, b_col, b_k]] = self.strides;
         launch(self.gpu, kernel)
             .alias("Element", self.element.wgsl())
             .constants(self.constants.iter().copied())
+            .set_all([("a_batch", a_batch), ("a_row", a_row), ("a_k", a_k)])
+            .set_all([("b_batch", b_batch), ("b_col", b_col), ("b_k", b_k)])
     }
 
     fn record_strips(self) -> Result<()> {
@@ -231,10 +236,14 @@ impl Product<'_> {
                 launch.threads(chosen.threads)
             }
             None => {
-                let (file, constant) = [(&shaders::PACK_A, "ROWS"), (&shaders::PACK_B, "COLS")][operand];
+                let (file, constant, lines) = match operand {
+                    0 => (&shaders::PACK_A, "ROWS", ("m", self.m)),
+                    _ => (&shaders::PACK_B, "COLS", ("n", self.n)),
+                };
                 self.launch(Kernel::new(file, "main").with(self.operands.file))
                     .constant(constant, edge)
                     .bind(self.operands.names[operand], view)
+                    .set_all([("matrices", self.matrices[operand]), lines, ("k", self.k)])
                     .threads(floats / 4)
             }
         };
@@ -252,12 +261,6 @@ impl Product<'_> {
         let buffer = self.gpu.buffer((splits.count * self.batches * self.m * n) as u64 * 4)?;
         let (view, layout) = (buffer.whole(), Layout::rows(self.m, n));
         Ok(Target { partial: Some(buffer), view, layout, bias: &Bias::None, n })
-    }
-
-    pub(crate) fn common<'b>(&self, launch: Launch<'b>, splits: &Splits, target: &Target) -> Launch<'b> {
-        launch
-            .set_all([("splits", splits.count), ("k_per_split", splits.k), ("m", self.m), ("n", target.n)])
-            .set("c_split", target.c_split(self.batches))
     }
 
     pub(crate) fn reduce(&self, partial: Option<&Buffer>, splits: &Splits) -> Result<()> {
@@ -284,7 +287,7 @@ pub(crate) struct Target<'a> {
 
 impl Target<'_> {
     /// Floats from one split's partial product to the next.
-    fn c_split(&self, batches: usize) -> usize {
+    pub(crate) fn c_split(&self, batches: usize) -> usize {
         if self.partial.is_some() { batches * self.layout.c_batch } else { 0 }
     }
 }

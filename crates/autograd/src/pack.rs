@@ -123,13 +123,14 @@ impl Fast {
                 .set_all([("s_batch", m.s_batch), ("s_line", m.s_line), ("s_k", m.s_k)])
                 .set_all([("plane", m.plane), ("s_plane", m.s_plane)]),
             Self::Image(i) => launch
-                .constants([("IMAGES", i.images), ("GROUPS", i.groups), ("CHANNELS", i.channels)])
+                .constants([("GROUPS", i.groups), ("CHANNELS", i.channels)])
                 .constants([("H", i.input[0]), ("W", i.input[1])])
                 .constants([("OH", i.output[0]), ("OW", i.output[1])])
                 .constants([("KH", i.kernel[0]), ("KW", i.kernel[1])])
                 .constants([("PAD_H", i.padding[0]), ("PAD_W", i.padding[1])])
                 .constants([("DILATION_H", i.dilation[0]), ("DILATION_W", i.dilation[1])])
-                .constant("FLIP", usize::from(i.flip)),
+                .constant("FLIP", usize::from(i.flip))
+                .set("images", i.images),
         }
     }
 }

@@ -75,12 +75,18 @@ impl Product<'_> {
         let launch = self
             .launch(kernel.with(target.layout.store(target.n)).with(target.bias.file()))
             .constants([("TILE_M", tile.m), ("TILE_N", tile.n), ("TILE_K", TILE_K)])
+            .constant("WHOLE", usize::from(self.k.is_multiple_of(TILE_K)))
             .bind(self.operands.names[0], self.views[0].clone())
             .bind(self.operands.names[1], self.views[1].clone())
             .bind("out", target.view.clone())
-            .set("batches", self.batches)
+            .set_all([("batches", self.batches), ("m", self.m), ("n", target.n)])
+            .set_all([("columns", self.n), ("k", self.k)])
             .set_all([("row_tiles", self.m.div_ceil(tile.m)), ("col_tiles", self.n.div_ceil(tile.n))]);
-        let launch = self.common(target.layout.set(target.bias.bind(launch)), &splits, &target);
+        let launch = target
+            .layout
+            .set(target.bias.bind(launch))
+            .set_all([("splits", splits.count), ("k_per_split", splits.k)])
+            .set("c_split", target.c_split(self.batches));
         // Beside the sum itself, the loops over what an invocation loads, copies and stores.
         launch.trips(2 * splits.k + 512).flops(self.flops()).groups(tiles * splits.count).record()?;
         self.reduce(target.partial.as_ref(), &splits)

@@ -380,6 +380,28 @@ impl Gpu {
     ///
     /// It is compiled with checks, whosever files it is made of: nothing outside of the ranges bound is read or written,
     /// and every loop ends.
+    ///
+    /// ```
+    /// use wgrad_device::Gpu;
+    /// use wgrad_device::shaders::{File, Kernel};
+    ///
+    /// static DOUBLE: File = File::new("double", "
+    /// // Uses: index.
+    /// struct Params { first_group: u32, n: u32 }
+    /// @group(0) @binding(0) var<uniform> p: Params;
+    /// @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+    /// @compute @workgroup_size(WORKGROUP)
+    /// fn double(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    ///     let i = thread_index(id, groups);
+    ///     if i < p.n { y[i] *= 2.0; }
+    /// }");
+    ///
+    /// let gpu = Gpu::new()?;
+    /// let y = gpu.upload(&[1.0f32, 2.0, 3.0])?;
+    /// gpu.launch(Kernel::new(&DOUBLE, "double")).bind("y", y.view(0, 12)).set("n", 3).threads(3).record()?;
+    /// assert_eq!(gpu.read::<f32>(&y.view(0, 12))?, [2.0, 4.0, 6.0]);
+    /// # Ok::<(), wgrad_device::Error>(())
+    /// ```
     pub fn launch<'a>(&'a self, kernel: Kernel<'a>) -> Launch<'a> {
         Launch::new(self, kernel, Trust::None)
     }

@@ -14,6 +14,7 @@ const LEAST_SUBGROUPS: u64 = 8;
 const LEAST_PEAK: f64 = 0.6;
 
 const LARGE: &str = "matmul 4096";
+const LARGE_SIZE: usize = 4096;
 
 /// The line that names the driver.
 pub fn driver_line(report: &str) -> Option<&str> {
@@ -48,20 +49,19 @@ fn promises(module: &Launched, row: &Row) -> Vec<String> {
     if slice.lds_read / slice.multiply_adds > peak::LDS_BYTES / peak::LANES {
         broken.push(format!("{}: more workgroup memory read than a clock delivers", row.name));
     }
-    if module.work.contains(&LARGE) && large_bounds(module, &slice)[0] < LEAST_PEAK {
+    if module.work.contains(&LARGE) && large_bounds(&slice)[0] < LEAST_PEAK {
         broken.push(format!("{}: predicted below {LEAST_PEAK} of peak", row.name));
     }
     broken
 }
 
 /// The bounds of a square product without splits, with the last round of workgroups.
-fn large_bounds(module: &Launched, slice: &Slice) -> [f64; 2] {
-    slice.bounds().map(|bound| bound * peak::balance(workgroups(module, slice)))
+fn large_bounds(slice: &Slice) -> [f64; 2] {
+    slice.bounds().map(|bound| bound * peak::balance(workgroups(slice)))
 }
 
-fn workgroups(module: &Launched, slice: &Slice) -> usize {
-    let [m, n] = ["M", "N"].map(|name| module.constant(name).unwrap_or(0));
-    m.div_ceil(slice.tile[0]) * n.div_ceil(slice.tile[1])
+fn workgroups(slice: &Slice) -> usize {
+    slice.tile.iter().map(|edge| LARGE_SIZE.div_ceil(*edge)).product()
 }
 
 /// The whole report.
@@ -132,8 +132,8 @@ fn prediction(text: &mut String, module: &Launched, row: &Row) {
     let threads = m * n / 64;
     let [vector, lds, cache] = slice.clocks();
     let [none, all] = slice.bounds();
-    let workgroups = workgroups(module, &slice);
-    let [low, high] = large_bounds(module, &slice);
+    let workgroups = workgroups(&slice);
+    let [low, high] = large_bounds(&slice);
     let registers = row.statistic("VGPRs");
     let by_registers = 4 * (peak::REGISTERS / (registers * row.subgroup_size / 32));
     let resident = (by_registers * row.subgroup_size / threads as u64)
@@ -236,7 +236,7 @@ mod tests {
     use crate::assembly::Counted;
 
     fn tile_module() -> Launched {
-        let source = "const M = 4096u;\nconst N = 4096u;\nconst TILE_M = 128u;\nconst TILE_N = 128u;\nconst TILE_K = 16u;\n";
+        let source = "const TILE_M = 128u;\nconst TILE_N = 128u;\nconst TILE_K = 16u;\n";
         Launched {
             name: "tile".to_owned(),
             entry: "main".to_owned(),

@@ -2,25 +2,20 @@
 //   y[image][oc][oy][ox] = sum over ci, kh, kw of w[oc][ci][kh][kw] * x[image][ci][iy][ix]
 //   iy = oy * STRIDE_H - PAD_H + kh * DILATION_H, ix likewise, zero outside of the image
 // Rows are the group's output channels, k = (ci, kh, kw), columns = (image, oy, ox).
-// w: [GROUPS * C_OUT, C_IN, KH, KW], x: [IMAGES, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
+// w: [GROUPS * C_OUT, C_IN, KH, KW], x: [images, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
 // A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Alias: Element. Constants: IMAGES, GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
+// Alias: Element. Constants: GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> x: array<Element>;
 
-const M = C_OUT;
-const N = IMAGES * OH * OW;
-const K = C_IN * KH * KW;
-const A_BATCHES = GROUPS;
-const B_BATCHES = GROUPS;
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const A_LINEAR = true;
 const B_LINEAR = false;
 
 fn a_line(group: u32, row: u32) -> vec3<u32> {
-    return vec3<u32>((group * M + row) * K, 0u, 0u);
+    return vec3<u32>((group * C_OUT + row) * (C_IN * KH * KW), 0u, 0u);
 }
 
 fn a_step(k: u32) -> vec3<u32> {

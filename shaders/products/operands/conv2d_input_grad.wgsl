@@ -2,18 +2,13 @@
 //   dx[image][ci][iy][ix] = sum over oc, kh, kw of w[oc][ci][kh][kw] * dy[image][oc][oy][ox]
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
-// w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
+// w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
 // A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see operands/matmul.wgsl. What is
 // negative wraps around to large numbers, which the comparisons refuse.
 // Alias and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 
-const M = C_IN;
-const N = IMAGES * H * W;
-const K = C_OUT * KH * KW;
-const A_BATCHES = GROUPS;
-const B_BATCHES = GROUPS;
 const A_ALONG_K = false;
 const B_ALONG_K = false;
 const A_LINEAR = false;

@@ -2,19 +2,14 @@
 //   dw[oc][ci][kh][kw] = sum over image, oy, ox of x[image][ci][iy][ix] * dy[image][oc][oy][ox]
 //   iy = oy * STRIDE_H - PAD_H + kh * DILATION_H, ix likewise, zero outside of the image
 // Rows are (ci, kh, kw), k = (image, oy, ox), columns are the group's output channels: the product is dw transposed,
-// which the output's layout undoes (c_row = 1, c_col = M).
-// x: [IMAGES, GROUPS * C_IN, H, W], dy: [IMAGES, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
+// which the output's layout undoes (c_row = 1, c_col = m).
+// x: [images, GROUPS * C_IN, H, W], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
 // A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
 // Alias and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<Element>;
 @group(0) @binding(2) var<storage, read> dy: array<Element>;
 
-const M = C_IN * KH * KW;
-const N = C_OUT;
-const K = IMAGES * OH * OW;
-const A_BATCHES = GROUPS;
-const B_BATCHES = GROUPS;
 // 16 k from a multiple of 16 on stay in one row of pixels, or at least in one image.
 const A_LINEAR = OW % 16u == 0u;
 const B_LINEAR = OH * OW % 16u == 0u;

@@ -1,27 +1,27 @@
 // Operands of the matrix product C[batch] = A[batch] · B[batch], for pack_a, pack_b and gemm_tile.
-//   A(batch, row, k) = a[batch * A_BATCH + row * A_ROW + k * A_K]
-//   B(batch, k, col) = b[batch * B_BATCH + k * B_K + col * B_COL]
+//   A(batch, row, k) = a[batch * a_batch + row * a_row + k * a_k]
+//   B(batch, k, col) = b[batch * b_batch + k * b_k + col * b_col]
 // As every operand file, this one takes an element's place apart: a line (a row of A, a column of B) has one part, k the
 // other, and *_at reads the element at their sum. A product's loop thus computes a line's part once, and k's part, which
 // is the same for all lines, once for all of them. .x is the offset in memory; .y and .z are not used here.
-// Strides are in elements: a transposed operand swaps its two, a batch stride of 0 shares one matrix.
-// Alias: Element (f32, f16). Constants: M, N, K, A_BATCHES, B_BATCHES (matrices that exist: 1 where shared), and the six strides.
+// Strides are parameters, in elements: a transposed operand swaps its two, a batch stride of 0 shares one matrix.
+// Alias: Element (f32, f16). Constants: A_UNIT, B_UNIT (1 where a_k, b_k is 1, so that neighbours are loaded together).
 @group(0) @binding(1) var<storage, read> a: array<Element>;
 @group(0) @binding(2) var<storage, read> b: array<Element>;
 
 // Whether neighbours in memory are neighbours along k; gemm_tile deals its loads by it.
-const A_ALONG_K = A_K == 1u;
-const B_ALONG_K = B_K == 1u;
+const A_ALONG_K = A_UNIT == 1u;
+const B_ALONG_K = B_UNIT == 1u;
 // Whether k's part adds up, at least within each 16 k from a multiple of 16 on: step(k + j) = step(k) + step(j).
 const A_LINEAR = true;
 const B_LINEAR = true;
 
 fn a_line(batch: u32, row: u32) -> vec3<u32> {
-    return vec3<u32>(batch * A_BATCH + row * A_ROW, 0u, 0u);
+    return vec3<u32>(batch * p.a_batch + row * p.a_row, 0u, 0u);
 }
 
 fn a_step(k: u32) -> vec3<u32> {
-    return vec3<u32>(k * A_K, 0u, 0u);
+    return vec3<u32>(select(k * p.a_k, k, A_ALONG_K), 0u, 0u);
 }
 
 fn a_at(place: vec3<u32>) -> f32 {
@@ -29,11 +29,11 @@ fn a_at(place: vec3<u32>) -> f32 {
 }
 
 fn b_line(batch: u32, col: u32) -> vec3<u32> {
-    return vec3<u32>(batch * B_BATCH + col * B_COL, 0u, 0u);
+    return vec3<u32>(batch * p.b_batch + col * p.b_col, 0u, 0u);
 }
 
 fn b_step(k: u32) -> vec3<u32> {
-    return vec3<u32>(k * B_K, 0u, 0u);
+    return vec3<u32>(select(k * p.b_k, k, B_ALONG_K), 0u, 0u);
 }
 
 fn b_at(place: vec3<u32>) -> f32 {

@@ -2,16 +2,18 @@
 //   out[batch][strip][k / 4][r][k % 4] = A(batch, strip * ROWS + r, k), zero past the last row and the last k
 // One invocation makes one vec4, one row at four k. Chosen: operands/*. Constant: ROWS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
-struct Params { first_group: u32 }
+// Uses: divide.
+struct Params {
+    first_group: u32,
+    matrices: u32, m: u32, k: u32, // of A
+    // a matrix product's strides, see operands/matmul.wgsl
+    a_batch: u32, a_row: u32, a_k: u32, b_batch: u32, b_col: u32, b_k: u32,
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
-const K_QUADS = (K + 3u) / 4u;
-const STRIPS = (M + ROWS - 1u) / ROWS;
-const COUNT = A_BATCHES * STRIPS * K_QUADS * ROWS;
-
 fn a_or_zero(batch: u32, row: u32, k: u32) -> f32 {
-    if (row >= M || k >= K) {
+    if (row >= p.m || k >= p.k) {
         return 0.0;
     }
     return a_at(a_line(batch, row) + a_step(k));
@@ -24,12 +26,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
-    if (i >= COUNT) {
+    let k_quads = (p.k + 3u) / 4u;
+    let strips = (p.m + ROWS - 1u) / ROWS;
+    let strip = divide(i / ROWS, k_quads); // counted over all matrices
+    let batch = divide(strip, strips);
+    if (batch >= p.matrices) {
         return;
     }
-    let k = i / ROWS % K_QUADS * 4u;
-    let row = i / (ROWS * K_QUADS) % STRIPS * ROWS + i % ROWS;
-    let batch = i / (ROWS * K_QUADS * STRIPS);
+    let k = (i / ROWS - strip * k_quads) * 4u;
+    let row = (strip - batch * strips) * ROWS + i % ROWS;
     out[i] = vec4<f32>(
         a_or_zero(batch, row, k), a_or_zero(batch, row, k + 1u),
         a_or_zero(batch, row, k + 2u), a_or_zero(batch, row, k + 3u));

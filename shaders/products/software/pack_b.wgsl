@@ -2,17 +2,20 @@
 //   out[batch][strip][k][c] = B(batch, k, strip * COLS + c), k up to a multiple of 4, zero past the last column and k
 // One invocation makes one vec4, four columns at one k. Chosen: operands/*. Constant: COLS.
 // pack_blocks and pack_image write the same several times faster where their conditions hold.
-struct Params { first_group: u32 }
+// Uses: divide.
+struct Params {
+    first_group: u32,
+    matrices: u32, n: u32, k: u32, // of B
+    // a matrix product's strides, see operands/matmul.wgsl
+    a_batch: u32, a_row: u32, a_k: u32, b_batch: u32, b_col: u32, b_k: u32,
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const QUADS = COLS / 4u;
-const PADDED_K = (K + 3u) / 4u * 4u;
-const STRIPS = (N + COLS - 1u) / COLS;
-const COUNT = B_BATCHES * STRIPS * PADDED_K * QUADS;
 
 fn b_or_zero(batch: u32, k: u32, col: u32) -> f32 {
-    if (col >= N || k >= K) {
+    if (col >= p.n || k >= p.k) {
         return 0.0;
     }
     return b_at(b_line(batch, col) + b_step(k));
@@ -25,12 +28,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (p.first_group + group.y * groups.x + group.x) * 64u + local;
-    if (i >= COUNT) {
+    let padded_k = (p.k + 3u) / 4u * 4u;
+    let strips = (p.n + COLS - 1u) / COLS;
+    let strip = divide(i / QUADS, padded_k); // counted over all matrices
+    let batch = divide(strip, strips);
+    if (batch >= p.matrices) {
         return;
     }
-    let k = i / QUADS % PADDED_K;
-    let col = i / (QUADS * PADDED_K) % STRIPS * COLS + i % QUADS * 4u;
-    let batch = i / (QUADS * PADDED_K * STRIPS);
+    let k = i / QUADS - strip * padded_k;
+    let col = (strip - batch * strips) * COLS + i % QUADS * 4u;
     out[i] = vec4<f32>(
         b_or_zero(batch, k, col), b_or_zero(batch, k, col + 1u),
         b_or_zero(batch, k, col + 2u), b_or_zero(batch, k, col + 3u));

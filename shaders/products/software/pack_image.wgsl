@@ -5,32 +5,31 @@
 //   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][strip][k][col % STRIP]
 // Either way a vec4 is four neighbouring pixels at one tap. One invocation loads the window of four output pixels in
 // one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
-// Alias: Element (f32, f16). Constants: IMAGES, GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
+// Alias: Element (f32, f16). Constants: GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
 // FLIP, AS_A, STRIP (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
-struct Params { first_group: u32 }
+// Uses: divide.
+struct Params { first_group: u32, images: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<Element>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 const TAPS = KH * KW;
 const DEPTH = CHANNELS * TAPS;
-const PIXELS = IMAGES * OH * OW;
-const LINES = select(PIXELS, DEPTH, AS_A == 1u);
-const K_PADDED = select((DEPTH + 3u) / 4u * 4u, PIXELS, AS_A == 1u);
-const STRIPS = (LINES + STRIP - 1u) / STRIP;
+const K_PADDED = (DEPTH + 3u) / 4u * 4u; // where k is the depth
 const OUT_QUADS = OW / 4u;
 const SHIFTED_ROWS = OH + (KH - 1u) * DILATION_H;
-const COUNT = GROUPS * IMAGES * CHANNELS * SHIFTED_ROWS * OUT_QUADS;
 // The window begins LEFT vec4 left of the four pixels and has WINDOW vec4.
 const LEFT = (PAD_W + 3u) / 4u;
 const WINDOW = ((KW - 1u) * DILATION_W + 4u + LEFT * 4u - PAD_W + 3u) / 4u;
 
 // Where the vec4 of four pixels at depth d = (channel, tap) is packed.
 fn packed(group: u32, d: u32, pixel: u32) -> u32 {
+    let pixels = p.images * OH * OW;
+    let strips = (select(pixels, DEPTH, AS_A == 1u) + STRIP - 1u) / STRIP;
     if (AS_A == 1u) {
-        return ((group * STRIPS + d / STRIP) * (PIXELS / 4u) + pixel / 4u) * STRIP + d % STRIP;
+        return ((group * strips + d / STRIP) * (pixels / 4u) + pixel / 4u) * STRIP + d % STRIP;
     }
-    return ((group * STRIPS + pixel / STRIP) * K_PADDED + d) * (STRIP / 4u) + pixel % STRIP / 4u;
+    return ((group * strips + pixel / STRIP) * K_PADDED + d) * (STRIP / 4u) + pixel % STRIP / 4u;
 }
 
 @compute @workgroup_size(64)
@@ -40,14 +39,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (p.first_group + workgroup.y * workgroups.x + workgroup.x) * 64u + local;
-    if (i >= COUNT) {
+    let of_group = i / (OUT_QUADS * SHIFTED_ROWS * CHANNELS); // an image of a group
+    let group = divide(of_group, p.images);
+    if (group >= GROUPS) {
         return;
     }
+    let image = of_group - group * p.images;
     let quad = i % OUT_QUADS;
     let shifted_row = i / OUT_QUADS % SHIFTED_ROWS;
     let channel = i / (OUT_QUADS * SHIFTED_ROWS) % CHANNELS;
-    let image = i / (OUT_QUADS * SHIFTED_ROWS * CHANNELS) % IMAGES;
-    let group = i / (OUT_QUADS * SHIFTED_ROWS * CHANNELS * IMAGES);
 
     // Rows and vec4 before the first wrap around to large numbers, so one comparison finds both sides.
     let iy = shifted_row - PAD_H;

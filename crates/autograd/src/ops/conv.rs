@@ -102,10 +102,9 @@ impl Geometry {
         Ok(Self { options, element, images, c_in, c_out: oc / groups, input, output, kernel })
     }
 
-    fn constants(&self) -> [(&'static str, usize); 16] {
+    fn constants(&self) -> [(&'static str, usize); 15] {
         let Conv2dOptions { stride, padding, dilation, groups } = self.options;
         [
-            ("IMAGES", self.images),
             ("GROUPS", groups),
             ("C_IN", self.c_in),
             ("C_OUT", self.c_out),
@@ -347,6 +346,7 @@ impl Geometry {
             views: kind.views,
             fast,
             constants,
+            strides: [[0; 3]; 2],
             batches,
             matrices,
             m,

@@ -45,23 +45,9 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias, relu: bool) 
     let y = Tensor::empty(a.operand.gpu(), shape)?;
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let ([a_batch, a_row, a_k], [b_batch, b_k, b_col]) = (a.strides(), b.strides());
-    let constants = [
-        ("M", m),
-        ("N", n),
-        ("K", k),
-        ("A_BATCHES", a.batches),
-        ("A_BATCH", a_batch),
-        ("A_ROW", a_row),
-        ("A_K", a_k),
-        ("B_BATCHES", b.batches),
-        ("B_BATCH", b_batch),
-        ("B_K", b_k),
-        ("B_COL", b_col),
-    ];
-    let fast = [
-        Fast::matrix(a.batches, m, k, [a_batch, a_row, a_k]),
-        Fast::matrix(b.batches, n, k, [b_batch, b_col, b_k]),
-    ];
+    let constants = [("A_UNIT", usize::from(a_k == 1)), ("B_UNIT", usize::from(b_k == 1))];
+    let strides = [[a_batch, a_row, a_k], [b_batch, b_col, b_k]];
+    let fast = [Fast::matrix(a.batches, m, k, strides[0]), Fast::matrix(b.batches, n, k, strides[1])];
     let product = Product {
         gpu: y.gpu(),
         element: a.operand.element(),
@@ -69,6 +55,7 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias, relu: bool) 
         fast,
         views: [a.operand.view(), b.operand.view()],
         constants: &constants,
+        strides,
         batches: a.batches.max(b.batches),
         matrices: [a.batches, b.batches],
         m,

@@ -4,7 +4,8 @@
 import json
 
 import torch
-from cifar10 import Cnn, seconds_since_process_start
+from cifar10 import seconds_since_process_start
+from models import Cnn
 from torch.nn import functional as F
 
 THREADS = 2

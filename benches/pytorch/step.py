@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from cifar10 import RECIPES, Cnn, Resnet9
+from cifar10 import RECIPES
+from models import Cnn, Resnet9
 from torch import nn
 from torch.nn import functional as F
 

@@ -22,9 +22,11 @@ pub fn gpu_of(family: Family) -> Gpu {
     Gpu::builder().poison().quiet().family(family).build().unwrap()
 }
 
-/// Where a fixture lies.
+/// Where a fixture lies: in this crate, or in the folder that `WGRAD_FIXTURES` names where the tests were carried away
+/// from the repository (`ci/gpu pack`).
 pub fn path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::env::var_os("WGRAD_FIXTURES").map_or_else(here, PathBuf::from).join(file)
 }
 
 /// A fixture's tensors, of any type: state dicts hold floats only.

@@ -33,18 +33,22 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
 fn every_op_agrees_with_its_reference() {
     let gpus = table::gpus();
     // The driver's compiler, in which most of the time goes, has one thread a device: the `gpu` family's kernels, which
-    // are the largest, beside all others.
-    let (tiled, strips) = gpus.split_at(1);
-    std::thread::scope(|scope| {
-        for gpus in [tiled, strips] {
-            scope.spawn(|| {
-                for row in table::rows() {
-                    row.check(gpus);
-                }
-                dropout_and_choices(gpus);
-            });
-        }
+    // are the largest, beside all others, and each device by itself where there are processors for that.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let shares: Vec<&[(&str, Gpu)]> = match processors {
+        8.. => gpus.chunks(1).collect(),
+        _ => vec![&gpus[..1], &gpus[1..]],
+    };
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let check = |gpus| {
+            let failures = table::rows().iter().flat_map(|row| row.failures(gpus)).collect::<Vec<_>>();
+            dropout_and_choices(gpus);
+            failures
+        };
+        let threads: Vec<_> = shares.into_iter().map(|gpus| scope.spawn(move || check(gpus))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
+    assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
     let composed: Vec<Composed> = gpus.iter().flat_map(|(_, gpu)| gpu.composed()).collect();
     let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
     let forgotten = shaders::unlaunched(FOLDERS, launched);
@@ -75,6 +79,21 @@ fn every_op_keeps_its_promises_for_special_values() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "promises are broken:\n{}", wrong.join("\n"));
+}
+
+/// A row that fails says so with its error and tolerance, and the cases behind it still run.
+#[test]
+fn every_failing_case_is_listed() {
+    let gpus = [("default", Gpu::builder().quiet().build().unwrap())];
+    let wrong = |x: &[Array]| x[0].map(|v| if v == x[0].data[0] { v + 0.5 } else { v });
+    let op = |x: &[Tensor]| x[0].affine(1.0, 0.0);
+    let failures = table::row("wrong", &[&[&[3]], &[&[2, 2]]], table::UNIT, op, wrong).failures(&gpus);
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    for (failure, shape) in failures.iter().zip(["[[3]]", "[[2, 2]]"]) {
+        for part in ["wrong", shape, "default", "error 5", "rtol 1e-4", "atol 1e-5"] {
+            assert!(failure.contains(part), "no {part:?} in {failure}");
+        }
+    }
 }
 
 /// Ops whose result is no plain function of floats to floats.

@@ -15,6 +15,9 @@ mod products;
 mod reductions;
 pub mod specials;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wgrad_autograd::device::{Family, wgpu};
 use wgrad_autograd::{Gpu, Result, Tensor};
 use wgrad_testkit::compare::{assert_close, check_close};
@@ -56,6 +59,15 @@ pub struct Row {
     differentiable: bool,
     terms: fn(&[Array]) -> usize,
     promise: specials::Promise,
+}
+
+/// What a line begins with that tells of a row's failure.
+pub const FAILED_ROW: &str = "failed row: ";
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }
 
 /// The relative tolerance everywhere, and the absolute one of short sums: some ulps of the functions that WGSL
@@ -239,13 +251,46 @@ impl Row {
         inputs.iter().enumerate().map(part).collect()
     }
 
-    /// Runs every case on every device and panics at the first difference.
-    pub fn check(&self, gpus: &[(&str, Gpu)]) {
+    /// Runs every case on every device. Gives what went wrong: a message for each case and device, with the worst error
+    /// and the tolerance, which is printed at once as well, so that a run that is cut short has told of it.
+    pub fn failures(&self, gpus: &[(&str, Gpu)]) -> Vec<String> {
+        let mut failures = Vec::new();
         for case in self.cases() {
             for (family, gpu) in gpus {
-                self.check_case(&case, family, gpu);
+                let checked = catch_unwind(AssertUnwindSafe(|| self.check_case(&case, family, gpu)));
+                if let Err(panic) = checked {
+                    let message = message(&*panic);
+                    println!("{FAILED_ROW}{message}");
+                    failures.push(message);
+                }
             }
         }
+        failures
+    }
+
+    /// Each case with random inputs on `gpu`: its name, and what records it and gives its output and gradients.
+    pub fn recorders<'a>(
+        &'a self,
+        gpu: &'a Gpu,
+    ) -> impl Iterator<Item = (String, impl Fn() -> Vec<Tensor> + 'a)> + 'a {
+        self.cases.iter().map(move |shapes| {
+            let mut sampler = Sampler::new(shapes.iter().flatten().sum::<usize>() as u64);
+            let mut input = |shape: &Vec<usize>| {
+                let x = self.draw.draw(&mut sampler, shape).to_f32();
+                Tensor::from_slice(gpu, &x, shape).unwrap().tracked()
+            };
+            let inputs: Vec<Tensor> = shapes.iter().map(&mut input).collect();
+            let record = move || {
+                let y = (self.op)(&inputs).unwrap();
+                let mut outputs = vec![y.detach()];
+                if self.differentiable {
+                    let gradients = y.backward_from(&y.detach()).unwrap();
+                    outputs.extend(inputs.iter().map(|x| gradients.get(x).unwrap().clone()));
+                }
+                outputs
+            };
+            (format!("{} {shapes:?}", self.name), record)
+        })
     }
 
     /// Launches every kernel of the row on every device, without looking at the results.

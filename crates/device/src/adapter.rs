@@ -1,5 +1,6 @@
 //! Choosing an adapter: hardware first, then software, each said aloud.
 
+use crate::compose::Texts;
 use crate::gpu::{Family, Gpu};
 use crate::{Error, Result};
 
@@ -17,6 +18,8 @@ pub struct Builder {
     pub(crate) poison: bool,
     pub(crate) cut: bool,
     quiet: bool,
+    #[cfg(feature = "shader-folder")]
+    pub(crate) shader_folder: Option<crate::ShaderFolder>,
 }
 
 impl Builder {
@@ -54,6 +57,21 @@ impl Builder {
     /// Keeps the line about a software adapter to itself.
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
+        self
+    }
+
+    /// Where the texts of kernels' files come from.
+    pub(crate) fn texts(&self) -> Texts {
+        Texts {
+            #[cfg(feature = "shader-folder")]
+            folder: self.shader_folder.clone(),
+        }
+    }
+
+    /// Compiles kernels with the files of a folder in the place of the built-in ones.
+    #[cfg(feature = "shader-folder")]
+    pub fn shader_folder(mut self, folder: crate::ShaderFolder) -> Self {
+        self.shader_folder = Some(folder);
         self
     }
 

@@ -41,14 +41,27 @@ impl Module {
     }
 }
 
-/// The text of a file.
-fn text_of(file: &File) -> Cow<'_, str> {
-    Cow::Borrowed(file.text())
+/// Where the texts of files come from.
+#[derive(Default)]
+pub(crate) struct Texts {
+    #[cfg(feature = "shader-folder")]
+    pub folder: Option<crate::ShaderFolder>,
+}
+
+impl Texts {
+    /// The text of a file.
+    fn of<'a>(&'a self, file: &'a File) -> Cow<'a, str> {
+        #[cfg(feature = "shader-folder")]
+        if let Some(text) = self.folder.as_ref().and_then(|folder| folder.text_of(file.name())) {
+            return Cow::Borrowed(text);
+        }
+        Cow::Borrowed(file.text())
+    }
 }
 
 /// The module of `kernel`: its own file, those chosen, and those that they use, each once; WGSL's module scope has no
 /// order, and so what is declared stands at the end, and the lines of the kernel's own file keep their numbers.
-pub(crate) fn compose(kernel: &Kernel<'_>, declared: &Declarations) -> Result<Module, String> {
+pub(crate) fn compose(kernel: &Kernel<'_>, declared: &Declarations, texts: &Texts) -> Result<Module, String> {
     let chosen = kernel.choice_count();
     if chosen > MAX_CHOICES {
         return Err(format!("{chosen} files are chosen for it, more than {MAX_CHOICES}"));
@@ -62,7 +75,7 @@ pub(crate) fn compose(kernel: &Kernel<'_>, declared: &Declarations) -> Result<Mo
     let mut next = 0;
     while let Some(&file) = files.get(next) {
         next += 1;
-        let text = text_of(file);
+        let text = texts.of(file);
         for name in File::uses(&text) {
             let used =
                 file.find(name).ok_or_else(|| format!("{} uses {name}, which is no file", file.name()))?;
@@ -99,7 +112,9 @@ mod tests {
     fn each_file_comes_once_and_with_what_it_uses() {
         let kernel =
             Kernel::new(&shaders::WINOGRAD_OUTPUT, "winograd_output").with(&shaders::WINOGRAD_STORE_POOLED);
-        let module = compose(&kernel, &[("N", Declared::Number(7)), ("T", Declared::Type("f32"))]).unwrap();
+        let module =
+            compose(&kernel, &[("N", Declared::Number(7)), ("T", Declared::Type("f32"))], &Texts::default())
+                .unwrap();
         for line in
             ["fn pool(", "fn relu_if(", "fn divide(", "fn place(", "fn thread_index(", "const N = 7u;"]
         {
@@ -114,7 +129,7 @@ mod tests {
     fn places_are_those_of_the_files() {
         let (own, other) = (File::new("own", "one\ntwo three"), File::new("other", "four"));
         let kernel = Kernel::new(&own, "main").with(&other);
-        let module = compose(&kernel, &[("T", Declared::Type("f16"))]).unwrap();
+        let module = compose(&kernel, &[("T", Declared::Type("f16"))], &Texts::default()).unwrap();
         assert!(module.source.starts_with("enable f16; one\n"));
         let place = |word: &str| module.place(module.source.find(word).unwrap());
         assert_eq!(["one", "three", "four"].map(place), ["own:1:1", "own:2:5", "other:1:1"]);
@@ -124,10 +139,10 @@ mod tests {
     #[test]
     fn what_cannot_be_composed_is_said() {
         let file = File::new("own", "// Uses: nothing_such.\n");
-        let error = compose(&Kernel::new(&file, "main"), &[]).err().unwrap();
+        let error = compose(&Kernel::new(&file, "main"), &[], &Texts::default()).err().unwrap();
         assert!(error.contains("nothing_such"), "{error}");
         let many =
             (0..=MAX_CHOICES).fold(Kernel::new(&file, "main"), |kernel, _| kernel.with(&shaders::INDEX));
-        assert!(compose(&many, &[]).err().unwrap().contains("7 files"));
+        assert!(compose(&many, &[], &Texts::default()).err().unwrap().contains("7 files"));
     }
 }

@@ -161,7 +161,8 @@ impl Gpu {
             });
         }
         let pool = Pool::new(Arc::clone(&health), limits.clone());
-        let state = State { pipelines: Pipelines::new(checked), recording: Recording::default() };
+        let state =
+            State { pipelines: Pipelines::new(checked, builder.texts()), recording: Recording::default() };
         let state = Mutex::new(state);
         let (staging, poison, cut) = (StagingPool::default(), builder.poison, builder.cut);
         Self(Arc::new(Inner {

@@ -26,6 +26,8 @@ mod profile;
 mod readback;
 mod recording;
 mod reflect;
+#[cfg(feature = "shader-folder")]
+mod shader_folder;
 mod slicer;
 mod texture;
 mod timer;
@@ -40,6 +42,8 @@ pub use pipeline::Composed;
 pub use profile::{KernelProfile, LaunchProfile, Profile, Roofline, Timing};
 pub use readback::Pending;
 pub use recording::Recorded;
+#[cfg(feature = "shader-folder")]
+pub use shader_folder::ShaderFolder;
 pub use slicer::{Slice, Slicer};
 pub use wgpu;
 pub use wgrad_shaders as shaders;

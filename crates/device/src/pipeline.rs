@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wgrad_shaders::{File, Kernel};
 
-use crate::compose::{Declarations, Declared, Module, compose};
+use crate::compose::{Declarations, Declared, Module, Texts, compose};
 use crate::reflect::{Interface, Refused, reflect};
 use crate::{Error, Gpu, Result};
 
@@ -95,13 +95,14 @@ fn mixed(kernel: &Kernel<'_>, declared: &Declarations) -> u64 {
 
 pub(crate) struct Pipelines {
     checked: bool,
+    texts: Texts,
     variants: HashMap<u64, Vec<Variant>, BuildHasherDefault<AsItIs>>,
     count: u32,
 }
 
 impl Pipelines {
-    pub(crate) fn new(checked: bool) -> Self {
-        Self { checked, variants: HashMap::default(), count: 0 }
+    pub(crate) fn new(checked: bool, texts: Texts) -> Self {
+        Self { checked, texts, variants: HashMap::default(), count: 0 }
     }
 
     pub(crate) fn get(
@@ -138,7 +139,7 @@ impl Pipelines {
     ) -> Result<Pipeline> {
         let name = kernel.name();
         let failed = |message: String| Error::Shader { kernel: name.clone(), message };
-        let module = compose(kernel, declared).map_err(failed)?;
+        let module = compose(kernel, declared, &self.texts).map_err(failed)?;
         let (parsed, interface) =
             reflect(&module.source, kernel.entry()).map_err(|refused| failed(in_words(&module, &refused)))?;
         let most = gpu.limits().max_uniform_buffer_binding_size;

@@ -52,7 +52,7 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 fn protocol(message: impl std::fmt::Display) -> Error {
-    Error::Driver { what: "a compiling child process".to_owned(), message: message.to_string() }
+    Error::Radv { what: "a compiling child process".to_owned(), message: message.to_string() }
 }
 
 /// Compiles every module for every GPU. `folder` is left holding the modules and their assembly.
@@ -79,7 +79,7 @@ fn driver_file() -> Result<PathBuf> {
     let is_radv = |file: &PathBuf| {
         file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("radeon_icd"))
     };
-    files.into_iter().find(is_radv).ok_or_else(|| Error::Driver {
+    files.into_iter().find(is_radv).ok_or_else(|| Error::Radv {
         what: "RADV".to_owned(),
         message: "no radeon_icd*.json among the Vulkan drivers".to_owned(),
     })
@@ -128,7 +128,7 @@ pub fn child(folder: &Path) -> Result<()> {
     let path = folder.join(INDEX);
     let index = std::fs::read_to_string(&path).map_err(io(&path))?;
     let index: Vec<Value> = serde_json::from_str(&index).map_err(protocol)?;
-    let compiler = Compiler::open()?;
+    let compiler = Compiler::open(None)?;
     let mut modules = Vec::new();
     for module in &index {
         let (name, entry) =

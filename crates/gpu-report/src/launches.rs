@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use wgrad::data::{DeviceImages, Normalize, synthetic};
-use wgrad::device::{Composed, Family};
+use wgrad::device::{self, Composed, Family};
 use wgrad::nn::{
     Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters,
     Sequential, Sgd, SgdOptions,
@@ -16,7 +16,7 @@ use crate::Result;
 const BATCH: usize = 64;
 
 /// Records some work on a device.
-type Record = fn(&Gpu) -> Result<()>;
+pub type Record<'a> = &'a dyn Fn(&Gpu) -> Result<()>;
 
 /// A module that some work launches.
 #[derive(Clone, Debug)]
@@ -51,11 +51,20 @@ fn constant(line: &str) -> Option<(&str, usize)> {
 
 /// Every module of a training step of the cifar10 CNN and of an MLP, and of a large product.
 pub fn launched() -> Result<Vec<Launched>> {
-    let work: [(&str, Record); 4] =
-        [("CNN step", cnn), ("MLP step", mlp), ("matmul 4096", matmul), ("products of f16", halves)];
+    launched_by(
+        Gpu::builder().family(Family::Gpu).quiet(),
+        &[("CNN step", &cnn), ("MLP step", &mlp), ("matmul 4096", &matmul), ("products of f16", &halves)],
+    )
+}
+
+/// Every module that some work launches, each piece of it with its name and on a device of its own. Nothing is run.
+///
+/// # Errors
+/// What making a device and recording the work report.
+pub fn launched_by(builder: device::Builder, work: &[(&'static str, Record<'_>)]) -> Result<Vec<Launched>> {
     let mut modules: BTreeMap<(String, String), Launched> = BTreeMap::new();
-    for (name, record) in work {
-        let gpu = Gpu::builder().family(Family::Gpu).quiet().build()?;
+    for &(name, record) in work {
+        let gpu = builder.clone().build()?;
         record(&gpu)?;
         for Composed { kernel, entry, source, .. } in gpu.composed() {
             let new = || Launched { name: kernel.clone(), entry, source: source.clone(), work: Vec::new() };

@@ -7,62 +7,11 @@
 //! counted go to docs/gpu-report.md. Nothing runs, so there are no times; `peak.rs` says what the counts predict.
 //! Ends with exit code 1 where a kernel spills or a promise of the hot loops is broken, 2 where the work cannot be done.
 
-mod assembly;
-mod compile;
-mod launches;
-mod peak;
-mod report;
-mod vulkan;
-
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-
-/// An error of the report.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The engine could not record the work.
-    #[error(transparent)]
-    Device(#[from] wgrad::device::Error),
-    /// The engine could not record the work.
-    #[error(transparent)]
-    Tensor(#[from] wgrad::autograd::Error),
-    /// The engine could not record the work.
-    #[error(transparent)]
-    Model(#[from] wgrad::nn::Error),
-    /// The synthetic images could not be made.
-    #[error(transparent)]
-    Data(#[from] wgrad::data::Error),
-    /// RADV's null device did not do its part.
-    #[error(
-        "{what}: {message}; Debian's packages mesa-vulkan-drivers and libvulkan1 hold RADV and the loader"
-    )]
-    Driver {
-        /// What was asked for.
-        what: String,
-        /// The driver's words.
-        message: String,
-    },
-    /// A module that is not valid.
-    #[error("not a valid module: {message}")]
-    Shader {
-        /// naga's words.
-        message: String,
-    },
-    /// A file or process could not be used.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or program.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
-}
-
-/// Result of a part of the report.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+use wgrad_gpu_report::{Error, Result, compile, launches, report};
 
 /// Compiles every kernel of a training step for AMD GPUs and counts what came of it.
 #[derive(Parser)]

@@ -1,4 +1,5 @@
-//! Mesa's RADV on its null device: it compiles pipelines for the AMD GPU named by `RADV_FORCE_FAMILY` and runs nothing.
+//! What a Vulkan driver's compiler says of a pipeline. Nothing runs, so Mesa's RADV on its null device will do, which
+//! compiles for the AMD GPU named by `RADV_FORCE_FAMILY`; and so will the driver of a GPU that is there.
 //!
 //! The device is set up as wgpu sets up its own (robust buffer access, subgroup sizes left to the driver), and shaders
 //! are written as wgpu writes trusted modules, so that what is counted is what would run.
@@ -39,8 +40,13 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Error {
 }
 
 impl Compiler {
-    /// Opens the first device that the Vulkan loader offers; the caller's environment chooses it.
-    pub fn open() -> Result<Self> {
+    /// Opens the device of this name, or else hardware before software. The caller's environment chooses what the Vulkan
+    /// loader offers.
+    ///
+    /// # Errors
+    /// [`Error::Driver`] without a loader or device, [`Error::Unsupported`] if the driver has no
+    /// `VK_KHR_pipeline_executable_properties` or no Vulkan 1.3.
+    pub fn open(name: Option<&str>) -> Result<Self> {
         // SAFETY: loading the Vulkan loader runs its initialisers, which every Vulkan program trusts. All structs
         // handed over below live until their call returns, and the handles used are those the calls before made.
         unsafe {
@@ -50,11 +56,21 @@ impl Compiler {
             let instance =
                 entry.create_instance(&instance_info, None).map_err(|e| failed("an instance", e))?;
             let adapters = instance.enumerate_physical_devices().map_err(|e| failed("its devices", e))?;
-            let adapter = *adapters.first().ok_or_else(|| failed("its devices", "there are none"))?;
+            let adapter = choose(&instance, &adapters, name)
+                .ok_or_else(|| failed("its devices", "there are none, or none of the name asked for"))?;
             let mut driver = vk::PhysicalDeviceDriverProperties::default();
             let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
             instance.get_physical_device_properties2(adapter, &mut properties);
+            let (device, api) = (text(&properties.properties.device_name), properties.properties.api_version);
             let driver = text(&driver.driver_info);
+            let missing = match () {
+                () if api < vk::API_VERSION_1_3 => Some("Vulkan 1.3"),
+                () if !has_statistics(&instance, adapter) => Some("VK_KHR_pipeline_executable_properties"),
+                () => None,
+            };
+            if let Some(feature) = missing {
+                return Err(Error::Unsupported { device, driver, feature });
+            }
             let device = create_device(&instance, adapter).map_err(|e| failed("a device", e))?;
             let executables = ash::khr::pipeline_executable_properties::Device::new(&instance, &device);
             Ok(Self { driver, device, executables, _entry: entry })
@@ -116,7 +132,7 @@ impl Compiler {
             let subgroup_size = executables.first().map_or(0, |executable| executable.subgroup_size);
             let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             let statistics = self.executables.get_pipeline_executable_statistics(&executable)?;
-            let statistics = statistics.iter().map(|s| (text(&s.name), s.value.u64)).collect();
+            let statistics = statistics.iter().map(|s| (text(&s.name), number(s))).collect();
             let assembly = self.assembly(&executable)?;
             Ok(Compiled { statistics, subgroup_size, assembly })
         }
@@ -140,6 +156,53 @@ impl Compiler {
             let found = forms.iter().zip(&texts).find(|(form, _)| text(&form.name).contains("Assembly"));
             let bytes = found.map_or(&[][..], |(_, text)| text);
             Ok(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned())
+        }
+    }
+}
+
+/// The device of this name; without a name hardware before software.
+unsafe fn choose(
+    instance: &ash::Instance,
+    adapters: &[vk::PhysicalDevice],
+    name: Option<&str>,
+) -> Option<vk::PhysicalDevice> {
+    // SAFETY: as in `Compiler::open`.
+    let properties = |&adapter: &_| unsafe { instance.get_physical_device_properties(adapter) };
+    let rank = |adapter: &_| match properties(adapter).device_type {
+        vk::PhysicalDeviceType::DISCRETE_GPU => 0,
+        vk::PhysicalDeviceType::INTEGRATED_GPU => 1,
+        vk::PhysicalDeviceType::CPU => 3,
+        _ => 2,
+    };
+    let named = |adapter: &&_| name.is_none_or(|name| text(&properties(adapter).device_name) == name);
+    adapters.iter().filter(named).min_by_key(|adapter| rank(adapter)).copied()
+}
+
+fn has_extension(instance: &ash::Instance, adapter: vk::PhysicalDevice, name: &CStr) -> bool {
+    // SAFETY: as in `Compiler::open`.
+    let extensions = unsafe { instance.enumerate_device_extension_properties(adapter) }.unwrap_or_default();
+    extensions.iter().any(|e| e.extension_name_as_c_str() == Ok(name))
+}
+
+/// Whether the driver tells of its pipelines.
+unsafe fn has_statistics(instance: &ash::Instance, adapter: vk::PhysicalDevice) -> bool {
+    let mut info = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
+    let mut features = vk::PhysicalDeviceFeatures2::default().push_next(&mut info);
+    // SAFETY: as in `Compiler::open`; a driver leaves a structure that it does not know as it is.
+    unsafe { instance.get_physical_device_features2(adapter, &mut features) };
+    info.pipeline_executable_info != 0
+        && has_extension(instance, adapter, ash::khr::pipeline_executable_properties::NAME)
+}
+
+/// A statistic as a whole number.
+unsafe fn number(statistic: &vk::PipelineExecutableStatisticKHR<'_>) -> u64 {
+    // SAFETY: the format says which of the union's fields the driver has set.
+    unsafe {
+        match statistic.format {
+            vk::PipelineExecutableStatisticFormatKHR::BOOL32 => u64::from(statistic.value.b32),
+            vk::PipelineExecutableStatisticFormatKHR::INT64 => statistic.value.i64.try_into().unwrap_or(0),
+            vk::PipelineExecutableStatisticFormatKHR::FLOAT64 => statistic.value.f64 as u64,
+            _ => statistic.value.u64,
         }
     }
 }
@@ -171,8 +234,11 @@ unsafe fn create_device(
     robust.null_descriptor = vk::FALSE;
     let mut executable_info =
         vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
-    let extensions =
-        [ash::khr::pipeline_executable_properties::NAME.as_ptr(), ash::ext::robustness2::NAME.as_ptr()];
+    let robustness = has_extension(instance, adapter, ash::ext::robustness2::NAME);
+    let mut extensions = vec![ash::khr::pipeline_executable_properties::NAME.as_ptr()];
+    if robustness {
+        extensions.push(ash::ext::robustness2::NAME.as_ptr());
+    }
     let priorities = [1.0];
     let queues = [vk::DeviceQueueCreateInfo::default().queue_family_index(0).queue_priorities(&priorities)];
     let info = vk::DeviceCreateInfo::default()
@@ -182,8 +248,8 @@ unsafe fn create_device(
         .push_next(&mut executable_info)
         .push_next(&mut v11)
         .push_next(&mut v12)
-        .push_next(&mut v13)
-        .push_next(&mut robust);
+        .push_next(&mut v13);
+    let info = if robustness { info.push_next(&mut robust) } else { info };
     // SAFETY: as in `Compiler::open`.
     unsafe { instance.create_device(adapter, &info, None) }
 }

@@ -1,0 +1,77 @@
+//! The adapter's limits, and what a launch costs: `limit copy BYTES`, `limit fma INVOCATIONS`, `launch dependent`, `launch independent`.
+
+use wgrad::Gpu;
+use wgrad::device::shaders;
+use wgrad::device::{Buffer, View};
+
+use super::{Case, Name};
+use crate::Result;
+
+/// Launches in a row at most, each with a buffer of its own where they are to be independent.
+const MOST: usize = 1000;
+const BYTES: u64 = 256;
+
+pub fn case<'a>(gpu: &'a Gpu, name: &Name<'_>) -> Result<Case<'a>> {
+    match (name.words.as_slice(), name.sizes.as_slice()) {
+        (["limit", "copy"], &[bytes]) => copy(gpu, bytes as u64),
+        (["limit", "fma"], &[invocations]) => fma(gpu, invocations),
+        (["launch", "dependent"], []) => dependent(gpu),
+        (["launch", "independent"], []) => independent(gpu),
+        _ => Err(name.unknown()),
+    }
+}
+
+fn copy(gpu: &Gpu, bytes: u64) -> Result<Case<'_>> {
+    let (x, y) = (gpu.buffer(bytes)?, gpu.buffer(bytes)?);
+    gpu.clear(&x.view(0, bytes))?;
+    let n4 = (bytes / 16) as usize;
+    let run = move || {
+        let launch = gpu.launch(&shaders::LIMIT_COPY).bind("x", x.view(0, bytes)).bind("y", y.view(0, bytes));
+        Ok(launch.set("n4", n4).threads(n4).record()?)
+    };
+    Ok(Case::op(gpu, "f32", run).work(0, 2 * bytes as usize))
+}
+
+/// Turns of the arithmetic kernel, and the operations in a turn (`limit_fma.wgsl`).
+const TRIPS: usize = 256;
+const FLOPS_A_TURN: usize = 8 * 12 * 2;
+
+fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
+    let y = gpu.buffer(16 * invocations as u64)?;
+    let run = move || {
+        let launch = gpu.launch(&shaders::LIMIT_FMA).constant("TRIPS", TRIPS).bind("y", y.whole());
+        let launch = launch.set_f32("m", 0.999).set_f32("c", 0.001);
+        Ok(launch.trips(8 * TRIPS).threads(invocations).record()?)
+    };
+    Ok(Case::op(gpu, "f32", run).work(invocations * TRIPS * FLOPS_A_TURN, 0))
+}
+
+/// The smallest of launches.
+fn small(gpu: &Gpu, x: View, y: View) -> Result<()> {
+    let launch = gpu.launch(&shaders::NEG).bind("x", x).bind("y", y);
+    Ok(launch.set("n4", (BYTES / 16) as usize).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).record()?)
+}
+
+/// Each reads what the one before wrote.
+fn dependent(gpu: &Gpu) -> Result<Case<'_>> {
+    let (x, y) = (gpu.buffer(BYTES)?, gpu.buffer(BYTES)?);
+    let turn = std::cell::Cell::new(false);
+    let run = move || {
+        let forth = turn.replace(!turn.get());
+        let (from, to): (&Buffer, &Buffer) = if forth { (&x, &y) } else { (&y, &x) };
+        small(gpu, from.view(0, BYTES), to.view(0, BYTES))
+    };
+    Ok(Case::op(gpu, "f32", run).most(MOST))
+}
+
+/// All read one buffer, and each writes its own.
+fn independent(gpu: &Gpu) -> Result<Case<'_>> {
+    let x = gpu.buffer(BYTES)?;
+    let ys = (0..MOST).map(|_| gpu.buffer(BYTES)).collect::<Result<Vec<_>, _>>()?;
+    let turn = std::cell::Cell::new(0);
+    let run = move || {
+        let at = turn.replace((turn.get() + 1) % MOST);
+        small(gpu, x.view(0, BYTES), ys[at].view(0, BYTES))
+    };
+    Ok(Case::op(gpu, "f32", run).most(MOST))
+}

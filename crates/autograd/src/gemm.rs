@@ -46,6 +46,7 @@ pub(crate) static CONV2D_WEIGHT_GRAD: Operands =
     Operands { file: &shaders::OPERANDS_CONV2D_WEIGHT_GRAD, names: ["x", "dy"] };
 
 /// A bias added to the product.
+#[derive(Clone)]
 pub(crate) enum Bias {
     None,
     /// One value a row of C, `[batches · m]`: a convolution's.
@@ -71,6 +72,13 @@ impl Bias {
             Self::Row(_) => &shaders::BIAS_ROW,
             Self::Col(_) => &shaders::BIAS_COL,
         }
+    }
+
+    /// What is left of it for a product that begins at this column.
+    pub(crate) fn columns_from(&self, first: usize) -> Self {
+        let Self::Col(view) = self else { return self.clone() };
+        let bytes = first as u64 * 4;
+        Self::Col(view.buffer.view(view.offset + bytes, view.size - bytes))
     }
 
     pub(crate) fn view(&self) -> Option<&View> {

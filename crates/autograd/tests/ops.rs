@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "ops/limits.rs"]
+mod limits;
 mod table;
 #[path = "ops/values.rs"]
 mod values;

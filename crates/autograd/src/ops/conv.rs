@@ -189,6 +189,21 @@ impl Geometry {
             .then_some(sizes)
     }
 
+    /// Whether what the products pack of the fewest images that make a part can be bound; one pixel is never cut.
+    fn fits(&self, gpu: &Gpu) -> bool {
+        if gpu.family() == Family::Gpu || (self.images == 1 && self.output == [1, 1]) {
+            return true;
+        }
+        if self.winograd(gpu, false).is_some_and(|winograd| winograd.weight_grad_fits(gpu)) {
+            return true;
+        }
+        let windows = self.taps() * (self.c_in * self.out_pixels()).max(self.c_out * self.in_pixels());
+        let lines = (self.c_in * self.taps()).next_multiple_of(64) + self.c_out.next_multiple_of(64);
+        let image = self.options.groups * windows.max(self.out_pixels() * lines);
+        let images = self.step(gpu, false).min(self.images);
+        images as u64 * image as u64 * 4 <= gpu.limits().max_storage_buffer_binding_size
+    }
+
     fn with_images(self, images: usize) -> Self {
         Self { images, ..self }
     }
@@ -512,6 +527,9 @@ impl Tensor {
         let g = Geometry::new(Element::F32, self.shape(), w.shape(), options)?;
         check_bias(bias, w.shape())?;
         let gpu = self.gpu();
+        if !g.fits(gpu) {
+            return self.conv2d_in_halves(w, bias, options, epilogue, g.output);
+        }
         let Epilogue { relu, max_pool } = epilogue;
         let pooled = if max_pool { Winners::pooled(g.output_shape()) } else { None };
         // Of the gpu family's products, none has a ReLU.

@@ -1,6 +1,6 @@
 //! Matrix products.
 
-use wgrad_device::Family;
+use wgrad_device::{Family, Gpu, View};
 
 use crate::gemm::{self, Bias, Layout, Product};
 use crate::half::Operand;
@@ -9,13 +9,16 @@ use crate::pack::Fast;
 use crate::shape::numel;
 use crate::{Error, Op, Result, Tensor};
 
-/// A batch of matrices: leading axes joined, and which of the last two is the row.
+/// A batch of matrices: leading axes joined, and where each element lies.
+#[derive(Clone)]
 struct Matrices<'a> {
     operand: Operand<'a>,
+    view: View,
     batches: usize,
     rows: usize,
     cols: usize,
-    transposed: bool,
+    /// From matrix to matrix (0 where there is one), from row to row and from column to column.
+    strides: [usize; 3],
 }
 
 impl<'a> Matrices<'a> {
@@ -25,48 +28,152 @@ impl<'a> Matrices<'a> {
         let [.., r, c] = *shape else {
             return Err(Error::shape(op, format!("an operand {shape:?} is no matrix")));
         };
-        let (rows, cols) = if transposed { (c, r) } else { (r, c) };
-        Ok(Self { operand, batches: numel(&shape[..shape.len() - 2]), rows, cols, transposed })
+        let (rows, cols, row, col) = if transposed { (c, r, 1, c) } else { (r, c, c, 1) };
+        let batches = numel(&shape[..shape.len() - 2]);
+        let strides = [if batches == 1 { 0 } else { rows * cols }, row, col];
+        Ok(Self { operand, view: operand.view(), batches, rows, cols, strides })
     }
 
     fn leading(&self) -> &'a [usize] {
         &self.operand.shape()[..self.operand.shape().len() - 2]
     }
 
-    /// Strides from row to row and from column to column, and from matrix to matrix (0 where there is one).
-    fn strides(&self) -> [usize; 3] {
-        let [row, col] = if self.transposed { [1, self.rows] } else { [self.cols, 1] };
-        [if self.batches == 1 { 0 } else { self.rows * self.cols }, row, col]
+    /// What lies from the element `(batch, row, col)` on, with these sizes instead.
+    fn part(&self, [batch, row, col]: [usize; 3], [batches, rows, cols]: [usize; 3]) -> Self {
+        let [by_batch, by_row, by_col] = self.strides;
+        let from = ((batch * by_batch + row * by_row + col * by_col) * self.operand.element().bytes()) as u64;
+        let view = self.view.buffer.view(self.view.offset + from, self.view.size - from);
+        Self { view, batches: batches.min(self.batches), rows, cols, ..self.clone() }
+    }
+}
+
+/// Parts of a product begin at multiples of so many elements along each axis: there every operand may be bound.
+const PART: usize = 128;
+
+/// Batched `a · b`, written to `out` as `[batches, m, n]`, of which rows are `row` floats long.
+struct Written<'a> {
+    a: Matrices<'a>,
+    b: Matrices<'a>,
+    bias: Bias,
+    relu: bool,
+    out: View,
+    /// From matrix to matrix and from row to row in `out`.
+    strides: [usize; 2],
+}
+
+impl Written<'_> {
+    fn batches(&self) -> usize {
+        self.a.batches.max(self.b.batches)
+    }
+
+    /// Floats that the `cpu` family packs of A and of B, and of partial products.
+    fn packed(&self) -> [usize; 3] {
+        let k = self.a.cols.next_multiple_of(4);
+        let (m, n) = (self.a.rows, self.b.cols);
+        let partial = self.batches() * m * n.next_multiple_of(8);
+        [self.a.batches * m.next_multiple_of(32) * k, self.b.batches * n.next_multiple_of(64) * k, partial]
+    }
+
+    /// Records the product, in parts where what is packed of it would outgrow a binding.
+    fn record(self, gpu: &Gpu) -> Result<()> {
+        let limit = (gpu.limits().max_storage_buffer_binding_size / 4) as usize;
+        let packed = self.packed();
+        if gpu.family() == Family::Gpu || packed.iter().all(|&floats| floats <= limit) {
+            return self.record_whole(gpu);
+        }
+        let (m, n, k) = (self.a.rows, self.b.cols, self.a.cols);
+        let half = |n: usize| (n / 2).next_multiple_of(PART);
+        // The axis to cut: batches, or that of the operand which is too large.
+        let sizes = [self.batches(), m, n];
+        let axis = if sizes[0] > PART {
+            0
+        } else if packed[0] > limit && m > PART {
+            1
+        } else if n > PART {
+            2
+        } else if m > PART {
+            1
+        } else {
+            return self.record_whole(gpu);
+        };
+        let cut = half(sizes[axis]);
+        for (first, count) in [(0, cut), (cut, sizes[axis] - cut)] {
+            let (mut from, mut part) = ([0; 3], sizes);
+            (from[axis], part[axis]) = (first, count);
+            let at = |matrices: &Matrices| if matrices.batches == 1 { 0 } else { from[0] };
+            let a = self.a.part([at(&self.a), from[1], 0], [part[0], part[1], k]);
+            let b = self.b.part([at(&self.b), 0, from[2]], [part[0], k, part[2]]);
+            let bytes = ((from[0] * self.strides[0] + from[1] * self.strides[1] + from[2]) * 4) as u64;
+            let out = self.out.buffer.view(self.out.offset + bytes, self.out.size - bytes);
+            let bias = self.bias.columns_from(from[2]);
+            Written { a, b, bias, relu: self.relu, out, strides: self.strides }.record(gpu)?;
+        }
+        Ok(())
+    }
+
+    fn record_whole(self, gpu: &Gpu) -> Result<()> {
+        let (m, n, k) = (self.a.rows, self.b.cols, self.a.cols);
+        let ([a_batch, a_row, a_k], [b_batch, b_k, b_col]) = (self.a.strides, self.b.strides);
+        let constants = [("A_UNIT", usize::from(a_k == 1)), ("B_UNIT", usize::from(b_k == 1))];
+        let (batches, matrices) = (self.batches(), [self.a.batches, self.b.batches]);
+        let shared = |n: usize, stride| if n == 1 { 0 } else { stride };
+        let strides =
+            [[shared(matrices[0], a_batch), a_row, a_k], [shared(matrices[1], b_batch), b_col, b_k]];
+        let fast = [Fast::matrix(matrices[0], m, k, strides[0]), Fast::matrix(matrices[1], n, k, strides[1])];
+        let [c_batch, c_row] = self.strides;
+        let layout = Layout { c_batch, c_row, c_image: 0, plane: c_row, c_col: 1 };
+        let product = Product {
+            gpu,
+            element: self.a.operand.element(),
+            operands: &gemm::MATMUL,
+            fast,
+            views: [self.a.view, self.b.view],
+            constants: &constants,
+            strides,
+            batches,
+            matrices,
+            m,
+            n,
+            k,
+            layout,
+            bias: self.bias,
+            relu: self.relu,
+            out: self.out,
+        };
+        product.record()
     }
 }
 
 /// `a · b` for operands already checked, into a new tensor of this shape.
-fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Bias, relu: bool) -> Result<Tensor> {
-    let y = Tensor::empty(a.operand.gpu(), shape)?;
+fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    let gpu = a.operand.gpu();
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    let ([a_batch, a_row, a_k], [b_batch, b_k, b_col]) = (a.strides(), b.strides());
-    let constants = [("A_UNIT", usize::from(a_k == 1)), ("B_UNIT", usize::from(b_k == 1))];
-    let strides = [[a_batch, a_row, a_k], [b_batch, b_col, b_k]];
-    let fast = [Fast::matrix(a.batches, m, k, strides[0]), Fast::matrix(b.batches, n, k, strides[1])];
-    let product = Product {
-        gpu: y.gpu(),
-        element: a.operand.element(),
-        operands: &gemm::MATMUL,
-        fast,
-        views: [a.operand.view(), b.operand.view()],
-        constants: &constants,
-        strides,
-        batches: a.batches.max(b.batches),
-        matrices: [a.batches, b.batches],
-        m,
-        n,
-        k,
-        layout: Layout::rows(m, n),
-        bias,
-        relu,
-        out: y.view(),
-    };
-    product.record()?;
+    // Terms of which the packed rows of a part fit a binding: longer sums are added up from several products.
+    let longest = (gpu.limits().max_storage_buffer_binding_size / 4) as usize / PART / PART * PART;
+    if gpu.family() == Family::Cpu && k > longest.max(PART) {
+        let mut sum: Option<Tensor> = None;
+        for first in (0..k).step_by(longest.max(PART)) {
+            let terms = longest.max(PART).min(k - first);
+            let part = product(
+                &a.part([0, 0, first], [a.batches, m, terms]),
+                &b.part([0, first, 0], [b.batches, terms, n]),
+                shape,
+                None,
+                false,
+            )?;
+            sum = Some(match sum {
+                Some(sum) => sum.add(&part)?,
+                None => part,
+            });
+        }
+        let sum = sum.ok_or_else(|| Error::shape("matmul", "no terms"))?;
+        let y = bias.map_or(Ok(sum.clone()), |bias| sum.add(bias))?;
+        return if relu { y.relu() } else { Ok(y) };
+    }
+    let y = Tensor::empty(gpu, shape)?;
+    let bias = bias.map_or(Bias::None, |bias| Bias::Col(bias.view4()));
+    let (a, b, out) = (a.clone(), b.clone(), y.view());
+    Written { a, b, bias, relu, out, strides: [m * n, n] }.record(gpu)?;
     Ok(y)
 }
 
@@ -107,7 +214,7 @@ pub(crate) fn matmul<'a>(
         left.rows *= left.batches;
         left.batches = 1;
     }
-    product(&left, &right, &shape, Bias::None, false)
+    product(&left, &right, &shape, None, false)
 }
 
 struct Matmul {
@@ -251,7 +358,7 @@ impl Tensor {
         let (a, b) = (Matrices::new("linear", &rows, false)?, Matrices::new("linear", w, true)?);
         let mut shape = leading.to_vec();
         shape.push(outputs);
-        let y = product(&a, &b, &shape, bias.map_or(Bias::None, |bias| Bias::Col(bias.view4())), relu)?;
+        let y = product(&a, &b, &shape, bias, relu)?;
         let mut inputs = vec![self, w];
         inputs.extend(bias);
         let saved = relu.then(|| y.detach());

@@ -4,6 +4,7 @@
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
 pub(crate) mod conv;
+mod conv_halves;
 pub(crate) mod dropout;
 pub(crate) mod loss;
 pub(crate) mod matmul;

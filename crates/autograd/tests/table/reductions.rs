@@ -9,7 +9,6 @@ type Reduce = fn(&Tensor, &[usize]) -> Result<Tensor>;
 type ReduceAll = fn(&Tensor) -> Result<Tensor>;
 type ReferenceAll = fn(&Array) -> Array;
 type Reference = fn(&Array, &[usize], bool) -> Array;
-type ReferenceAll = fn(&Array) -> Array;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use wgrad_autograd::device::{View, shaders};
+use wgrad_autograd::device::View;
+use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::{
     BatchNormOptions, Conv2dOptions, Error, Gpu, Indices, Op, Pool2dOptions, Result, RunningStats, Tensor,
     concat,
@@ -31,9 +32,13 @@ fn writers() -> Vec<(&'static str, Write)> {
     fn launch(gpu: &Gpu, view: &View) {
         let [grad, velocity] = [0; 2].map(|_| gpu.upload(&[0.5f32; 4]).unwrap().view(0, 16));
         let w = view.buffer.view(view.offset, view.size.next_multiple_of(16));
-        let launch = gpu.launch(&shaders::SGD).bind("grad", grad).bind("w", w).bind("velocity", velocity);
-        let launch = launch.set("n", 1).set_f32("lr", 2.0).set_f32("momentum", 0.0).set_f32("decay", 0.0);
-        launch.set("nesterov", 0).threads(1).record().unwrap();
+        gpu.launch(Kernel::new(&shaders::SGD, "sgd"))
+            .bind_all([("grad", grad), ("w", w), ("velocity", velocity)])
+            .set_all_f32([("lr", 2.0), ("momentum", 0.0), ("decay", 0.0)])
+            .set_all([("n", 1), ("nesterov", 0)])
+            .threads(1)
+            .record()
+            .unwrap();
     }
     vec![
         ("write", |gpu, view| gpu.write(view, &[2.0f32]).unwrap()),

@@ -17,10 +17,13 @@ fn repeats() -> usize {
     std::env::var("WGRAD_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
 }
 
-/// Every kernel with workgroup memory.
-fn shared_kernels() -> BTreeSet<&'static str> {
-    let shared = shaders::ALL.iter().filter(|kernel| kernel.compose("").contains("var<workgroup>"));
-    shared.map(|kernel| kernel.name).collect()
+/// Every file with workgroup memory.
+fn shared_files() -> BTreeSet<&'static str> {
+    shaders::ALL
+        .iter()
+        .filter(|file| file.text().contains("var<workgroup>"))
+        .map(|file| file.name())
+        .collect()
 }
 
 /// Runs what `record` records again and again, and compares what it gives.
@@ -54,8 +57,8 @@ fn kernels_with_workgroup_memory_give_the_same_bits_each_time() {
     let gpu = Gpu::builder().family(Family::Gpu).quiet().build().unwrap();
     // Tells what a case launches, and runs nothing.
     let recorder = Gpu::builder().family(Family::Gpu).quiet().build().unwrap();
-    let shared = shared_kernels();
-    let mut unvisited = shared.clone();
+    let shared = shared_files();
+    let (mut visited, mut unvisited) = (BTreeSet::new(), shared.clone());
     assert!(!shared.is_empty());
     for row in table::rows() {
         for ((name, record), (_, look)) in row.recorders(&gpu).zip(row.recorders(&recorder)) {
@@ -63,11 +66,17 @@ fn kernels_with_workgroup_memory_give_the_same_bits_each_time() {
             drop(look());
             let recorded = recorder.recorded();
             let launched: BTreeSet<_> =
-                recorded.get(before..).unwrap_or(&recorded).iter().map(|command| command.name).collect();
-            let wanted = if is_software(&gpu) { &unvisited } else { &shared };
-            if launched.intersection(wanted).next().is_some() {
+                recorded.get(before..).unwrap_or(&recorded).iter().map(|command| &command.name).collect();
+            let composed =
+                recorder.composed().into_iter().filter(|composed| launched.contains(&composed.kernel));
+            let ours: Vec<_> = composed
+                .filter(|composed| composed.files.iter().any(|f| shared.contains(f.as_str())))
+                .collect();
+            if ours.iter().any(|composed| !is_software(&gpu) || !visited.contains(&composed.kernel)) {
                 repeat(&gpu, &name, record);
-                unvisited.retain(|name| !launched.contains(name));
+                let files: BTreeSet<_> = ours.iter().flat_map(|composed| &composed.files).collect();
+                unvisited.retain(|file| !files.iter().any(|visited| visited == file));
+                visited.extend(ours.into_iter().map(|composed| composed.kernel));
             }
         }
     }

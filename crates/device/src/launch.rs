@@ -7,7 +7,7 @@ use wgrad_shaders::Kernel;
 
 use crate::bind_groups::Resources;
 use crate::buffer::View;
-use crate::compose::{Declared, compose};
+use crate::compose::Declared;
 use crate::gpu::{Gpu, State};
 use crate::pipeline::{Pipeline, Trust};
 use crate::profile::Note;
@@ -207,9 +207,7 @@ impl<'a> Launch<'a> {
     /// # Errors
     /// [`Error::Shader`] for more files than can be chosen, or a file that does not exist.
     pub fn source(&self) -> Result<String> {
-        let composed = compose(&self.kernel, &self.declared);
-        let module = composed.map_err(|message| Error::Shader { kernel: self.kernel.name(), message })?;
-        Ok(module.source)
+        self.gpu.state().pipelines.source(&self.kernel, &self.declared)
     }
 
     /// Checks the launch and appends it to the recording.

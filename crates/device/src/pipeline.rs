@@ -105,6 +105,13 @@ impl Pipelines {
         Self { checked, texts, variants: HashMap::default(), count: 0 }
     }
 
+    /// The module's text.
+    pub(crate) fn source(&self, kernel: &Kernel<'_>, declared: &Declarations) -> Result<String> {
+        let composed = compose(kernel, declared, &self.texts);
+        let module = composed.map_err(|message| Error::Shader { kernel: kernel.name(), message })?;
+        Ok(module.source)
+    }
+
     pub(crate) fn get(
         &mut self,
         gpu: &Gpu,

@@ -71,7 +71,7 @@ fn described(compiler: &Compiler, module: &Launched) -> Value {
         "work": module.work,
         "constants": module.constants().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>(),
     });
-    match compiler.compile(&module.source, module.entry) {
+    match compiler.compile(&module.source, &module.entry) {
         Ok(compiled) => {
             row["statistics"] = json!(compiled.statistics);
             row["subgroup"] = json!(compiled.subgroup_size);

@@ -158,13 +158,10 @@ fn an_outlier_among_the_weights_stays_within_its_filters() {
             let plane = shape[2] * shape[3];
             if !special.is_finite() {
                 for image in 0..shape[0] {
-                    for i in image * channels * plane..(image * channels + 1) * plane {
-                        assert!(
-                            want.data[i].is_finite() || !got[i].is_finite(),
-                            "{special:e}, {shape:?}: {}",
-                            got[i]
-                        );
-                        got[i] = want.data[i] as f32;
+                    let filter = image * channels * plane..(image * channels + 1) * plane;
+                    for (got, want) in got[filter.clone()].iter_mut().zip(&want.data[filter]) {
+                        assert!(want.is_finite() || !got.is_finite(), "{special:e}, {shape:?}: {got}");
+                        *got = *want as f32;
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! The adapter's limits, and what a launch costs: `limit copy BYTES`, `limit fma INVOCATIONS`, `launch dependent`, `launch independent`.
 
 use wgrad::Gpu;
-use wgrad::device::shaders;
+use wgrad::device::shaders::{self, Kernel};
 use wgrad::device::{Buffer, View};
 
 use super::{Case, Name};
@@ -26,7 +26,9 @@ fn copy(gpu: &Gpu, bytes: u64) -> Result<Case<'_>> {
     gpu.clear(&x.view(0, bytes))?;
     let n4 = (bytes / 16) as usize;
     let run = move || {
-        let launch = gpu.launch(&shaders::LIMIT_COPY).bind("x", x.view(0, bytes)).bind("y", y.view(0, bytes));
+        // SAFETY: both ranges have n4 vec4.
+        let launch = unsafe { gpu.launch_unchecked(Kernel::new(&shaders::LIMIT_COPY, "main")) };
+        let launch = launch.bind("x", x.view(0, bytes)).bind("y", y.view(0, bytes));
         Ok(launch.set("n4", n4).threads(n4).record()?)
     };
     Ok(Case::op(gpu, "f32", run).work(0, 2 * bytes as usize))
@@ -39,7 +41,9 @@ const FLOPS_A_TURN: usize = 8 * 12 * 2;
 fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
     let y = gpu.buffer(16 * invocations as u64)?;
     let run = move || {
-        let launch = gpu.launch(&shaders::LIMIT_FMA).constant("TRIPS", TRIPS).bind("y", y.whole());
+        // SAFETY: the buffer has a vec4 for each invocation, whole workgroups of them.
+        let launch = unsafe { gpu.launch_unchecked(Kernel::new(&shaders::LIMIT_FMA, "main")) };
+        let launch = launch.constant("TRIPS", TRIPS).bind("y", y.whole());
         let launch = launch.set_f32("m", 0.999).set_f32("c", 0.001);
         Ok(launch.trips(8 * TRIPS).threads(invocations).record()?)
     };
@@ -48,7 +52,9 @@ fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
 
 /// The smallest of launches.
 fn small(gpu: &Gpu, x: View, y: View) -> Result<()> {
-    let launch = gpu.launch(&shaders::NEG).bind("x", x).bind("y", y);
+    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+    // SAFETY: both ranges have n4 vec4.
+    let launch = unsafe { gpu.launch_unchecked(kernel) }.bind("x", x).bind("y", y);
     Ok(launch.set("n4", (BYTES / 16) as usize).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).record()?)
 }
 

@@ -273,7 +273,8 @@ fn is_affected(gpu: &Gpu, folder: &ShaderFolder, name: &str) -> Result<bool> {
     let ran = (case.run)(1);
     let profile = gpu.take_profile()?;
     ran?;
-    Ok(profile.launches.iter().any(|launch| folder.affects(launch.name)))
+    let launched = |name: &String| profile.launches.iter().any(|launch| launch.name == *name);
+    Ok(gpu.composed().iter().any(|composed| launched(&composed.kernel) && folder.affects(&composed.files)))
 }
 
 /// Answers requests until there are none: `measure NAME`, `check NAME`, `affected NAME`. An answer is some objects of JSON,

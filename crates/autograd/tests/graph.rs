@@ -203,7 +203,6 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
         ("concat", &["axis 2", "[2, 3]"], concat(&[&m], 2)),
         ("concat", &["no tensors"], concat(&[], 0)),
         ("softmax", &["scalar"], t(&[]).softmax()),
-        ("log_softmax", &["[65536]", "21845"], long.log_softmax()),
         ("cross_entropy", &["[2, 3]", "[3]"], m.cross_entropy(&labels, 0.0)),
         ("cross_entropy", &["1.5"], t(&[3, 2]).cross_entropy(&labels, 1.5)),
         ("mse_loss", &["[2, 3]", "[4]"], m.mse_loss(&v)),
@@ -224,8 +223,13 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }
-    let error = long.argmax(0).unwrap_err().to_string();
-    assert!(error.starts_with("argmax") && error.contains("65535"), "{error}");
+    // Where the adapter limits loops.
+    if gpu.loop_limit() != u64::MAX {
+        let error = long.argmax(0).unwrap_err().to_string();
+        assert!(error.starts_with("argmax") && error.contains("65535"), "{error}");
+        let error = long.log_softmax().unwrap_err().to_string();
+        assert!(error.starts_with("log_softmax: rows of [65536]") && error.contains("21844"), "{error}");
+    }
     let error = m.item().unwrap_err().to_string();
     assert!(error.starts_with("item") && error.contains("[2, 3]"), "{error}");
     Ok(())

@@ -1,8 +1,10 @@
 //! Tests and measures wgrad on a GPU, on a machine with neither Rust nor a network. `ci/gpu pack DIR` puts this program
 //! into a folder with the tests, the PyTorch twins and a script `run`:
 //!
-//!     DIR/run OUT [PART…] [--any-adapter] [--short]
-//!     ci/gpu report OUT
+//! ```text
+//! DIR/run OUT [PART…] [--any-adapter] [--short]
+//! ci/gpu report OUT
+//! ```
 //!
 //! The program that is started never touches the GPU: each part is a process of its own (this program again, the tests,
 //! or Python), with a time limit, so that a driver that hangs or crashes takes one part with it and no more. What they

@@ -22,7 +22,7 @@ fn small(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
     // SAFETY: both ranges have four vec4.
     let launch = unsafe { gpu.launch_unchecked(NEG) };
     let launch = launch.bind_all([("x", x.view(0, 64)), ("y", y.view(0, 64))]).set("n4", 4);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(4).record()
+    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(4).enqueue()
 }
 
 /// As large as launches get: five bindings, sixteen parameters, three constants and a stated trip count.
@@ -58,9 +58,9 @@ fn large(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
         .set_all([("a_batch", 0), ("b_batch", 4), ("c_batch", 32768), ("c_row", 256)])
         .set_all([("c_image", 0), ("plane", 256), ("splits", 1), ("k_per_split", 576)])
         .set_all([("m", 128), ("n", 256), ("c_split", 0)])
-        .trips(576)
+        .max_iterations(576)
         .groups(1)
-        .record()
+        .enqueue()
 }
 
 /// A whole op, whose kernel has eleven constants: shape checks and two tensors included.

@@ -33,7 +33,7 @@
 //! - [`device`] is the layer below, for kernels of your own and for a wgpu device that you already have.
 
 pub use wgrad_autograd as autograd;
-pub use wgrad_autograd::device::{self, optional_features, required_limits, wgpu};
+pub use wgrad_autograd::device::{self, optional_features, preferred_limits, wgpu};
 pub use wgrad_autograd::{
     BatchNormOptions, Conv2dOptions, Epilogue, Gpu, Gradients, Half, Indices, Pool2dOptions, RunningStats,
     Tensor, TextureOptions, concat, no_grad,

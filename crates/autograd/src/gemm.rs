@@ -81,7 +81,7 @@ impl Bias {
         Self::Col(view.buffer.view(view.offset + bytes, view.size - bytes))
     }
 
-    pub(crate) fn view(&self) -> Option<&View> {
+    pub(crate) fn column(&self) -> Option<&View> {
         match self {
             Self::None => None,
             Self::Row(view) | Self::Col(view) => Some(view),
@@ -89,7 +89,7 @@ impl Bias {
     }
 
     pub(crate) fn bind<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
-        match self.view() {
+        match self.column() {
             None => launch,
             Some(view) => launch.bind("bias", view.clone()),
         }
@@ -158,7 +158,7 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    pub(crate) fn record(self) -> Result<()> {
+    pub(crate) fn enqueue(self) -> Result<()> {
         match self.gpu.family() {
             Family::Cpu => self.record_strips(),
             Family::Gpu => self.record_tiles(),
@@ -240,7 +240,8 @@ impl Product<'_> {
                 let launch = launch(self.gpu, Kernel::new(chosen.file, "main"));
                 let launch = fast.sizes(launch.alias("Element", self.element.wgsl()), operand == 0);
                 // Loops over taps and window have constant bounds, but not all of them are unrolled.
-                let launch = launch.constant("STRIP", edge).bind(chosen.source, view).trips(PACK_TRIPS);
+                let launch =
+                    launch.constant("STRIP", edge).bind(chosen.source, view).max_iterations(PACK_TRIPS);
                 launch.threads(chosen.threads)
             }
             None => {
@@ -255,7 +256,7 @@ impl Product<'_> {
                     .threads(floats / 4)
             }
         };
-        launch.bind("out", packed.whole()).record()?;
+        launch.bind("out", packed.whole()).enqueue()?;
         Ok(packed)
     }
 
@@ -280,7 +281,7 @@ impl Product<'_> {
             .set_all([("batches", self.batches), ("splits", splits.count), ("m", self.m), ("n", self.n)])
             .set_all([("padded", padded), ("relu", usize::from(self.relu))]);
         let launch = self.layout.set(self.bias.bind(launch));
-        Ok(launch.trips(splits.count).threads(self.batches * self.m * padded / 4).record()?)
+        Ok(launch.max_iterations(splits.count).threads(self.batches * self.m * padded / 4).enqueue()?)
     }
 }
 

@@ -66,7 +66,7 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
 impl Tensor {
     /// This tensor as the result of `op` on `inputs`, where one of them is tracked; otherwise as it is. To be called when
     /// the op's launches have been recorded: what its backward pass reads and is written later counts as changed.
-    pub fn recorded<O: Op + 'static>(self, inputs: &[&Tensor], op: impl FnOnce() -> O) -> Tensor {
+    pub fn with_op<O: Op + 'static>(self, inputs: &[&Tensor], op: impl FnOnce() -> O) -> Tensor {
         if NO_GRAD_DEPTH.get() > 0 || !inputs.iter().any(|input| input.is_tracked()) {
             return self;
         }
@@ -124,10 +124,10 @@ fn walk(root: &Tensor, given: &Tensor, began: u64) -> Result<Gradients> {
     waiting.extend(root.node().map(|node| (root.id(), Arc::clone(node))));
     while let Some((id, node)) = waiting.pop_last() {
         let Some(mut dy) = gradients.remove(&id) else { continue };
-        if dy.lies_with(given) && dy.view().changed_between(id, began) {
+        if dy.lies_with(given) && dy.bind().changed_between(id, began) {
             // What the caller gave may be younger than the op; a copy is younger than the walk, as all other gradients
             // are, and is not taken for a value of the forward pass that changed. Adding -0 keeps the sign of zeros.
-            dy = dy.affine(1.0, -0.0)?;
+            dy = dy.mul_add_scalar(1.0, -0.0)?;
         }
         let op = node.op.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Error::AlreadyWalked)?;
         let edges = node.inputs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,10 +75,10 @@ impl<'a> Operand<'a> {
         }
     }
 
-    pub(crate) fn view(self) -> View {
+    pub(crate) fn bind(self) -> View {
         match self {
-            Self::F32(tensor) => tensor.view(),
-            Self::F16(half) => half.view(),
+            Self::F32(tensor) => tensor.bind(),
+            Self::F16(half) => half.bind(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Half {
             let message = format!("{} values for a tensor {shape:?} of {}", values.len(), numel(shape));
             return Err(Error::shape("from_slice", message));
         }
-        gpu.write(&half.view(), values)?;
+        gpu.write(&half.bind(), values)?;
         Ok(half)
     }
 
@@ -146,7 +146,7 @@ impl Half {
     }
 
     /// Where the values lie, up to the end of the last quad.
-    pub fn view(&self) -> View {
+    pub fn bind(&self) -> View {
         self.buffer.view(self.offset, (numel(&self.shape) as u64).next_multiple_of(4) * 2)
     }
 
@@ -156,7 +156,7 @@ impl Half {
     /// [`Error::Device`].
     pub fn to_tensor(&self) -> Result<Tensor> {
         let tensor = Tensor::empty(&self.gpu, &self.shape)?;
-        cast(&self.gpu, ["vec4<f16>", "vec4<f32>"], self.view(), tensor.view4())?;
+        cast(&self.gpu, ["vec4<f16>", "vec4<f32>"], self.bind(), tensor.bind_padded())?;
         Ok(tensor)
     }
 
@@ -253,7 +253,7 @@ impl Tensor {
     /// [`Error::Unsupported`] on a device without f16, [`Error::Device`].
     pub fn to_half(&self) -> Result<Half> {
         let half = Half::empty(self.gpu(), "to_half", self.shape())?;
-        cast(self.gpu(), ["vec4<f32>", "vec4<f16>"], self.view4(), half.view())?;
+        cast(self.gpu(), ["vec4<f32>", "vec4<f16>"], self.bind_padded(), half.bind())?;
         Ok(half)
     }
 }
@@ -262,5 +262,5 @@ impl Tensor {
 fn cast(gpu: &Gpu, [from, to]: [&'static str; 2], x: View, y: View) -> Result<()> {
     let quads = (y.size.min(x.size) / 8).max(1) as usize;
     let launch = launch(gpu, Kernel::new(&shaders::CAST, "main")).alias("From", from).alias("To", to);
-    Ok(launch.bind_all([("x", x), ("y", y)]).set("quads", quads).threads(quads).record()?)
+    Ok(launch.bind_all([("x", x), ("y", y)]).set("quads", quads).threads(quads).enqueue()?)
 }

@@ -88,7 +88,7 @@ impl Strips {
         let launch = launch(gpu, self.kernel)
             .constants([("LANES", self.lanes), ("ROWS", self.rows), ("COLS", self.cols)])
             // A bias that is not added must still be bound: anything that is only read will do.
-            .bind("bias", product.bias.view().cloned().unwrap_or_else(|| product.a.whole()))
+            .bind("bias", product.bias.column().cloned().unwrap_or_else(|| product.a.whole()))
             .bind_all([("a", product.a.whole()), ("b", product.b.view), ("out", product.out)])
             .set_all([("batches", batches), ("splits", splits.count)])
             .set_all([("row_strips", row_strips), ("col_strips", col_strips)])
@@ -100,6 +100,6 @@ impl Strips {
             .set_all([("c_image", layout.c_image), ("plane", layout.plane)]);
         let flops = 2 * (batches * m * n * k) as u64;
         let tiles = batches * row_strips * col_strips * splits.count;
-        Ok(launch.trips(splits.k / 4 + 4).flops(flops).groups(tiles).record()?)
+        Ok(launch.max_iterations(splits.k / 4 + 4).flops(flops).groups(tiles).enqueue()?)
     }
 }

@@ -57,7 +57,7 @@ impl Tensor {
             let message = format!("{} values for a tensor {shape:?} of {}", values.len(), tensor.numel());
             return Err(Error::shape("from_slice", message));
         }
-        gpu.write(&tensor.view(), values)?;
+        gpu.write(&tensor.bind(), values)?;
         Ok(tensor)
     }
 
@@ -69,7 +69,7 @@ impl Tensor {
         // A cleared buffer holds +0, not -0.
         if value.to_bits() == 0 {
             let tensor = Self::empty(gpu, shape)?;
-            gpu.clear(&tensor.view())?;
+            gpu.clear(&tensor.bind())?;
             return Ok(tensor);
         }
         checked_bytes(gpu, shape)?;
@@ -188,12 +188,12 @@ impl Tensor {
     }
 
     /// Where the values lie: to bind in a launch, to copy from, or for an application's own passes.
-    pub fn view(&self) -> View {
+    pub fn bind(&self) -> View {
         self.0.buffer.view(self.0.offset, self.numel() as u64 * 4)
     }
 
-    /// As [`Tensor::view`], up to the end of the last vec4, for kernels that read and write vec4s.
-    pub fn view4(&self) -> View {
+    /// As [`Tensor::bind`], up to the end of the last vec4, for kernels that read and write vec4s.
+    pub fn bind_padded(&self) -> View {
         self.0.buffer.view(self.0.offset, (self.numel() as u64 * 4).next_multiple_of(16))
     }
 
@@ -203,7 +203,7 @@ impl Tensor {
     /// [`Error::Device`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn to_vec(&self) -> Result<Vec<f32>> {
-        Ok(self.gpu().read(&self.view())?)
+        Ok(self.gpu().read(&self.bind())?)
     }
 
     /// Submits and reads the values without blocking.
@@ -211,7 +211,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Device`].
     pub async fn to_vec_async(&self) -> Result<Vec<f32>> {
-        Ok(self.gpu().read_async(&self.view()).await?)
+        Ok(self.gpu().read_async(&self.bind()).await?)
     }
 
     /// Submits and reads a tensor of one element without blocking.
@@ -245,7 +245,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Device`].
     pub fn read_later(&self) -> Result<Pending<f32>> {
-        Ok(self.gpu().read_later(&self.view())?)
+        Ok(self.gpu().read_later(&self.bind())?)
     }
 }
 
@@ -275,7 +275,7 @@ impl Indices {
     /// As [`Tensor::empty`].
     pub fn from_slice(gpu: &Gpu, values: &[u32]) -> Result<Self> {
         let indices = Self::empty(gpu, &[values.len()])?;
-        gpu.write(&indices.view(), values)?;
+        gpu.write(&indices.bind(), values)?;
         Ok(indices)
     }
 
@@ -301,7 +301,7 @@ impl Indices {
     }
 
     /// Where the values lie.
-    pub fn view(&self) -> View {
+    pub fn bind(&self) -> View {
         self.buffer.view(self.offset, numel(&self.shape) as u64 * 4)
     }
 
@@ -311,7 +311,7 @@ impl Indices {
     /// [`Error::Device`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn to_vec(&self) -> Result<Vec<u32>> {
-        Ok(self.gpu.read(&self.view())?)
+        Ok(self.gpu.read(&self.bind())?)
     }
 
     /// Submits and reads the values without blocking.
@@ -319,7 +319,7 @@ impl Indices {
     /// # Errors
     /// [`Error::Device`].
     pub async fn to_vec_async(&self) -> Result<Vec<u32>> {
-        Ok(self.gpu.read_async(&self.view()).await?)
+        Ok(self.gpu.read_async(&self.bind()).await?)
     }
 
     /// Records a read of the values, to be taken when they have arrived.
@@ -327,7 +327,7 @@ impl Indices {
     /// # Errors
     /// [`Error::Device`].
     pub fn read_later(&self) -> Result<Pending<u32>> {
-        Ok(self.gpu.read_later(&self.view())?)
+        Ok(self.gpu.read_later(&self.bind())?)
     }
 }
 

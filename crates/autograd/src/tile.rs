@@ -88,7 +88,11 @@ impl Product<'_> {
             .set_all([("splits", splits.count), ("k_per_split", splits.k)])
             .set("c_split", target.c_split(self.batches));
         // Beside the sum itself, the loops over what an invocation loads, copies and stores.
-        launch.trips(2 * splits.k + 512).flops(self.flops()).groups(tiles * splits.count).record()?;
+        launch
+            .max_iterations(2 * splits.k + 512)
+            .flops(self.flops())
+            .groups(tiles * splits.count)
+            .enqueue()?;
         self.reduce(target.partial.as_ref(), &splits)
     }
 }

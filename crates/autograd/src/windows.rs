@@ -34,7 +34,7 @@ impl Winners {
 
     /// The words of images `first..first + count`.
     pub(crate) fn images(&self, first: usize, count: usize) -> View {
-        let (image, whole) = (numel(&self.shape[1..]) as u64, self.code.view());
+        let (image, whole) = (numel(&self.shape[1..]) as u64, self.code.bind());
         whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
     }
 
@@ -44,14 +44,14 @@ impl Winners {
             .set_all([("n4", numel(&self.shape) / 4), ("quads", w / 4), ("plane4", h * w / 4)])
             .set("relu", usize::from(relu))
             // Over the pixels of a window.
-            .trips(4)
+            .max_iterations(4)
     }
 
     /// Pools x into `y`, made together with these winners.
     pub(crate) fn pool(&self, x: &Tensor, relu: bool, y: &Tensor) -> Result<()> {
         let launch = self.launch(x.gpu(), "max_pool2d_pairs_forward", relu);
-        let launch = launch.bind_all([("x", x.view()), ("y", y.view()), ("code", self.code.view())]);
-        Ok(launch.threads(y.numel() / 4).record()?)
+        let launch = launch.bind_all([("x", x.bind()), ("y", y.bind()), ("code", self.code.bind())]);
+        Ok(launch.threads(y.numel() / 4).enqueue()?)
     }
 
     /// The gradient of the image before the pooling, by that of the pooled one.
@@ -59,8 +59,8 @@ impl Winners {
         let [n, c, h, w] = self.shape;
         let dx = Tensor::empty(dy.gpu(), &[n, c, 2 * h, 2 * w])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_backward", false);
-        let launch = launch.bind_all([("dy", dy.view()), ("won", self.code.view()), ("dx", dx.view())]);
-        launch.threads(dy.numel() / 4).record()?;
+        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.code.bind()), ("dx", dx.bind())]);
+        launch.threads(dy.numel() / 4).enqueue()?;
         Ok(dx)
     }
 
@@ -73,8 +73,8 @@ impl Winners {
         }
         let planes = Tensor::empty(dy.gpu(), &[n, c])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_sum", false);
-        let launch = launch.bind_all([("dy", dy.view()), ("won", self.code.view()), ("sum", planes.view())]);
-        launch.trips(h * w / 4).threads(n * c).record()?;
+        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.code.bind()), ("sum", planes.bind())]);
+        launch.max_iterations(h * w / 4).threads(n * c).enqueue()?;
         planes.sum(&[0]).map(Some)
     }
 }

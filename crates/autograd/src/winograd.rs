@@ -145,12 +145,12 @@ impl Winograd {
         let filters = Summaries::new(gpu, k / 4, to, to)?;
         let inputs = Summaries::of_tiles(gpu, self.tiles().div_ceil(4), from)?;
         launch(gpu, Kernel::new(&shaders::WINOGRAD_WEIGHT, "winograd_weight"))
-            .bind_all([("w", w.view()), ("out", u.whole()), ("summary", filters.view())])
+            .bind_all([("w", w.bind()), ("out", u.whole()), ("summary", filters.bind())])
             .set_all([("rows", to), ("depth", from), ("turned", usize::from(flipped))])
             .set_all([("strip", strips.rows), ("edge", EDGE)])
-            .trips(TRIPS)
+            .max_iterations(TRIPS)
             .threads(to * k / 4)
-            .record()?;
+            .enqueue()?;
         for (first, part) in self.parts(FORWARD_WORKSPACE) {
             let n = part.tiles().next_multiple_of(8);
             let col_strips = n.div_ceil(strips.cols);
@@ -187,9 +187,9 @@ impl Winograd {
                 .bind_all([("m", m.whole()), ("bias", bias), ("y", y)])
                 .set_all([("group_base", 0), ("depth", 0), ("flipped", 0), ("per", 0)])
                 .threads(to * n / 4)
-                .record()?;
+                .enqueue()?;
         }
-        let (x, w) = (x.view(), w.view());
+        let (x, w) = (x.bind(), w.bind());
         let of = Convolved { x, w, depth: from, channels: to, flipped, inputs: &inputs, filters: &filters };
         self.correct(gpu, &of, output)
     }
@@ -203,14 +203,14 @@ impl Winograd {
         let of_dy = Summaries::new(x.gpu(), self.tiles(), self.c_out, self.c_out.next_multiple_of(4))?;
         for parts in parts.chunks((PARTIAL_SUMS / sum).max(1)) {
             let dw = Tensor::empty(x.gpu(), &[self.c_out, self.c_in, 3, 3])?;
-            self.weight_grad_of(parts, x, dy, dw.view(), [&of_x, &of_dy])?;
+            self.weight_grad_of(parts, x, dy, dw.bind(), [&of_x, &of_dy])?;
             whole = Some(match whole {
                 Some(whole) => whole.add(&dw)?,
                 None => dw,
             });
         }
         let whole = whole.ok_or_else(|| Error::shape("conv2d", "no images"))?;
-        self.correct_weight_grad(x.gpu(), [x.view(), dy.view(), whole.view()], [&of_x, &of_dy])?;
+        self.correct_weight_grad(x.gpu(), [x.bind(), dy.bind(), whole.bind()], [&of_x, &of_dy])?;
         Ok(whole)
     }
 
@@ -237,11 +237,11 @@ impl Winograd {
             let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
             let dy = images(dy, first, part.images);
             let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_OUTPUT_GRAD, "winograd_output_grad"))
-                .bind_all([("dy", dy), ("summary", of_dy.view()), ("out", d.whole())])
+                .bind_all([("dy", dy), ("summary", of_dy.bind()), ("out", d.whole())])
                 .set_all([("group_base", first * self.tiles_of_image()), ("depth", 0)])
                 .set_all([("flipped", 0), ("per", 0)]);
             let threads = k * self.c_out.div_ceil(4);
-            part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).record()?;
+            part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).enqueue()?;
 
             strips.multiply(
                 gpu,
@@ -265,7 +265,7 @@ impl Winograd {
         let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_WEIGHT_GRAD, "winograd_weight_grad"))
             .bind_all([("s", s.whole()), ("dw", dw)])
             .set_all([("parts", parts.len()), ("c_in", self.c_in), ("c_out", self.c_out), ("edge", EDGE)]);
-        Ok(launch.trips(EDGE * (8 * parts.len() + 24) + 16).threads(self.c_in * n / 4).record()?)
+        Ok(launch.max_iterations(EDGE * (8 * parts.len() + 24) + 16).threads(self.c_in * n / 4).enqueue()?)
     }
 
     /// Transforms x, an input or a gradient, from image `first` on into the operand B, or with strips of so many rows A of
@@ -287,12 +287,12 @@ impl Winograd {
         let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_INPUT, "winograd_input").with(wide(gpu)))
             .constants([("RUN", run), ("EDGES", usize::from(across > run))])
             .bind("x", images(x, first, self.images))
-            .bind_all([("summary", summaries.view()), ("out", out.whole())])
+            .bind_all([("summary", summaries.bind()), ("out", out.whole())])
             .set_all([("group_base", first * self.tiles_of_image() / 4), ("depth", 0)])
             .set_all([("flipped", 0), ("per", 0)]);
         let lines = if as_a { channels } else { channels.next_multiple_of(4) };
         let launch = self.sizes(launch, channels, usize::from(as_a), strip);
-        Ok(launch.threads(lines * self.tiles().div_ceil(4)).record()?)
+        Ok(launch.threads(lines * self.tiles().div_ceil(4)).enqueue()?)
     }
 
     pub(crate) fn sizes<'a>(
@@ -306,7 +306,7 @@ impl Winograd {
             .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
             .set_all([("across", self.w / 4), ("in_image", self.tiles_of_image())])
             .set_all([("option", option), ("strip", strip), ("edge", EDGE)])
-            .trips(TRIPS)
+            .max_iterations(TRIPS)
     }
 
     pub(crate) fn tiles(&self) -> usize {

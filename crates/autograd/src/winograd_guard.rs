@@ -34,7 +34,7 @@ impl Summaries {
         Ok(Self { words: floats(gpu, 8 * quads * channels)?, groups: quads, channels, stride: channels })
     }
 
-    pub(crate) fn view(&self) -> View {
+    pub(crate) fn bind(&self) -> View {
         self.words.whole()
     }
 
@@ -43,13 +43,13 @@ impl Summaries {
         let (guard, mean) = (floats(gpu, 2 * self.groups)?, floats(gpu, 2)?);
         self.launch(gpu, "guard_tiles", 0)
             .bind_all([("summary_tiles", self.words.whole()), ("guard", guard.whole())])
-            .trips(self.channels + 1)
+            .max_iterations(self.channels + 1)
             .threads(self.groups)
-            .record()?;
+            .enqueue()?;
         self.launch(gpu, "guard_mean", count)
             .bind_all([("quads", guard.whole()), ("filters", filters.whole()), ("mean", mean.whole())])
-            .trips(CHUNK + count + 2)
-            .record()?;
+            .max_iterations(CHUNK + count + 2)
+            .enqueue()?;
         Ok([guard, mean])
     }
 
@@ -59,9 +59,9 @@ impl Summaries {
         let guard = floats(gpu, 2 * chunks * self.channels)?;
         self.launch(gpu, "guard_channels", 0)
             .bind_all([("summary", self.words.whole()), ("guard_channel", guard.whole())])
-            .trips(CHUNK + 1)
+            .max_iterations(CHUNK + 1)
             .threads(chunks * self.channels)
-            .record()?;
+            .enqueue()?;
         Ok((guard, chunks))
     }
 
@@ -112,7 +112,7 @@ impl Winograd {
         let places =
             if output.winners.is_some() { self.images * self.h * self.w / 16 } else { 4 * self.tiles() };
         self.sizes(launch, of.channels, output.options(), 0)
-            .bind_all([("x", of.x.clone()), ("w", of.w.clone()), ("y", output.y.view())])
+            .bind_all([("x", of.x.clone()), ("w", of.w.clone()), ("y", output.y.bind())])
             .bind_all([
                 ("guard", guard.whole()),
                 ("mean", mean.whole()),
@@ -122,9 +122,9 @@ impl Winograd {
             .bind("bias", output.bias.clone().unwrap_or_else(|| of.w.clone()))
             .set_all([("group_base", 0), ("depth", of.depth), ("flipped", usize::from(of.flipped))])
             .set("per", per)
-            .trips(per * trips + 1)
+            .max_iterations(per * trips + 1)
             .threads(places * of.channels.div_ceil(per))
-            .record()?;
+            .enqueue()?;
         Ok(())
     }
 
@@ -162,9 +162,9 @@ impl Winograd {
                 .set_all([("first", first), ("last", last), ("c_in", self.c_in), ("c_out", self.c_out)])
                 .set_all([("h", self.h), ("across", self.w / 4), ("edge", EDGE)])
                 .set_all([("chunks_x", chunks_x), ("chunks_dy", chunks_dy)])
-                .trips((last - first) * of_image + beside)
+                .max_iterations((last - first) * of_image + beside)
                 .threads(self.c_in * self.c_out)
-                .record()?;
+                .enqueue()?;
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ fn writers() -> Vec<(&'static str, Write)> {
             .set_all_f32([("lr", 2.0), ("momentum", 0.0), ("decay", 0.0)])
             .set_all([("n", 1), ("nesterov", 0)])
             .threads(1)
-            .record()
+            .enqueue()
             .unwrap();
     }
     vec![
@@ -67,11 +67,11 @@ fn what_an_op_kept_and_was_changed_is_named_whoever_changed_it() -> Result<()> {
             if submitted {
                 gpu.submit()?;
             }
-            write(&gpu, &w.view());
+            write(&gpu, &w.bind());
             assert_eq!(changed(y.backward()), ("square", "a tensor of 16 bytes".to_owned()), "{name}");
-            w.view().set_name("fc.weight");
+            w.bind().set_name("fc.weight");
             let y = w.mul(&w)?;
-            write(&gpu, &w.view());
+            write(&gpu, &w.bind());
             let error = y.backward().unwrap_err().to_string();
             assert!(
                 error.contains("fc.weight") && error.contains("mul") && error.contains("again"),
@@ -94,7 +94,7 @@ fn what_no_op_kept_may_change() -> Result<()> {
         ("add", |x| x.add(x)),
         ("sub", |x| x.sub(&x.detach())),
         ("neg", Tensor::neg),
-        ("affine", |x| x.affine(3.0, 1.0)),
+        ("affine", |x| x.mul_add_scalar(3.0, 1.0)),
         ("sum", |x| x.sum(&[1])),
         ("sum_all", Tensor::sum_all),
         ("mean", |x| x.mean(&[0])),
@@ -123,7 +123,7 @@ fn what_no_op_kept_may_change() -> Result<()> {
             let y = op(&x)?;
             let dy: Vec<f32> = (1..=y.numel()).map(|i| i as f32).collect();
             if change {
-                gpu.write(&x.view(), &[-7.0f32; 4])?;
+                gpu.write(&x.bind(), &[-7.0f32; 4])?;
             }
             // Younger than the graph, as the caller likes it.
             let dy = Tensor::from_slice(&gpu, &dy, y.shape())?;
@@ -142,10 +142,10 @@ fn every_op_notices_what_it_kept() -> Result<()> {
         let n = shape.iter().product();
         let values: Vec<f32> = (0..n).map(|i| 0.25 + (i * 7 % 5) as f32).collect();
         let x = Tensor::from_slice(&gpu, &values, shape)?;
-        x.view().set_name("x");
+        x.bind().set_name("x");
         // The op's other operand wants the gradient too, so that x is needed for it.
         let y = op(&x.tracked())?;
-        gpu.write(&x.view(), &values[..1])?;
+        gpu.write(&x.bind(), &values[..1])?;
         let (op, tensor) = changed(y.backward_from(&Tensor::full(&gpu, y.shape(), 1.0)?));
         assert_eq!((op, tensor.as_str()), (name, "x"));
         Ok(())
@@ -188,7 +188,7 @@ fn labels_are_kept_too() -> Result<()> {
     let labels = Indices::from_slice(&gpu, &[0, 1])?;
     let x = Tensor::zeros(&gpu, &[2, 3])?.tracked();
     let loss = x.cross_entropy(&labels, 0.0)?;
-    gpu.write(&labels.view(), &[2u32, 2])?;
+    gpu.write(&labels.bind(), &[2u32, 2])?;
     assert_eq!(changed(loss.backward()).0, "cross_entropy");
     Ok(())
 }
@@ -198,18 +198,18 @@ fn labels_are_kept_too() -> Result<()> {
 fn neighbours_in_one_buffer_don_t_count() -> Result<()> {
     let gpu = gpu();
     let flat = Tensor::full(&gpu, &[192], 3.0)?;
-    let at = |offset: u64| Tensor::from_buffer(&gpu, &flat.view().buffer, offset, &[64]).map(|t| t.tracked());
+    let at = |offset: u64| Tensor::from_buffer(&gpu, &flat.bind().buffer, offset, &[64]).map(|t| t.tracked());
     let (before, w, behind) = (at(0)?, at(256)?, at(512)?);
     let y = w.square()?.sum_all()?;
-    gpu.clear(&before.view())?;
-    gpu.write(&behind.view(), &[1.0f32; 64])?;
+    gpu.clear(&before.bind())?;
+    gpu.write(&behind.bind(), &[1.0f32; 64])?;
     assert_eq!(y.backward()?.get(&w).unwrap().to_vec()?, [6.0; 64]);
     // One value of it is enough, and so is another tensor over the same range or a part of it.
-    let last = |t: &Tensor| t.view().buffer.view(t.view().offset + t.view().size - 4, 4);
+    let last = |t: &Tensor| t.bind().buffer.view(t.bind().offset + t.bind().size - 4, 4);
     let views = [w.reshape(&[8, 8])?, w.detach(), flat.clone(), at(256)?.reshape(&[2, 32])?];
     for (i, other) in views.iter().enumerate() {
         let y = w.square()?.sum_all()?;
-        let view = if i == 2 { w.view() } else { other.view() };
+        let view = if i == 2 { w.bind() } else { other.bind() };
         gpu.write(&last(&w), &[0.0f32])?;
         assert_eq!(changed(y.backward()).0, "square");
         let y = w.square()?.sum_all()?;
@@ -232,18 +232,18 @@ fn a_given_gradient_may_be_younger_than_the_graph() -> Result<()> {
     let y = inner.reshape(&[1, 2])?.add(&Tensor::zeros(&gpu, &[1, 2])?)?.reshape(&[2])?;
     for write in [false, true] {
         if write {
-            gpu.write(&dy.view(), &[2.0f32, 5.0])?;
+            gpu.write(&dy.bind(), &[2.0f32, 5.0])?;
         }
         let y = if write { w.square()?.reshape(&[1, 2])?.reshape(&[2])? } else { y.clone() };
         if write {
-            gpu.write(&dy.view(), &[10.0f32, 20.0])?;
+            gpu.write(&dy.bind(), &[10.0f32, 20.0])?;
         }
         let got = y.backward_from(&dy)?.get(&w).unwrap().to_vec()?;
         assert_eq!(got, if write { [60.0, -40.0] } else { [6.0, 0.0] });
     }
     // One that is a changed value of the forward pass as well does not hide the change.
     let y = w.square()?;
-    gpu.write(&w.view(), &[1.0f32, 1.0])?;
+    gpu.write(&w.bind(), &[1.0f32, 1.0])?;
     assert_eq!(changed(y.backward_from(&w)).0, "square");
     Ok(())
 }
@@ -269,15 +269,15 @@ fn an_op_of_a_user_s_own_is_checked_alike() -> Result<()> {
     let by = tensor(&gpu, &[2.0, 4.0]);
     let x = tensor(&gpu, &[1.0, 1.0]).tracked();
     let scaled = |x: &Tensor| -> Result<Tensor> {
-        Ok(x.mul(&by)?.detach().recorded(&[x], || Scale { by: by.clone() }))
+        Ok(x.mul(&by)?.detach().with_op(&[x], || Scale { by: by.clone() }))
     };
     // A tensor that lives as long as the program and is written before each forward pass.
     for step in 1..4 {
-        gpu.write(&by.view(), &[step as f32, 4.0])?;
+        gpu.write(&by.bind(), &[step as f32, 4.0])?;
         assert_eq!(scaled(&x)?.sum_all()?.backward()?.get(&x).unwrap().to_vec()?, [step as f32, 4.0]);
     }
     let y = scaled(&x)?.sum_all()?;
-    gpu.write(&by.view(), &[9.0f32])?;
+    gpu.write(&by.bind(), &[9.0f32])?;
     assert_eq!(changed(y.backward()).0, "scale");
     Ok(())
 }
@@ -302,13 +302,13 @@ fn running_estimates_may_move_on() -> Result<()> {
             false => x.batch_norm2d(&weight, &bias, &running, options),
         };
         let want = gradients(forward()?)?;
-        gpu.write(&running.mean.view(), &[1.0f32])?;
-        gpu.write(&running.var.view(), &[4.0f32])?;
+        gpu.write(&running.mean.bind(), &[1.0f32])?;
+        gpu.write(&running.var.bind(), &[4.0f32])?;
         let y = forward()?;
         x.batch_norm2d(&weight, &bias, &running, options)?;
         assert_eq!(gradients(y)?, want, "eval {eval}");
-        gpu.write(&running.mean.view(), &[1.0f32])?;
-        gpu.write(&running.var.view(), &[4.0f32])?;
+        gpu.write(&running.mean.bind(), &[1.0f32])?;
+        gpu.write(&running.var.bind(), &[4.0f32])?;
     }
     // Evaluation leaves them as they are, so what another op kept of them has not changed; training moves them.
     let kept = |mean: &Tensor| x.mul(&mean.reshape(&[1, 1, 1, 1])?)?.sum_all();
@@ -320,7 +320,7 @@ fn running_estimates_may_move_on() -> Result<()> {
     assert_eq!(changed(y.backward()).0, "mul");
     // The bias is read again for a ReLU's mask alone.
     let y = x.batch_norm2d(&weight, &bias, &running, options)?.sum_all()?;
-    gpu.clear(&bias.view())?;
+    gpu.clear(&bias.bind())?;
     y.backward()?;
     Ok(())
 }
@@ -331,7 +331,7 @@ fn only_the_walk_itself_is_checked() -> Result<()> {
     let gpu = gpu();
     let w = tensor(&gpu, &[3.0]).tracked();
     let y = w.square()?;
-    gpu.write(&w.view(), &[2.0f32])?;
+    gpu.write(&w.bind(), &[2.0f32])?;
     assert!(y.backward().is_err());
     assert_eq!(w.square()?.item()?, 4.0);
     std::thread::scope(|s| s.spawn(|| assert_eq!(w.square().unwrap().item().unwrap(), 4.0)).join().unwrap());

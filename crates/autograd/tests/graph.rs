@@ -19,7 +19,7 @@ fn gradients_accumulate_over_all_uses() -> Result<()> {
     let x = tensor(&gpu, &[1.0, -2.0, 3.0]).tracked();
     let w = tensor(&gpu, &[2.0, 0.5, -1.0]).tracked();
     // y = Σ (x·w + x²·w + 3·x): x has three uses, one of them through another use.
-    let y = x.mul(&w)?.add(&x.square()?.mul(&w)?)?.add(&x.affine(3.0, 0.0)?)?.sum_all()?;
+    let y = x.mul(&w)?.add(&x.square()?.mul(&w)?)?.add(&x.mul_add_scalar(3.0, 0.0)?)?.sum_all()?;
     let gradients = y.backward()?;
     assert_eq!(gradients.len(), 2);
     assert_eq!(gradients.get(&x).unwrap().to_vec()?, [2.0 + 4.0 + 3.0, 0.5 - 2.0 + 3.0, -1.0 - 6.0 + 3.0]);
@@ -53,7 +53,7 @@ fn a_diamond_is_walked_once_from_its_end() -> Result<()> {
     let x = tensor(&gpu, &[1.5]).tracked();
     let mut y = x.clone();
     for _ in 0..30 {
-        y = y.affine(0.5, 0.0)?.add(&y.affine(0.5, 0.0)?)?;
+        y = y.mul_add_scalar(0.5, 0.0)?.add(&y.mul_add_scalar(0.5, 0.0)?)?;
     }
     assert_eq!(y.backward()?.get(&x).unwrap().to_vec()?, [1.0]);
     Ok(())
@@ -113,7 +113,7 @@ fn a_chain_of_20_000_ops_is_walked_and_dropped() {
     let chain = || {
         let gpu = gpu();
         let x = tensor(&gpu, &[1.0]).tracked();
-        let grow = || (0..20_000).fold(x.clone(), |y, _| y.affine(1.0, 1.0).unwrap());
+        let grow = || (0..20_000).fold(x.clone(), |y, _| y.mul_add_scalar(1.0, 1.0).unwrap());
         let y = grow();
         assert_eq!(y.to_vec().unwrap(), [20_001.0]);
         assert_eq!(y.backward().unwrap().get(&x).unwrap().to_vec().unwrap(), [1.0]);
@@ -136,7 +136,7 @@ fn unneeded_gradients_are_not_computed() -> Result<()> {
             gpu.submit()?;
             let gradients = y.backward_from(&y.detach())?;
             assert_eq!(gradients.len(), usize::from(track_x) + usize::from(track_w));
-            let recorded = gpu.recorded().into_iter().map(|Recorded { name, .. }| name).collect();
+            let recorded = gpu.pending_commands().into_iter().map(|Recorded { name, .. }| name).collect();
             gpu.submit()?;
             Ok(recorded)
         };
@@ -241,7 +241,7 @@ fn refused_ops_launch_nothing() -> Result<()> {
     let (m, v) = (Tensor::zeros(&gpu, &[2, 3])?, Tensor::zeros(&gpu, &[4])?);
     gpu.submit()?;
     assert!(m.add(&v).is_err() && m.matmul(&m).is_err() && concat(&[&m, &v], 0).is_err());
-    assert_eq!(gpu.recorded(), []);
+    assert_eq!(gpu.pending_commands(), []);
     Ok(())
 }
 

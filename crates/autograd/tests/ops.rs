@@ -90,7 +90,7 @@ fn every_op_keeps_its_promises_for_special_values() {
 fn every_failing_case_is_listed() {
     let gpus = [("default", Gpu::builder().quiet().build().unwrap())];
     let wrong = |x: &[Array]| x[0].map(|v| if v == x[0].data[0] { v + 0.5 } else { v });
-    let op = |x: &[Tensor]| x[0].affine(1.0, 0.0);
+    let op = |x: &[Tensor]| x[0].mul_add_scalar(1.0, 0.0);
     let failures = table::row("wrong", &[&[&[3]], &[&[2, 2]]], table::UNIT, op, wrong).failures(&gpus);
     assert_eq!(failures.len(), 2, "{failures:?}");
     for (failure, shape) in failures.iter().zip(["[[3]]", "[[2, 2]]"]) {

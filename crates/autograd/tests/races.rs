@@ -62,9 +62,9 @@ fn kernels_with_workgroup_memory_give_the_same_bits_each_time() {
     assert!(!shared.is_empty());
     for row in table::rows() {
         for ((name, record), (_, look)) in row.recorders(&gpu).zip(row.recorders(&recorder)) {
-            let before = recorder.recorded().len();
+            let before = recorder.pending_commands().len();
             drop(look());
-            let recorded = recorder.recorded();
+            let recorded = recorder.pending_commands();
             let launched: BTreeSet<_> =
                 recorded.get(before..).unwrap_or(&recorded).iter().map(|command| &command.name).collect();
             let composed =

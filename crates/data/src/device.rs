@@ -83,7 +83,7 @@ impl DeviceImages {
     /// If there are none, or the device cannot hold them.
     pub fn new(gpu: &Gpu, images: &Images) -> Result<Self> {
         // An index over no images would be refused with the same words.
-        let order = Indices::empty(gpu, &[images.len()])?.view().buffer;
+        let order = Indices::empty(gpu, &[images.len()])?.bind().buffer;
         let size = images.image_size();
         if size == 0 || images.len().checked_mul(size) != Some(images.pixels.len()) {
             let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
@@ -156,9 +156,9 @@ impl DeviceImages {
             .bind("order", self.order.whole())
             .set_all([("n", n), ("key", key as usize), ("epoch", epoch), ("rounds", rounds)])
             // The check that ends the loop counts too.
-            .trips(rounds + 1)
+            .max_iterations(rounds + 1)
             .threads(n)
-            .record()?;
+            .enqueue()?;
         Ok(())
     }
 
@@ -229,15 +229,15 @@ impl DeviceImages {
                 .constant("SIZE", size)
                 .constants(of_augmented)
                 .bind_all([("order", self.order.whole()), ("pixels", part.pixels.whole())])
-                .bind_all([("labels", self.labels.whole()), ("x", x.view()), ("y", y.view())])
+                .bind_all([("labels", self.labels.whole()), ("x", x.bind()), ("y", y.bind())])
                 .set_all([("n", words), ("start", start), ("key", key as usize)])
                 .set_all([("first", part.first), ("count", part.count), ("epoch", epoch)])
                 .set_all_f32([("scale", scale), ("shift", shift)])
-                .trips(8)
+                .max_iterations(8)
                 // Of the data set, which is bound whole, only the batch is read.
                 .bytes_read((4 * words + 8 * rows) as u64)
                 .threads(words)
-                .record()?;
+                .enqueue()?;
         }
         Ok((x, y))
     }

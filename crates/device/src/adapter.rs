@@ -141,7 +141,7 @@ impl Builder {
         let (required_features, required_limits) = if self.baseline {
             (wgpu::Features::empty(), wgpu::Limits::default())
         } else {
-            (optional_features(adapter), required_limits(adapter))
+            (optional_features(adapter), preferred_limits(adapter))
         };
         wgpu::DeviceDescriptor {
             label: Some("wgrad"),
@@ -165,7 +165,7 @@ pub fn optional_features(adapter: &wgpu::Adapter) -> wgpu::Features {
 /// The limits that help a [`Gpu`], all that the adapter has: an application that makes its own device raises its
 /// `required_limits` to them ([`wgpu::Limits::or_better_values_from`]), or to those that it knows to need. A device with
 /// `Limits::default()` will do, for tensors of up to 128 MiB.
-pub fn required_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+pub fn preferred_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
     adapter.limits()
 }
 

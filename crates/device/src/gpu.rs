@@ -120,7 +120,7 @@ impl Gpu {
 
     /// Works on an application's own device, which may have `Limits::default()` and no optional feature.
     ///
-    /// [`crate::required_limits`] and [`crate::optional_features`] tell what would help.
+    /// [`crate::preferred_limits`] and [`crate::optional_features`] tell what would help.
     ///
     /// The device's error handlers stay as they are, and nothing polls it or waits for it, except where
     /// the caller asks for that: [`Gpu::read`], [`crate::Pending::wait`], [`Gpu::synchronize`]. Errors come back from
@@ -399,7 +399,7 @@ impl Gpu {
     ///
     /// let gpu = Gpu::new()?;
     /// let y = gpu.upload(&[1.0f32, 2.0, 3.0])?;
-    /// gpu.launch(Kernel::new(&DOUBLE, "double")).bind("y", y.view(0, 12)).set("n", 3).threads(3).record()?;
+    /// gpu.launch(Kernel::new(&DOUBLE, "double")).bind("y", y.view(0, 12)).set("n", 3).threads(3).enqueue()?;
     /// assert_eq!(gpu.read::<f32>(&y.view(0, 12))?, [2.0, 4.0, 6.0]);
     /// # Ok::<(), wgrad_device::Error>(())
     /// ```
@@ -458,12 +458,12 @@ impl Gpu {
     }
 
     /// The launches and copies recorded and not yet submitted, for tests and for people.
-    pub fn recorded(&self) -> Vec<Recorded> {
+    pub fn pending_commands(&self) -> Vec<Recorded> {
         self.state().recording.describe()
     }
 
     /// Bytes of parameters and of small writes that the recording holds on the host.
-    pub fn recorded_bytes(&self) -> usize {
+    pub fn pending_bytes(&self) -> usize {
         self.state().recording.bytes()
     }
 

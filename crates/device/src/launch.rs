@@ -160,7 +160,7 @@ impl<'a> Launch<'a> {
     /// States how many iterations one invocation runs at most, all its loops together; needed for every
     /// kernel that has a loop. The check by which a loop ends counts as one more: a loop over n elements takes n + 1.
     #[inline]
-    pub fn trips(mut self, trips: usize) -> Self {
+    pub fn max_iterations(mut self, trips: usize) -> Self {
         self.trips = Some(trips as u64);
         self
     }
@@ -216,7 +216,7 @@ impl<'a> Launch<'a> {
     /// [`Error::Launch`] for a grid or trip count that the adapter would not run as written, and for a binding or
     /// parameter that is missing, unknown or of another type; [`Error::Shader`] if the kernel does not compile;
     /// [`Error::Lost`]; [`Error::Changed`] within [`crate::reading_saved`].
-    pub fn record(mut self) -> Result<()> {
+    pub fn enqueue(mut self) -> Result<()> {
         self.gpu.check()?;
         for (_, view) in &self.bindings {
             if !self.gpu.owns(view) {

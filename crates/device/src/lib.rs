@@ -33,7 +33,7 @@ mod texture;
 mod timer;
 mod writes;
 
-pub use adapter::{Builder, optional_features, required_limits};
+pub use adapter::{Builder, optional_features, preferred_limits};
 pub use buffer::{Buffer, View};
 pub use error::{Error, Result};
 pub use gpu::{Family, Gpu, MemoryStats};

@@ -84,7 +84,7 @@ impl Slicer {
     }
 
     /// GPU time that everything recorded and not yet submitted is thought to take.
-    pub fn recorded(&self) -> Duration {
+    pub fn pending_time(&self) -> Duration {
         let state = self.gpu.state();
         let commands = state.recording.commands();
         let sum: f64 =

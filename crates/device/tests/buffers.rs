@@ -15,7 +15,7 @@ fn gpu() -> Gpu {
 fn neg(gpu: &Gpu, x: &Buffer, y: &Buffer) {
     let n4 = (x.size() / 16) as usize;
     let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).record().unwrap();
+    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).enqueue().unwrap();
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_buffer_reused_within_a_recording_keeps_the_order() -> Result<()> {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "the pool hands the dropped buffer out again");
-    assert!(gpu.recorded().iter().filter(|command| command.name == "unary_forward+neg").count() == 8);
+    assert!(gpu.pending_commands().iter().filter(|command| command.name == "unary_forward+neg").count() == 8);
     for (i, y) in results.iter().enumerate() {
         assert_eq!(gpu.read::<f32>(&y.whole())?, [-(i as f32); 64]);
     }

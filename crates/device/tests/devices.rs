@@ -23,7 +23,7 @@ fn negated(gpu: &Gpu, x: &[f32]) -> Result<Vec<f32>> {
     let (x_buffer, y) = (gpu.upload(x)?, gpu.buffer(4 * x.len() as u64)?);
     let n4 = x.len().div_ceil(4);
     let launch = gpu.launch(NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
-    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).record()?;
+    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).enqueue()?;
     gpu.read(&y.view(0, 4 * x.len() as u64))
 }
 
@@ -221,7 +221,7 @@ fn every_call_on_a_destroyed_borrowed_device_says_that_it_is_lost() {
                 .launch(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_EXP))
                 .bind("x", x.whole())
                 .bind("y", y.whole());
-            launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).record()
+            launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).enqueue()
         }),
         ("an imported buffer", |gpu| {
             let usage = wgpu::BufferUsages::STORAGE;
@@ -324,7 +324,7 @@ fn errors_of_the_engine_never_reach_the_applications_handler() {
             }
             let y = gpu.buffer(64).unwrap();
             let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-            launch.set("n4", 4).set_f32("a", 0.0).set_f32("b", 0.0).threads(4).record().unwrap();
+            launch.set("n4", 4).set_f32("a", 0.0).set_f32("b", 0.0).threads(4).enqueue().unwrap();
             let error = gpu.submit().unwrap_err();
             assert!(matches!(error, Error::Validation { .. }), "{error:?}");
         }

@@ -66,8 +66,8 @@ fn run(gpu: &Gpu, loops: Loops, stated: Option<usize>) -> Result<Vec<u32>> {
     let launch =
         gpu.launch(Kernel::new(&RECURRENCE, "main")).bind("out", out.view(0, 8)).set("first", loops[0]);
     let launch = launch.set("second", loops[1]).set("outer", loops[2]).set("inner", loops[3]);
-    let launch = if let Some(trips) = stated { launch.trips(trips) } else { launch };
-    launch.groups(1).record()?;
+    let launch = if let Some(trips) = stated { launch.max_iterations(trips) } else { launch };
+    launch.groups(1).enqueue()?;
     gpu.read(&out.view(0, 8))
 }
 
@@ -107,7 +107,7 @@ fn more_iterations_are_refused() {
         let error = result.unwrap_err();
         assert!(matches!(&error, Error::Launch { kernel, .. } if kernel == "recurrence"), "{error}");
         assert!(error.to_string().contains(&stated.to_string()), "{error}");
-        assert!(gpu.recorded().iter().all(|command| command.name != "recurrence"));
+        assert!(gpu.pending_commands().iter().all(|command| command.name != "recurrence"));
     }
 }
 
@@ -145,8 +145,8 @@ fn grids_fold_past_the_limit_of_one_axis() {
         let view = |buffer: &wgrad_device::Buffer| buffer.view(0, 16 * threads as u64);
         let launch = gpu.launch(NEG).bind("x", view(&x_buffer)).bind("y", view(&y));
         let launch = launch.set("n4", threads).set_f32("a", 0.0).set_f32("b", 0.0);
-        launch.threads(threads).record().unwrap();
-        let grid = gpu.recorded().last().unwrap().grid;
+        launch.threads(threads).enqueue().unwrap();
+        let grid = gpu.pending_commands().last().unwrap().grid;
         assert_eq!(grid[1], if threads > 65_535 * 64 { 2 } else { 1 }, "{grid:?}");
         let got = gpu.read::<f32>(&view(&y)).unwrap();
         assert!(got.iter().zip(&x).all(|(y, x)| *y == -x), "{threads} threads");
@@ -163,18 +163,18 @@ fn grids_beyond_the_adapter_are_refused() {
             .bind("out", out.view(0, 8))
             .set("first", 1)
             .set("second", 0);
-        launch.set("outer", 0).set("inner", 0).trips(5)
+        launch.set("outer", 0).set("inner", 0).max_iterations(5)
     };
     for error in [
-        launch().grid([65_536, 1, 1]).record().unwrap_err(),
-        launch().grid([1, usize::MAX, 1]).record().unwrap_err(),
-        launch().groups(65_535 * 65_535 + 1).record().unwrap_err(),
+        launch().grid([65_536, 1, 1]).enqueue().unwrap_err(),
+        launch().grid([1, usize::MAX, 1]).enqueue().unwrap_err(),
+        launch().groups(65_535 * 65_535 + 1).enqueue().unwrap_err(),
     ] {
         assert!(matches!(error, Error::Launch { .. }) && error.to_string().contains("65535"), "{error}");
     }
-    let before = gpu.recorded().len();
-    launch().groups(0).record().unwrap();
-    assert_eq!(gpu.recorded().len(), before, "an empty grid is no launch");
+    let before = gpu.pending_commands().len();
+    launch().groups(0).enqueue().unwrap();
+    assert_eq!(gpu.pending_commands().len(), before, "an empty grid is no launch");
 }
 
 /// Text that does not compile, each with what the error must say. The last is valid WGSL, but has more invocations than
@@ -193,7 +193,7 @@ fn shaders_that_do_not_compile_are_named() {
     let gpu = gpu();
     for (name, text, part) in WRONG {
         let file = File::new(name, text);
-        let error = gpu.launch(Kernel::new(&file, "main")).groups(1).record().unwrap_err();
+        let error = gpu.launch(Kernel::new(&file, "main")).groups(1).enqueue().unwrap_err();
         assert!(matches!(error, Error::Shader { .. }), "{error}");
         assert!(error.to_string().contains(name) && error.to_string().contains(part), "{error}");
     }
@@ -210,7 +210,7 @@ fn a_repeated_step_makes_no_bind_group_and_no_buffer() -> Result<()> {
         for _ in 0..5 {
             let next = gpu.buffer(256)?;
             let launch = gpu.launch(NEG).bind("x", y.whole()).bind("y", next.whole());
-            launch.set("n4", 16).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).record()?;
+            launch.set("n4", 16).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).enqueue()?;
             y = next;
         }
         assert_eq!(gpu.read::<f32>(&y.whole())?, [-i; 64]);

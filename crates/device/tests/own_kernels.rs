@@ -59,7 +59,7 @@ fn nothing_outside_of_what_is_bound_is_written() -> Result<()> {
         launch
             .set_all([("write_at", at as usize), ("read_at", at as usize), ("zero", 0)])
             .groups(1)
-            .record()?;
+            .enqueue()?;
         neighbours_are_intact(&gpu, &buffer, &format!("element {at}"));
         let written = gpu.read::<u32>(&buffer.view(256, 256))?;
         assert!(at > 62 || written[62] != 126, "what is inside is written: {written:?}");
@@ -76,13 +76,13 @@ fn a_kernel_of_the_engine_with_a_wrong_size_stays_inside_too() -> Result<()> {
     let (buffer, view) = surrounded(&gpu)?;
     let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
     let launch = gpu.launch(kernel).bind("x", x.view(0, 256)).bind("y", view).set("n4", 1 << 20);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(1 << 12).record()?;
+    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(1 << 12).enqueue()?;
     neighbours_are_intact(&gpu, &buffer, "n4 of 2^20 for 16 vec4");
     // With the right size it may go without checks, and is another module then.
     // SAFETY: the ranges have 16 vec4.
     let launch = unsafe { gpu.launch_unchecked(kernel) };
     let launch = launch.bind("x", x.view(0, 256)).bind("y", buffer.view(256, 256)).set("n4", 16);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(16).record()?;
+    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(16).enqueue()?;
     let mut checked: Vec<_> = gpu.composed().iter().map(|composed| composed.checked).collect();
     checked.sort_unstable();
     assert_eq!(checked, [false, true]);
@@ -100,7 +100,7 @@ fn an_endless_loop_ends() -> Result<()> {
 }";
     let file = File::from_text("endless", text);
     let y = gpu.upload(&[1u32, 0, 1, 0])?;
-    gpu.launch(Kernel::new(&file, "main")).bind("y", y.whole()).trips(1).groups(1).record()?;
+    gpu.launch(Kernel::new(&file, "main")).bind("y", y.whole()).max_iterations(1).groups(1).enqueue()?;
     match gpu.read::<u32>(&y.view(0, 16)) {
         Ok(words) => assert!(words[1] > 0 && words[3] == 0, "{words:?}"),
         // A driver that ends what takes too long takes the device away.
@@ -138,7 +138,7 @@ fn rows_are_parameters() -> Result<()> {
     let (x, y) = (gpu.upload(&[1.0f32; 16])?, gpu.buffer(256)?);
     let launch =
         sum(&gpu).bind_all([("x", x.view(0, 64)), ("y", y.view(0, 4))]).set("n", 4).set_f32("scale", 0.5);
-    launch.set_rows("rows", [[1, 2, 3, 4], [10, 20, 30, 40]]).trips(5).groups(1).record()?;
+    launch.set_rows("rows", [[1, 2, 3, 4], [10, 20, 30, 40]]).max_iterations(5).groups(1).enqueue()?;
     assert_eq!(gpu.read::<f32>(&y.view(0, 4))?, [110.0]);
     Ok(())
 }
@@ -149,19 +149,27 @@ fn a_launch_that_does_not_fit_its_kernel_is_refused() {
     let (x, y) = (gpu.upload(&[1.0f32; 128]).unwrap(), gpu.buffer(512).unwrap());
     let bound = || sum(&gpu).bind("x", x.view(0, 64)).bind("y", y.view(0, 64));
     let rows = || [[1usize, 2, 3, 4], [5, 6, 7, 8]];
-    let complete = || bound().set("n", 4).set_f32("scale", 1.0).set_rows("rows", rows()).trips(5).groups(1);
-    let unbound = || sum(&gpu).set("n", 4).set_f32("scale", 1.0).set_rows("rows", rows()).trips(5).groups(1);
+    let complete =
+        || bound().set("n", 4).set_f32("scale", 1.0).set_rows("rows", rows()).max_iterations(5).groups(1);
+    let unbound =
+        || sum(&gpu).set("n", 4).set_f32("scale", 1.0).set_rows("rows", rows()).max_iterations(5).groups(1);
     let mut cases: Vec<(&str, Launch<'_>)> = vec![
         ("binding y is not bound", unbound().bind("x", x.view(0, 64))),
         ("no binding z", complete().bind("z", x.view(0, 64))),
         ("bound twice", complete().bind("y", y.view(0, 64))),
-        ("parameter n is not set", bound().set_f32("scale", 1.0).set_rows("rows", rows()).trips(5).groups(1)),
+        (
+            "parameter n is not set",
+            bound().set_f32("scale", 1.0).set_rows("rows", rows()).max_iterations(5).groups(1),
+        ),
         ("no parameter m", complete().set("m", 1)),
         ("set twice", complete().set("n", 1)),
-        ("scale is of type F32", bound().set("n", 4).set("scale", 1).set_rows("rows", rows()).trips(5)),
+        (
+            "scale is of type F32",
+            bound().set("n", 4).set("scale", 1).set_rows("rows", rows()).max_iterations(5),
+        ),
         (
             "rows is of type Rows(2)",
-            bound().set("n", 4).set_f32("scale", 1.0).set_rows("rows", [[1; 4]; 3]).trips(5),
+            bound().set("n", 4).set_f32("scale", 1.0).set_rows("rows", [[1; 4]; 3]).max_iterations(5),
         ),
         ("has a loop", bound().set("n", 4).set_f32("scale", 1.0).set_rows("rows", rows())),
         ("begins at byte 4", unbound().bind("x", x.view(4, 64)).bind("y", y.view(0, 64))),
@@ -170,16 +178,16 @@ fn a_launch_that_does_not_fit_its_kernel_is_refused() {
         ("read-only or writable", unbound().bind("x", x.view(0, 64)).bind("y", x.view(256, 64))),
     ];
     if gpu.loop_limit() < 65_536 {
-        cases.push(("65536 loop iterations", complete().trips(65_536)));
+        cases.push(("65536 loop iterations", complete().max_iterations(65_536)));
     }
     for (part, launch) in cases {
-        let error = launch.record().unwrap_err();
+        let error = launch.enqueue().unwrap_err();
         assert!(matches!(&error, Error::Launch { kernel, .. } if kernel == "sum"), "{part}: {error}");
         assert!(error.to_string().contains(part), "{part}: {error}");
     }
-    assert!(gpu.recorded().iter().all(|command| command.name != "sum"));
+    assert!(gpu.pending_commands().iter().all(|command| command.name != "sum"));
     // The recording is none the worse for it.
-    complete().record().unwrap();
+    complete().enqueue().unwrap();
     assert_eq!(gpu.read::<f32>(&y.view(0, 4)).unwrap(), [2.0 * 10.0 + 2.0 * 26.0]);
 }
 
@@ -202,7 +210,7 @@ fn kernels_that_launches_cannot_fill_are_refused() {
         let file = File::from_text("odd", text);
         let buffer = gpu.buffer(256).unwrap();
         let launch = gpu.launch(Kernel::new(&file, "main")).bind("x", buffer.whole());
-        let error = launch.groups(1).record().unwrap_err();
+        let error = launch.groups(1).enqueue().unwrap_err();
         assert!(matches!(error, Error::Shader { .. }), "{error}");
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -210,9 +218,9 @@ fn kernels_that_launches_cannot_fill_are_refused() {
     let file = File::new("square", square);
     let buffer = gpu.buffer(256).unwrap();
     let launch = || gpu.launch(Kernel::new(&file, "main")).bind("y", buffer.whole());
-    let error = launch().threads(64).record().unwrap_err();
+    let error = launch().threads(64).enqueue().unwrap_err();
     assert!(error.to_string().contains("[8, 8, 1]") && error.to_string().contains("groups"), "{error}");
-    launch().groups(1).record().unwrap();
+    launch().groups(1).enqueue().unwrap();
 }
 
 #[test]
@@ -232,7 +240,7 @@ fn fill(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         )
     };
     let run = |file: &File| {
-        gpu.launch(Kernel::new(file, "fill")).bind("y", y.whole()).threads(64).record().unwrap();
+        gpu.launch(Kernel::new(file, "fill")).bind("y", y.whole()).threads(64).enqueue().unwrap();
         gpu.read::<u32>(&y.view(0, 4)).unwrap()[0]
     };
     for value in 0..20 {

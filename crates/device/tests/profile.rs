@@ -50,10 +50,10 @@ fn work(gpu: &Gpu, n: usize) -> Result<Vec<u32>> {
         launch
             .bind("y", y.view(0, 8 * 4096))
             .set("n", n)
-            .trips(n)
+            .max_iterations(n)
             .flops(4096 * n as u64)
             .groups(64)
-            .record()?;
+            .enqueue()?;
     }
     gpu.copy(&sum.view(0, 4 * 4096), &y.view(4 * 4096, 4 * 4096))?;
     gpu.read(&y.view(0, 8 * 4096))
@@ -98,7 +98,7 @@ fn a_launch_may_state_what_it_reads() {
     gpu.start_profile().unwrap();
     let launch = gpu.launch(NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
     let launch = launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
-    launch.bytes_read(16).threads(1).record().unwrap();
+    launch.bytes_read(16).threads(1).enqueue().unwrap();
     let launch = gpu.take_profile().unwrap().launches.remove(0);
     assert_eq!((launch.bytes_read, launch.bytes_written), (16, 4096));
 }
@@ -147,7 +147,7 @@ fn more_launches_than_a_query_set_holds() {
             let launch = gpu.launch(NEG).bind("x", buffer.view(0, 16));
             let other = gpu.buffer(256).unwrap();
             let launch = launch.bind("y", other.view(0, 16)).set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
-            launch.threads(1).record().unwrap();
+            launch.threads(1).enqueue().unwrap();
         }
         let profile = gpu.take_profile().unwrap();
         assert_eq!(profile.launches.len(), 2100);

@@ -10,7 +10,7 @@ fn run(gpu: &Gpu, chosen: &'static File) -> Result<Vec<f32>> {
     let (x, y) = (gpu.upload(&[1.0f32, -2.0, 3.0, 0.5])?, gpu.buffer(16)?);
     let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(chosen);
     let launch = gpu.launch(kernel).bind("x", x.view(0, 16)).bind("y", y.view(0, 16));
-    launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).threads(1).record()?;
+    launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).threads(1).enqueue()?;
     gpu.read(&y.view(0, 16))
 }
 

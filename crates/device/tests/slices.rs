@@ -55,13 +55,13 @@ fn add_index(gpu: &Gpu, y: &Buffer, n: usize) -> Result<()> {
         .bind("y", y.view(0, 4 * n as u64))
         .set("n", n)
         .groups(n)
-        .record()
+        .enqueue()
 }
 
 /// Submits all that is recorded in slices, on a device that may be waited for, and counts them.
 fn drain(gpu: &Gpu, slicer: &mut Slicer, budget: Duration) -> Result<usize> {
     let mut slices = 0;
-    while !gpu.recorded().is_empty() {
+    while !gpu.pending_commands().is_empty() {
         if slicer.submit(budget)?.busy {
             gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
         } else {
@@ -95,10 +95,10 @@ fn a_kernel_that_cannot_be_cut_runs_whole() -> Result<()> {
     let gpu = gpu();
     let y = gpu.upload(&[7u32; 1000])?;
     for _ in 0..2 {
-        gpu.launch(Kernel::new(&ADD_ONE, "main")).bind("y", y.view(0, 4000)).groups(1000).record()?;
+        gpu.launch(Kernel::new(&ADD_ONE, "main")).bind("y", y.view(0, 4000)).groups(1000).enqueue()?;
     }
     // Each write and each launch is a slice.
-    let commands = gpu.recorded().len();
+    let commands = gpu.pending_commands().len();
     assert_eq!(drain(&gpu, &mut Slicer::new(&gpu), Duration::ZERO)?, commands);
     assert_eq!(gpu.read::<u32>(&y.view(0, 4000))?, [9; 1000]);
     Ok(())
@@ -162,7 +162,7 @@ fn two_slices_may_be_unfinished_and_nothing_polls_for_them() -> Result<()> {
     }
     add_index(&gpu, &y, 100)?;
     assert!(slicer.submit(Duration::from_secs(1))?.busy);
-    assert_eq!(gpu.recorded().len(), 1, "it was not taken");
+    assert_eq!(gpu.pending_commands().len(), 1, "it was not taken");
     gpu.queue().submit(encoded);
     for _ in 0..20 {
         assert!(!slicer.ready()?, "it cannot know: the application has not polled");
@@ -188,7 +188,7 @@ fn an_encoder_of_the_application_runs_what_was_recorded() -> Result<()> {
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let slice = slicer.encode_into(&mut encoder, Duration::from_secs(1))?;
         assert_eq!((slice.launches, slice.busy), (1, false));
-        assert!(gpu.recorded().is_empty());
+        assert!(gpu.pending_commands().is_empty());
         // Not submitted before the next is encoded: each brings its own parameters and bytes.
         encoded.push(encoder.finish());
     }
@@ -237,10 +237,10 @@ fn slices_are_measured_and_their_estimates_come_near() -> Result<()> {
     let x = gpu.upload(&vec![1.0f32; 4 * n])?;
     let mut estimates = Vec::new();
     for _ in 0..200 {
-        if gpu.recorded().len() < 4 {
+        if gpu.pending_commands().len() < 4 {
             let y = gpu.buffer(x.size())?;
             let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-            launch.set("n4", n).set_f32("a", 0.0).set_f32("b", 0.0).threads(n).record()?;
+            launch.set("n4", n).set_f32("a", 0.0).set_f32("b", 0.0).threads(n).enqueue()?;
         }
         estimates.push(slicer.submit(Duration::from_millis(1))?.estimate);
         gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
@@ -310,13 +310,13 @@ fn a_recording_that_is_never_empty_stays_right_and_small() -> Result<()> {
         add_index(&gpu, &y, 3)?;
         gpu.write(&z.view(0, 1024), &[round; 256])?;
         // A workgroup or a write at a time, so that something is always left.
-        while gpu.recorded().len() > 2 {
+        while gpu.pending_commands().len() > 2 {
             if slicer.submit(Duration::ZERO)?.busy {
                 gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
             }
         }
     }
-    assert!(gpu.recorded_bytes() < 128 << 10, "{} bytes are kept for two commands", gpu.recorded_bytes());
+    assert!(gpu.pending_bytes() < 128 << 10, "{} bytes are kept for two commands", gpu.pending_bytes());
     assert_eq!(gpu.read::<u32>(&y.view(0, 12))?, [rounds, 3 * rounds, 5 * rounds]);
     assert_eq!(gpu.read::<u32>(&z.view(1020, 4))?, [rounds - 1]);
     Ok(())
@@ -330,7 +330,7 @@ fn an_owned_device_goes_on_without_polls() -> Result<()> {
     let began = std::time::Instant::now();
     for _ in 0..10 {
         add_index(&gpu, &y, 100)?;
-        while !gpu.recorded().is_empty() {
+        while !gpu.pending_commands().is_empty() {
             slicer.submit(Duration::from_millis(1))?;
             assert!(began.elapsed() < Duration::from_secs(60), "slices are never seen to be done");
         }

@@ -218,10 +218,10 @@ impl Builder {
         };
         let mut entries = Vec::with_capacity(draft.declared.len());
         for (param, at) in draft.declared {
-            let buffer = &flat.view().buffer;
+            let buffer = &flat.bind().buffer;
             let tensor = leaf(&Tensor::from_buffer(gpu, buffer, at as u64 * 4, param.shape())?);
             // Errors about its values name it.
-            tensor.view().set_name(param.name());
+            tensor.bind().set_name(param.name());
             let tensor = param.0.tensor.get_or_init(|| tensor).clone();
             let integer = param.0.integer;
             entries.push(Entry { name: param.name().to_owned(), offset: at, tensor, integer });

@@ -25,7 +25,7 @@ pub struct Entry {
 impl Entry {
     /// Where the entry lies in a tensor that is laid out like the parameters, to the end of the last vec4.
     pub(crate) fn range_of(&self, flat: &Tensor) -> View {
-        let whole = flat.view();
+        let whole = flat.bind();
         let bytes = (self.tensor.numel() as u64 * 4).next_multiple_of(16);
         whole.buffer.view(whole.offset + self.offset as u64 * 4, bytes)
     }
@@ -55,7 +55,7 @@ impl Flat {
                 values[entry.offset..entry.offset + from.len()].copy_from_slice(from);
             }
         }
-        Ok(into.gpu().write(&into.view(), &values)?)
+        Ok(into.gpu().write(&into.bind(), &values)?)
     }
 
     fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
@@ -172,7 +172,7 @@ impl Parameters {
             // A launch cannot read from a buffer that it changes: a gradient may be the parameter itself.
             let is_changed = |flat: &Tensor| gradient.as_wgpu().buffer == flat.as_wgpu().buffer;
             let aliased = is_changed(self.flat()) || slots.iter().any(|slot| is_changed(slot));
-            found.push((entry, if aliased { gradient.affine(1.0, -0.0)? } else { gradient.clone() }));
+            found.push((entry, if aliased { gradient.mul_add_scalar(1.0, -0.0)? } else { gradient.clone() }));
         }
         Ok(found)
     }

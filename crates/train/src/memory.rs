@@ -67,7 +67,7 @@ impl Measuring {
     pub(crate) fn start(parameters: &Parameters, optimizer: &dyn Optimizer) -> Self {
         let gpu = parameters.gpu();
         gpu.reset_peak_memory();
-        let bytes = parameters.flat().view().buffer.size();
+        let bytes = parameters.flat().bind().buffer.size();
         let moments = bytes * optimizer.slots().len() as u64;
         let memory = StepMemory { parameters: bytes, gradients: bytes, moments, ..Default::default() };
         let before = gpu.memory().live;

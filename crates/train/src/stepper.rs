@@ -108,7 +108,7 @@ impl Stepper {
         if !self.slicer.ready().map_err(crate::Error::from)? {
             return Ok(());
         }
-        let mut recorded = self.slicer.recorded();
+        let mut recorded = self.slicer.pending_time();
         let mut step = None;
         for _ in 0..MOST_STEPS {
             let enough = self.max_steps.is_some_and(|most| self.steps >= most);
@@ -119,7 +119,7 @@ impl Stepper {
             self.steps += 1;
             self.losses.push(self.steps, &loss, ())?;
             // Steps are alike, and estimating all that is recorded takes as long as there are launches.
-            let one = *step.get_or_insert_with(|| self.slicer.recorded().saturating_sub(recorded));
+            let one = *step.get_or_insert_with(|| self.slicer.pending_time().saturating_sub(recorded));
             recorded += one;
         }
         Ok(())

@@ -90,7 +90,7 @@ fn learns_and_reports() {
     assert!(last.train_loss < 0.5 * first.train_loss, "{first:?} {last:?}");
     assert_eq!(last.test_accuracy, 1.0);
     let memory = outcome.memory;
-    let flat = setup.parameters.flat().view().buffer.size();
+    let flat = setup.parameters.flat().bind().buffer.size();
     // Adam keeps two values for each parameter.
     assert_eq!((memory.parameters, memory.gradients, memory.moments), (flat, flat, 2 * flat));
     assert!(memory.saved > 0 && memory.workspace > 0 && memory.peak <= memory.pool, "{memory:?}");
@@ -221,7 +221,7 @@ fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
         // Zeros for weights: all that the run needs is in the checkpoint.
         let mut second = Setup::new(3);
         let zeros = vec![0.0f32; second.parameters.flat().numel()];
-        second.gpu.write(&second.parameters.flat().view(), &zeros).unwrap();
+        second.gpu.write(&second.parameters.flat().bind(), &zeros).unwrap();
         let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
         assert_eq!(outcome.steps, 10);
         assert_eq!(second.state(), whole.state(), "interrupted at step {step}");
@@ -283,7 +283,7 @@ fn after_a_lost_device_a_new_one_and_the_checkpoint_continue_the_run_to_the_bit(
             // Dropout goes by the seed of the model; the weights come from the checkpoint.
             let mut second = Setup::new(3);
             let zeros = vec![0.0f32; second.parameters.flat().numel()];
-            second.gpu.write(&second.parameters.flat().view(), &zeros).unwrap();
+            second.gpu.write(&second.parameters.flat().bind(), &zeros).unwrap();
             let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
             assert_eq!((outcome.steps, outcome.epochs.len()), (10, 1), "the second epoch anew");
             assert_eq!(second.state(), whole.state(), "lost in forward pass {forward}");
@@ -338,7 +338,7 @@ fn a_loss_that_is_no_number_stops_and_leaves_the_checkpoint() {
     let bytes = std::fs::read(&file).unwrap();
 
     let infinite = vec![f32::INFINITY; setup.parameters.flat().numel()];
-    setup.gpu.write(&setup.parameters.flat().view(), &infinite).unwrap();
+    setup.gpu.write(&setup.parameters.flat().bind(), &infinite).unwrap();
     let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { step: 1, .. }), "{error}");
     assert_eq!(error.exit_code(), 1);

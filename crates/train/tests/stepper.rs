@@ -172,7 +172,7 @@ fn a_step_whose_encoder_is_dropped_costs_its_own_loss_only() -> Result<()> {
     let second = Duration::from_secs(1);
     stepper.set_max_steps(Some(1));
     let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    while !gpu.recorded().is_empty() || stepper.steps() == 0 {
+    while !gpu.pending_commands().is_empty() || stepper.steps() == 0 {
         stepper.encode_into(&mut encoder, second, || training.record())?;
     }
     drop(encoder);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wgrad::device::{optional_features, required_limits};
+use wgrad::device::{optional_features, preferred_limits};
 use wgrad::wgpu::{self, CurrentSurfaceTexture};
 use winit::dpi::PhysicalSize;
 use winit::window::Window;
@@ -32,7 +32,7 @@ impl Screen {
         let adapter = instance.request_adapter(&options).await?;
         let descriptor = wgpu::DeviceDescriptor {
             required_features: optional_features(&adapter),
-            required_limits: required_limits(&adapter),
+            required_limits: preferred_limits(&adapter),
             ..Default::default()
         };
         let (device, queue) = adapter.request_device(&descriptor).await?;

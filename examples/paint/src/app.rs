@@ -200,7 +200,7 @@ pub fn device_descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'sta
     wgpu::DeviceDescriptor {
         label: Some("paint"),
         required_features: wgrad::device::optional_features(adapter),
-        required_limits: wgrad::device::required_limits(adapter),
+        required_limits: wgrad::device::preferred_limits(adapter),
         ..Default::default()
     }
 }

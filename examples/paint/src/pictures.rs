@@ -23,7 +23,7 @@ pub fn feature_maps(maps: &Tensor) -> Result<Tensor> {
 /// `count` squares one to the right of the other: to `[1, side · count · side]`, row by row, the largest value 1.
 fn side_by_side(squares: &Tensor, count: usize, side: usize) -> Result<Tensor> {
     let strip = squares.detach().reshape(&[count, side, side])?.permute(&[1, 0, 2])?;
-    let largest = strip.abs()?.max_all()?.affine(1.0, 1e-6)?;
+    let largest = strip.abs()?.max_all()?.mul_add_scalar(1.0, 1e-6)?;
     Ok(strip.div(&largest)?.reshape(&[1, count * side * side])?)
 }
 

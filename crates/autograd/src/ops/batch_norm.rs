@@ -124,7 +124,7 @@ impl Geometry {
             .constant("TRAINING", usize::from(self.source == Source::Batch))
             .constants(of_subgroup.chain(of_pooled))
             .set("count", count)
-            .trips(trips(lanes))
+            .max_iterations(trips(lanes))
             .groups(groups)
     }
 }
@@ -151,12 +151,12 @@ impl Op for BatchNorm {
         let bias = if biased { &self.bias } else { &self.weight };
         self.geometry
             .launch(dy, Pass::Backward)
-            .bind_all([("x", self.x.view()), ("weight", self.weight.view()), ("bias", bias.view())])
-            .bind_all([("saved", self.stats.view()), ("dy", dy.view()), ("dx", dx.view())])
-            .bind_all([("dweight", dweight.view()), ("dbias", dbias.view())])
+            .bind_all([("x", self.x.bind()), ("weight", self.weight.bind()), ("bias", bias.bind())])
+            .bind_all([("saved", self.stats.bind()), ("dy", dy.bind()), ("dx", dx.bind())])
+            .bind_all([("dweight", dweight.bind()), ("dbias", dbias.bind())])
             // The gradient does not look at these.
             .set_all_f32([("eps", 0.0), ("momentum", 0.0)])
-            .record()?;
+            .enqueue()?;
         Ok(vec![Some(dx), Some(dweight), Some(dbias)])
     }
 }
@@ -230,12 +230,12 @@ impl Tensor {
         geometry
             .launch(self, Pass::Forward)
             .unchanged(unchanged)
-            .bind_all([("x", self.view()), ("weight", weight.view()), ("bias", bias.view())])
-            .bind_all([("running_mean", running.mean.view()), ("running_var", running.var.view())])
-            .bind_all([("batches", running.batches.view()), ("stats", stats.view()), ("y", y.view())])
+            .bind_all([("x", self.bind()), ("weight", weight.bind()), ("bias", bias.bind())])
+            .bind_all([("running_mean", running.mean.bind()), ("running_var", running.var.bind())])
+            .bind_all([("batches", running.batches.bind()), ("stats", stats.bind()), ("y", y.bind())])
             .set_all_f32([("eps", eps), ("momentum", momentum)])
-            .record()?;
-        let y = y.recorded(&[self, weight, bias], || BatchNorm {
+            .enqueue()?;
+        let y = y.with_op(&[self, weight, bias], || BatchNorm {
             geometry,
             x: self.detach(),
             weight: weight.detach(),

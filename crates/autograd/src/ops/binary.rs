@@ -92,25 +92,25 @@ impl Tensor {
         if self.shape() == other.shape() {
             let n4 = y.numel().div_ceil(4);
             launch(self.gpu(), Kernel::new(&shaders::BINARY_FORWARD, "binary_forward").with(op.file))
-                .bind_all([("a", self.view4()), ("b", other.view4()), ("y", y.view4())])
+                .bind_all([("a", self.bind_padded()), ("b", other.bind_padded()), ("y", y.bind_padded())])
                 .set("n4", n4)
                 .threads(n4)
-                .record()?;
+                .enqueue()?;
         } else {
             let [a, b] = [self, other].map(|operand| broadcast_strides(operand.shape(), &shape));
             let axes = merged(&shape, &[&a, &b]);
             launch(self.gpu(), Kernel::new(&shaders::BINARY_BROADCAST, "binary_broadcast").with(op.file))
                 .constant("RANK", axes.len())
-                .bind_all([("a", self.view()), ("b", other.view()), ("y", y.view())])
+                .bind_all([("a", self.bind()), ("b", other.bind()), ("y", y.bind())])
                 .set("n", y.numel())
-                .trips(axes.len())
+                .max_iterations(axes.len())
                 .set_rows("axes", axes)
                 .threads(y.numel())
-                .record()?;
+                .enqueue()?;
         }
         let saved = || if op.saves { vec![self.detach(), other.detach()] } else { Vec::new() };
         let shapes = || [self.shape().to_vec(), other.shape().to_vec()];
-        Ok(y.recorded(&[self, other], || BinaryOp { op, saved: saved(), shapes: shapes() }))
+        Ok(y.with_op(&[self, other], || BinaryOp { op, saved: saved(), shapes: shapes() }))
     }
 
     /// `a + b`. Shapes broadcast by NumPy's rules.

@@ -259,7 +259,7 @@ impl Geometry {
     fn forward(&self, x: &Tensor, w: &Tensor, output: &Output<'_>) -> Result<()> {
         let Output { bias, y, relu, winners } = *output;
         if let Some(winograd) = self.winograd(x.gpu(), winners.is_some()) {
-            let bias = bias.map(Tensor::view4);
+            let bias = bias.map(Tensor::bind_padded);
             return winograd.forward(x, w, &winograd::Output { bias, relu, y, winners });
         }
         let Some(winners) = winners else { return self.forward_product(x.into(), w.into(), bias, relu, y) };
@@ -282,10 +282,10 @@ impl Geometry {
             self.parts(gpu, self.options.groups * self.c_in * self.taps() * self.out_pixels())
         {
             let part = self.with_images(count);
-            let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.view4()));
-            let views = [w.view(), images(x, first, count)];
+            let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.bind_padded()));
+            let views = [w.bind(), images(x, first, count)];
             let kind = Kind { operands: Which::Forward, views, bias, relu, out: images(y, first, count) };
-            part.product(&part.constants(), gpu, kind).record()?;
+            part.product(&part.constants(), gpu, kind).enqueue()?;
         }
         Ok(())
     }
@@ -296,9 +296,9 @@ impl Geometry {
             self.parts(gpu, self.options.groups * self.c_out * self.taps() * self.in_pixels())
         {
             let part = self.with_images(count);
-            let views = [w.view(), images(dy, first, count)];
+            let views = [w.bind(), images(dy, first, count)];
             let kind = Kind::gradient(Which::InputGrad, views, images(dx, first, count));
-            part.product(&part.constants(), gpu, kind).record()?;
+            part.product(&part.constants(), gpu, kind).enqueue()?;
         }
         Ok(())
     }
@@ -313,8 +313,8 @@ impl Geometry {
             let part = self.with_images(count);
             let dw = Tensor::empty(gpu, shape)?;
             let views = [images(x, first, count), images(dy, first, count)];
-            let kind = Kind::gradient(Which::WeightGrad, views, dw.view());
-            part.product(&part.constants(), gpu, kind).record()?;
+            let kind = Kind::gradient(Which::WeightGrad, views, dw.bind());
+            part.product(&part.constants(), gpu, kind).enqueue()?;
             sum = Some(match sum {
                 Some(sum) => sum.add(&dw)?,
                 None => dw,
@@ -419,7 +419,7 @@ struct Output<'a> {
 pub(crate) fn images<'a>(x: impl Into<Operand<'a>>, first: usize, count: usize) -> wgrad_device::View {
     let x = x.into();
     let image = (numel(&x.shape()[1..]) * x.element().bytes()) as u64;
-    let whole = x.view();
+    let whole = x.bind();
     // Bindings are whole words; what lies behind an odd number of halves is the next image or padding.
     let size = (count as u64 * image).next_multiple_of(4);
     whole.buffer.view(whole.offset + first as u64 * image, size)
@@ -557,6 +557,6 @@ impl Tensor {
             None if relu => After::Relu(y.detach()),
             None => After::Nothing,
         };
-        Ok(y.recorded(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g, after }))
+        Ok(y.with_op(&inputs, || Conv2d { x: self.detach(), w: w.detach(), geometry: g, after }))
     }
 }

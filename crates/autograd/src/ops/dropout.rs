@@ -22,12 +22,12 @@ impl Dropout {
             rate => ((f64::from(rate) * 4_294_967_296.0) as u32, 1.0 / (1.0 - rate)),
         };
         launch(x.gpu(), Kernel::new(&shaders::DROPOUT, "dropout"))
-            .bind_all([("x", x.view()), ("y", y.view())])
+            .bind_all([("x", x.bind()), ("y", y.bind())])
             .set_all([("n", x.numel()), ("key", self.key as usize), ("counter", self.counter as usize)])
             .set("threshold", threshold as usize)
             .set_f32("scale", scale)
             .threads(x.numel())
-            .record()?;
+            .enqueue()?;
         Ok(y)
     }
 }
@@ -56,6 +56,6 @@ impl Tensor {
             return Err(Error::shape("dropout", format!("a rate of {rate} is not in 0..=1")));
         }
         let op = Dropout { rate, key, counter };
-        Ok(op.apply(self)?.recorded(&[self], || op))
+        Ok(op.apply(self)?.with_op(&[self], || op))
     }
 }

@@ -21,13 +21,13 @@ impl Op for CrossEntropy {
         let [rows, cols] = self.x.rows("cross_entropy")?;
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         launch(dy.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_backward"))
-            .bind_all([("x", self.x.view()), ("labels", self.labels.view())])
-            .bind_all([("dloss", dy.view()), ("dx", dx.view())])
+            .bind_all([("x", self.x.bind()), ("labels", self.labels.bind())])
+            .bind_all([("dloss", dy.bind()), ("dx", dx.bind())])
             .set_all([("rows", rows), ("cols", cols)])
             .set_all_f32([("smoothing", self.smoothing), ("scale", 1.0 / rows as f32)])
-            .trips(row_trips(3, cols))
+            .max_iterations(row_trips(3, cols))
             .threads(rows)
-            .record()?;
+            .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -47,11 +47,11 @@ impl Op for BceWithLogits {
             let dx = Tensor::empty(dy.gpu(), dy.shape())?;
             let n4 = dy.numel().div_ceil(4);
             launch(dy.gpu(), Kernel::new(&shaders::BCE_WITH_LOGITS, "bce_with_logits_backward"))
-                .bind_all([("x", self.x.view4()), ("t", self.target.view4())])
-                .bind_all([("dy", dy.view4()), ("dx", dx.view4())])
+                .bind_all([("x", self.x.bind_padded()), ("t", self.target.bind_padded())])
+                .bind_all([("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
                 .set("n4", n4)
                 .threads(n4)
-                .record()?;
+                .enqueue()?;
             Ok(dx)
         };
         let target_grad = || -> Result<Tensor> { dy.mul(&self.x)?.neg() };
@@ -86,15 +86,15 @@ impl Tensor {
         let [rows, cols] = self.rows(OP)?;
         let losses = Tensor::empty(self.gpu(), &[rows])?;
         launch(self.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_forward"))
-            .bind_all([("x", self.view()), ("labels", labels.view()), ("loss", losses.view())])
+            .bind_all([("x", self.bind()), ("labels", labels.bind()), ("loss", losses.bind())])
             .set_all([("rows", rows), ("cols", cols)])
             .set_all_f32([("smoothing", smoothing), ("scale", 1.0)])
-            .trips(row_trips(2, cols))
+            .max_iterations(row_trips(2, cols))
             .threads(rows)
-            .record()?;
+            .enqueue()?;
         let loss = losses.mean_all()?;
         let op = || CrossEntropy { x: self.detach(), labels: labels.clone(), smoothing };
-        Ok(loss.recorded(&[self], op))
+        Ok(loss.with_op(&[self], op))
     }
 
     /// Mean squared error against `target` of the same shape, over all elements.
@@ -116,12 +116,12 @@ impl Tensor {
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let n4 = y.numel().div_ceil(4);
         launch(self.gpu(), Kernel::new(&shaders::BCE_WITH_LOGITS, "bce_with_logits_forward"))
-            .bind_all([("x", self.view4()), ("t", target.view4()), ("y", y.view4())])
+            .bind_all([("x", self.bind_padded()), ("t", target.bind_padded()), ("y", y.bind_padded())])
             .set("n4", n4)
             .threads(n4)
-            .record()?;
+            .enqueue()?;
         let op = || BceWithLogits { x: self.detach(), target: target.detach() };
-        y.recorded(&[self, target], op).mean_all()
+        y.with_op(&[self, target], op).mean_all()
     }
 
     fn same_shape(&self, op: &'static str, target: &Tensor) -> Result<()> {

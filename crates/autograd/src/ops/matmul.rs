@@ -31,7 +31,7 @@ impl<'a> Matrices<'a> {
         let (rows, cols, row, col) = if transposed { (c, r, 1, c) } else { (r, c, c, 1) };
         let batches = numel(&shape[..shape.len() - 2]);
         let strides = [if batches == 1 { 0 } else { rows * cols }, row, col];
-        Ok(Self { operand, view: operand.view(), batches, rows, cols, strides })
+        Ok(Self { operand, view: operand.bind(), batches, rows, cols, strides })
     }
 
     fn leading(&self) -> &'a [usize] {
@@ -75,7 +75,7 @@ impl Written<'_> {
     }
 
     /// Records the product, in parts where what is packed of it would outgrow a binding.
-    fn record(self, gpu: &Gpu) -> Result<()> {
+    fn enqueue(self, gpu: &Gpu) -> Result<()> {
         let limit = (gpu.limits().max_storage_buffer_binding_size / 4) as usize;
         let packed = self.packed();
         if gpu.family() == Family::Gpu || packed.iter().all(|&floats| floats <= limit) {
@@ -106,7 +106,7 @@ impl Written<'_> {
             let bytes = ((from[0] * self.strides[0] + from[1] * self.strides[1] + from[2]) * 4) as u64;
             let out = self.out.buffer.view(self.out.offset + bytes, self.out.size - bytes);
             let bias = self.bias.columns_from(from[2]);
-            Written { a, b, bias, relu: self.relu, out, strides: self.strides }.record(gpu)?;
+            Written { a, b, bias, relu: self.relu, out, strides: self.strides }.enqueue(gpu)?;
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Written<'_> {
             relu: self.relu,
             out: self.out,
         };
-        product.record()
+        product.enqueue()
     }
 }
 
@@ -171,9 +171,9 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Option<&Tensor>, r
         return if relu { y.relu() } else { Ok(y) };
     }
     let y = Tensor::empty(gpu, shape)?;
-    let bias = bias.map_or(Bias::None, |bias| Bias::Col(bias.view4()));
-    let (a, b, out) = (a.clone(), b.clone(), y.view());
-    Written { a, b, bias, relu, out, strides: [m * n, n] }.record(gpu)?;
+    let bias = bias.map_or(Bias::None, |bias| Bias::Col(bias.bind_padded()));
+    let (a, b, out) = (a.clone(), b.clone(), y.bind());
+    Written { a, b, bias, relu, out, strides: [m * n, n] }.enqueue(gpu)?;
     Ok(y)
 }
 
@@ -312,7 +312,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         let y = matmul("matmul", self, transpose, other, transpose_other)?;
         let op = || Matmul { a: self.detach(), b: other.detach(), ta: transpose, tb: transpose_other };
-        Ok(y.recorded(&[self, other], op))
+        Ok(y.with_op(&[self, other], op))
     }
 
     /// `x · wᵀ + bias`, as a linear layer computes it, in one kernel.
@@ -362,6 +362,6 @@ impl Tensor {
         let mut inputs = vec![self, w];
         inputs.extend(bias);
         let saved = relu.then(|| y.detach());
-        Ok(y.recorded(&inputs, || Linear { x: self.detach(), w: w.detach(), relu: saved }))
+        Ok(y.with_op(&inputs, || Linear { x: self.detach(), w: w.detach(), relu: saved }))
     }
 }

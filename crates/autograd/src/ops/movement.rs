@@ -18,13 +18,13 @@ impl Strided {
     /// `shape`-shaped, contiguous copy of what this describes of `x`.
     fn gather(&self, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let y = Tensor::empty(x.gpu(), shape)?;
-        self.launch(x, &y, Kernel::new(&shaders::STRIDED_GATHER, "strided_gather")).record()?;
+        self.launch(x, &y, Kernel::new(&shaders::STRIDED_GATHER, "strided_gather")).enqueue()?;
         Ok(y)
     }
 
     /// Writes `x` to where this describes of `y`.
     fn scatter(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        Ok(self.launch(x, y, Kernel::new(&shaders::STRIDED_SCATTER, "strided_scatter")).record()?)
+        Ok(self.launch(x, y, Kernel::new(&shaders::STRIDED_SCATTER, "strided_scatter")).enqueue()?)
     }
 
     fn launch<'a>(&self, x: &'a Tensor, y: &Tensor, kernel: Kernel<'static>) -> Launch<'a> {
@@ -32,9 +32,9 @@ impl Strided {
         let n = numel(&self.dims);
         launch(x.gpu(), kernel)
             .constant("RANK", axes.len())
-            .bind_all([("x", x.view()), ("y", y.view())])
+            .bind_all([("x", x.bind()), ("y", y.bind())])
             .set_all([("n", n), ("offset", self.offset)])
-            .trips(axes.len())
+            .max_iterations(axes.len())
             .set_rows("axes", axes)
             .threads(n)
     }
@@ -142,7 +142,7 @@ impl Tensor {
             let message = format!("{:?} has {} elements, not those of {shape:?}", self.shape(), self.numel());
             return Err(Error::shape("reshape", message));
         }
-        Ok(self.with_shape(shape).recorded(&[self], || Reshape { shape: self.shape().to_vec() }))
+        Ok(self.with_shape(shape).with_op(&[self], || Reshape { shape: self.shape().to_vec() }))
     }
 
     /// All axes from `first` on joined into one: `[n, c, h, w]` with `first` 1 to `[n, c·h·w]`.
@@ -176,7 +176,7 @@ impl Tensor {
         let own = strides(self.shape());
         let dims: Vec<usize> = axes.iter().map(|&d| self.shape()[d]).collect();
         let from = Strided { strides: axes.iter().map(|&d| own[d]).collect(), dims: dims.clone(), offset: 0 };
-        Ok(from.gather(self, &dims)?.recorded(&[self], || Permute { inverse }))
+        Ok(from.gather(self, &dims)?.with_op(&[self], || Permute { inverse }))
     }
 
     /// Elements `start..end` along `axis`. Copies.
@@ -190,7 +190,7 @@ impl Tensor {
         }
         let part = Strided::slice(self.shape(), axis, start, end);
         let y = part.gather(self, &part.dims)?;
-        Ok(y.recorded(&[self], || Slice { shape: self.shape().to_vec(), axis, start, end }))
+        Ok(y.with_op(&[self], || Slice { shape: self.shape().to_vec(), axis, start, end }))
     }
 
     /// The tensor repeated to `shape` by NumPy's broadcasting rules. Copies.
@@ -206,7 +206,7 @@ impl Tensor {
         }
         let from =
             Strided { dims: shape.to_vec(), strides: broadcast_strides(self.shape(), shape), offset: 0 };
-        Ok(from.gather(self, shape)?.recorded(&[self], || Expand { shape: self.shape().to_vec() }))
+        Ok(from.gather(self, shape)?.with_op(&[self], || Expand { shape: self.shape().to_vec() }))
     }
 }
 
@@ -239,5 +239,5 @@ pub fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
         Strided::slice(&shape, axis, start, start + size).scatter(tensor, &y)?;
         start += size;
     }
-    Ok(y.recorded(tensors, || Concat { axis, sizes }))
+    Ok(y.with_op(tensors, || Concat { axis, sizes }))
 }

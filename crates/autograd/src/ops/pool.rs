@@ -74,13 +74,13 @@ impl Geometry {
             .constants([("H", self.input[2]), ("W", self.input[3])])
             .constants([("OH", self.output[2]), ("OW", self.output[3])])
             .set("n", n)
-            .trips(self.trips())
+            .max_iterations(self.max_iterations())
             .threads(n)
     }
 
     /// Loop iterations of an invocation: over the rows of a window, and over the pixels of each row, each loop's last check
     /// counted. The windows that contain a pixel are no more.
-    fn trips(&self) -> usize {
+    fn max_iterations(&self) -> usize {
         let [h, w] = self.options.kernel;
         h * (w + 2) + 1
     }
@@ -89,7 +89,7 @@ impl Geometry {
     /// window. The first maximum of the first row that has it is the first maximum of all.
     fn in_two(&self, op: &'static str, x: &Tensor) -> Result<Option<[Pool2dOptions; 2]>> {
         let limit = x.gpu().loop_limit();
-        if self.trips() as u64 <= limit {
+        if self.max_iterations() as u64 <= limit {
             return Ok(None);
         }
         let Pool2dOptions { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw] } = self.options;
@@ -139,8 +139,8 @@ impl Op for MaxPool {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
         self.geometry
             .launch(dy.gpu(), &shaders::MAX_POOL2D, "max_pool2d_backward", dx.numel())
-            .bind_all([("dy", dy.view()), ("won", self.won.view()), ("dx", dx.view())])
-            .record()?;
+            .bind_all([("dy", dy.bind()), ("won", self.won.bind()), ("dx", dx.bind())])
+            .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -158,8 +158,8 @@ impl Op for AvgPool {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
         self.geometry
             .launch(dy.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_backward", dx.numel())
-            .bind_all([("dy", dy.view()), ("dx", dx.view())])
-            .record()?;
+            .bind_all([("dy", dy.bind()), ("dx", dx.bind())])
+            .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -178,7 +178,7 @@ impl Tensor {
         {
             let (y, winners) = Winners::with_image(self.gpu(), shape)?;
             winners.pool(self, false, &y)?;
-            return Ok(y.recorded(&[self], || MaxPoolPairs { winners }));
+            return Ok(y.with_op(&[self], || MaxPoolPairs { winners }));
         }
         if let Some([wide, high]) = geometry.in_two("max_pool2d", self)? {
             return self.max_pool2d(wide)?.max_pool2d(high);
@@ -187,9 +187,9 @@ impl Tensor {
         let won = Indices::empty(self.gpu(), &geometry.output)?;
         geometry
             .launch(self.gpu(), &shaders::MAX_POOL2D, "max_pool2d_forward", y.numel())
-            .bind_all([("x", self.view()), ("y", y.view()), ("at", won.view())])
-            .record()?;
-        Ok(y.recorded(&[self], || MaxPool { geometry, won }))
+            .bind_all([("x", self.bind()), ("y", y.bind()), ("at", won.bind())])
+            .enqueue()?;
+        Ok(y.with_op(&[self], || MaxPool { geometry, won }))
     }
 
     /// Mean over windows, with padding counted as zeros.
@@ -206,8 +206,8 @@ impl Tensor {
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
         geometry
             .launch(self.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_forward", y.numel())
-            .bind_all([("x", self.view()), ("y", y.view())])
-            .record()?;
-        Ok(y.recorded(&[self], || AvgPool { geometry }))
+            .bind_all([("x", self.bind()), ("y", y.bind())])
+            .enqueue()?;
+        Ok(y.with_op(&[self], || AvgPool { geometry }))
     }
 }

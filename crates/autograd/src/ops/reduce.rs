@@ -27,21 +27,21 @@ fn reduce_middle(
     let scale_now = if chunks == 1 { scale } else { 1.0 };
     let launch = if inner == 1 && n.is_multiple_of(4) {
         launch(x.gpu(), Kernel::new(&shaders::REDUCE_ROWS, "reduce_rows").with(combine))
-            .bind("x", x.view4())
+            .bind("x", x.bind_padded())
             .set_all([("n4", n / 4), ("chunk4", chunk / 4)])
-            .trips(chunk / 4 + 1)
+            .max_iterations(chunk / 4 + 1)
     } else {
         launch(x.gpu(), Kernel::new(&shaders::REDUCE, "reduce").with(combine))
-            .bind("x", x.view())
+            .bind("x", x.bind())
             .set_all([("n", n), ("inner", inner), ("chunk", chunk)])
-            .trips(chunk + 1)
+            .max_iterations(chunk + 1)
     };
     launch
-        .bind("y", y.view())
+        .bind("y", y.bind())
         .set_all([("chunks", chunks), ("total", y.numel())])
         .set_f32("scale", scale_now)
         .threads(y.numel())
-        .record()?;
+        .enqueue()?;
     if chunks == 1 { Ok(y) } else { reduce_middle(&y, combine, [outer, chunks, inner], scale) }
 }
 
@@ -81,7 +81,7 @@ impl Op for SumOp {
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let dy = if self.scale == 1.0 { dy.clone() } else { dy.affine(self.scale, 0.0)? };
+        let dy = if self.scale == 1.0 { dy.clone() } else { dy.mul_add_scalar(self.scale, 0.0)? };
         Ok(vec![Some(dy.with_shape(&self.kept).broadcast_to(&self.shape)?)])
     }
 }
@@ -117,7 +117,7 @@ impl Tensor {
         let kept = reduce_axes(self, &shaders::REDUCE_SUM, &axes, scale)?;
         let y = kept.with_shape(&without(self.shape(), &axes));
         let (shape, kept) = (self.shape().to_vec(), kept.shape().to_vec());
-        Ok(y.recorded(&[self], || SumOp { shape, kept, scale }))
+        Ok(y.with_op(&[self], || SumOp { shape, kept, scale }))
     }
 
     /// Sum over `axes`, which vanish. An empty list names none, so a computed one may be empty: the tensor stays as it
@@ -149,7 +149,7 @@ impl Tensor {
         }
         let kept = reduce_axes(self, &shaders::REDUCE_MAX, &axes, 1.0)?;
         let y = kept.with_shape(&without(self.shape(), &axes));
-        Ok(y.recorded(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
+        Ok(y.with_op(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
     }
 
     /// Sum of all elements, a scalar.
@@ -202,11 +202,11 @@ impl Tensor {
         let y = Indices::empty(self.gpu(), &without(self.shape(), &axes))?;
         let total = self.numel() / n;
         launch(self.gpu(), Kernel::new(&shaders::ARGMAX, "argmax"))
-            .bind_all([("x", self.view()), ("y", y.view())])
+            .bind_all([("x", self.bind()), ("y", y.bind())])
             .set_all([("n", n), ("inner", inner), ("total", total)])
-            .trips(n)
+            .max_iterations(n)
             .threads(total)
-            .record()?;
+            .enqueue()?;
         Ok(y)
     }
 }

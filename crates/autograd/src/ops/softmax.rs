@@ -29,11 +29,11 @@ impl Op for Softmax {
         let [rows, cols] = dy.rows("softmax")?;
         let dx = Tensor::empty(dy.gpu(), dy.shape())?;
         launch(dy.gpu(), Kernel::new(&shaders::SOFTMAX, self.backward))
-            .bind_all([("y", self.y.view()), ("dy", dy.view()), ("dx", dx.view())])
+            .bind_all([("y", self.y.bind()), ("dy", dy.bind()), ("dx", dx.bind())])
             .set_all([("rows", rows), ("cols", cols)])
-            .trips(2 * (cols + 1))
+            .max_iterations(2 * (cols + 1))
             .threads(rows)
-            .record()?;
+            .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }
@@ -61,13 +61,13 @@ impl Tensor {
         let [rows, cols] = self.rows(op)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
         launch(self.gpu(), Kernel::new(&shaders::SOFTMAX, forward))
-            .bind_all([("x", self.view()), ("out", y.view())])
+            .bind_all([("x", self.bind()), ("out", y.bind())])
             .set_all([("rows", rows), ("cols", cols)])
-            .trips(row_trips(3, cols))
+            .max_iterations(row_trips(3, cols))
             .threads(rows)
-            .record()?;
+            .enqueue()?;
         let saved = y.detach();
-        Ok(y.recorded(&[self], || Softmax { y: saved, backward }))
+        Ok(y.with_op(&[self], || Softmax { y: saved, backward }))
     }
 
     /// Softmax over the last axis, shifted by each row's maximum so that it cannot overflow. A row with a NaN or +inf is

@@ -45,7 +45,7 @@ fn record(launch: Launch<'_>, [h, w]: [usize; 2], scale: [f32; 4], shift: [f32; 
     for c in 0..4 {
         launch = launch.set_f32(SCALE[c], scale[c]).set_f32(SHIFT[c], shift[c]);
     }
-    Ok(launch.record()?)
+    Ok(launch.enqueue()?)
 }
 
 /// Height and width.
@@ -84,7 +84,7 @@ impl Tensor {
         let launch = launch(gpu, Kernel::new(&shaders::TEXTURE_TO_TENSOR, "texture_to_tensor"))
             .constant("CHANNELS", channels)
             .texture("x", view)
-            .bind("y", tensor.view())
+            .bind("y", tensor.bind())
             .bytes_read((h * w) as u64 * texel);
         let scale = options.std.map(|std| 1.0 / std);
         let shift = std::array::from_fn(|c| -options.mean[c] / options.std[c]);
@@ -122,7 +122,7 @@ impl Tensor {
         let launch = launch(self.gpu(), Kernel::new(&shaders::TENSOR_TO_TEXTURE, "tensor_to_texture"))
             .constant("CHANNELS", channels)
             .alias("Target", target)
-            .bind("x", self.view())
+            .bind("x", self.bind())
             .texture("y", view);
         record(launch, [h, w], options.std, options.mean)
     }

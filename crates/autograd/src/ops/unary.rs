@@ -63,11 +63,11 @@ impl UnaryOp {
         let n4 = dy.numel().div_ceil(4);
         let saved = self.saved.as_ref().unwrap_or(dy);
         launch(dy.gpu(), Kernel::new(&shaders::UNARY_BACKWARD, "unary_backward").with(self.op.file))
-            .bind_all([("saved", saved.view4()), ("dy", dy.view4()), ("dx", dx.view4())])
+            .bind_all([("saved", saved.bind_padded()), ("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
             .set("n4", n4)
             .set_all_f32([("a", self.a), ("b", self.b)])
             .threads(n4)
-            .record()?;
+            .enqueue()?;
         Ok(dx)
     }
 }
@@ -92,17 +92,17 @@ impl Tensor {
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let n4 = self.numel().div_ceil(4);
         launch(self.gpu(), Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(op.file))
-            .bind_all([("x", self.view4()), ("y", y.view4())])
+            .bind_all([("x", self.bind_padded()), ("y", y.bind_padded())])
             .set("n4", n4)
             .set_all_f32([("a", a), ("b", b)])
             .threads(n4)
-            .record()?;
+            .enqueue()?;
         let saved = match op.saves {
             Saves::Input => Some(self.detach()),
             Saves::Output => Some(y.detach()),
             Saves::Nothing => None,
         };
-        Ok(y.recorded(&[self], || UnaryOp { op, saved, a, b }))
+        Ok(y.with_op(&[self], || UnaryOp { op, saved, a, b }))
     }
 
     /// `-x`. Shape: any, kept.
@@ -228,7 +228,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Device`].
-    pub fn affine(&self, scale: f32, shift: f32) -> Result<Tensor> {
+    pub fn mul_add_scalar(&self, scale: f32, shift: f32) -> Result<Tensor> {
         self.unary(&AFFINE, scale, shift)
     }
 }

@@ -29,12 +29,12 @@ fn an_op_reads_what_the_applications_pass_wrote() {
     for shape in [&[5, 7][..], &[1], &[64], &[3, 1, 7]] {
         let n = shape.iter().product();
         let x = Tensor::from_wgpu_buffer(&gpu, &buffer, 256, shape).unwrap();
-        assert_eq!(x.view().buffer.raw(), &buffer, "the same buffer, not another");
+        assert_eq!(x.bind().buffer.raw(), &buffer, "the same buffer, not another");
         let created = gpu.memory().created;
-        assert_eq!((gpu.recorded().len(), gpu.memory().live), (0, 0));
+        assert_eq!((gpu.pending_commands().len(), gpu.memory().live), (0, 0));
         fill(&app, &buffer, 0.5);
         let y = x.neg().unwrap();
-        assert_eq!(gpu.recorded().len(), 1, "the op alone, no copy");
+        assert_eq!(gpu.pending_commands().len(), 1, "the op alone, no copy");
         assert_eq!(y.to_vec().unwrap(), multiples(n, -0.5), "{shape:?}");
         // The tensor shows what the application writes later too.
         fill(&app, &buffer, 3.0);
@@ -64,7 +64,7 @@ fn the_applications_pass_reads_a_tensor() {
     let gpu = app.gpu();
     let values: Vec<f32> = (0..63).map(|i| i as f32).collect();
     let x = Tensor::from_slice(&gpu, &values, &[63]).unwrap();
-    for (factor, tensor) in [(-1.0, x.neg().unwrap()), (3.0, x.affine(3.0, 0.0).unwrap())] {
+    for (factor, tensor) in [(-1.0, x.neg().unwrap()), (3.0, x.mul_add_scalar(3.0, 0.0).unwrap())] {
         gpu.submit().unwrap();
         let binding = tensor.as_wgpu();
         assert_eq!(binding.size.unwrap().get(), 63 * 4);
@@ -186,11 +186,11 @@ fn buffers_that_cannot_be_tensors_are_refused() {
 
     let x = Tensor::from_wgpu_buffer(&gpu, &buffer, 0, &[4]).unwrap();
     refused(x.to_vec().err(), "COPY_SRC");
-    refused(gpu.write(&x.view(), &[1.0f32; 4]).err().map(Error::from), "COPY_DST");
-    refused(gpu.clear(&x.view()).err().map(Error::from), "COPY_DST");
+    refused(gpu.write(&x.bind(), &[1.0f32; 4]).err().map(Error::from), "COPY_DST");
+    refused(gpu.clear(&x.bind()).err().map(Error::from), "COPY_DST");
     let y = Tensor::zeros(&gpu, &[4]).unwrap();
-    refused(gpu.copy(&x.view(), &y.view()).err().map(Error::from), "COPY_SRC");
-    refused(gpu.copy(&y.view(), &x.view()).err().map(Error::from), "COPY_DST");
+    refused(gpu.copy(&x.bind(), &y.bind()).err().map(Error::from), "COPY_SRC");
+    refused(gpu.copy(&y.bind(), &x.bind()).err().map(Error::from), "COPY_DST");
     let other = Gpu::from_wgpu(app.device.clone(), app.queue.clone());
     let error = y.add(&Tensor::from_wgpu_buffer(&other, &buffer, 0, &[4]).unwrap()).unwrap_err();
     assert!(error.to_string().contains("another Gpu"), "{error}");
@@ -259,13 +259,13 @@ fn a_change_through_another_import_is_noticed() {
     let buffer = app.buffer(512, STORAGE | wgpu::BufferUsages::COPY_DST);
     let import = || Tensor::from_wgpu_buffer(&gpu, &buffer, 256, &[5]).unwrap();
     let w = import().tracked();
-    gpu.write(&import().view(), &[3.0f32; 5]).unwrap();
+    gpu.write(&import().bind(), &[3.0f32; 5]).unwrap();
     let loss = w.square().unwrap().sum_all().unwrap();
     // The neighbour before it.
-    gpu.clear(&Tensor::from_wgpu_buffer(&gpu, &buffer, 0, &[64]).unwrap().view()).unwrap();
+    gpu.clear(&Tensor::from_wgpu_buffer(&gpu, &buffer, 0, &[64]).unwrap().bind()).unwrap();
     assert!(loss.backward().is_ok());
     let loss = w.square().unwrap().sum_all().unwrap();
-    gpu.write(&import().view(), &[2.0f32]).unwrap();
+    gpu.write(&import().bind(), &[2.0f32]).unwrap();
     let error = loss.backward().unwrap_err();
     assert!(matches!(error, Error::Changed { op: "square", .. }), "{error}");
     // An import that outlives the first one.
@@ -273,6 +273,6 @@ fn a_change_through_another_import_is_noticed() {
     drop(w);
     let w = import().tracked();
     let loss = w.square().unwrap().sum_all().unwrap();
-    gpu.clear(&second.view()).unwrap();
+    gpu.clear(&second.bind()).unwrap();
     assert!(matches!(loss.backward(), Err(Error::Changed { .. })));
 }

@@ -148,7 +148,7 @@ fn textures_become_tensors() {
                 for options in [TextureOptions::default(), OPTIONS] {
                     let x = Tensor::from_texture(&gpu, &texture, channels, options).unwrap();
                     assert_eq!(x.shape(), [1, channels, h as usize, w as usize]);
-                    assert_eq!(gpu.recorded().len(), 1, "one kernel");
+                    assert_eq!(gpu.pending_commands().len(), 1, "one kernel");
                     let want: Vec<f64> = (0..channels)
                         .flat_map(|c| {
                             let [mean, std] = [options.mean, options.std].map(|v| f64::from(v[c]));

@@ -78,7 +78,7 @@ pub fn rows() -> Vec<Row> {
             |x| r::clamp(x, -0.5, 1.25),
         )
         .derivative(|x, dy| if x > -0.5 && x < 1.25 { dy } else { 0.0 }, 0.0),
-        unary("affine", UNIT, |x| x.affine(-1.5, 0.25), |x| x.map(|v| 0.25 - 1.5 * v))
+        unary("affine", UNIT, |x| x.mul_add_scalar(-1.5, 0.25), |x| x.map(|v| 0.25 - 1.5 * v))
             .derivative(|_, dy| -1.5 * dy, 0.0),
     ];
     rows.extend([

@@ -321,7 +321,7 @@ impl Row {
         let dy = upload(&case.dy);
         case.check_gradients(&name, &y, &dy, &inputs, 1.0);
         // The same inputs used twice, the second time by half.
-        let again = (self.op)(&inputs).unwrap().affine(0.5, 0.0).unwrap();
+        let again = (self.op)(&inputs).unwrap().mul_add_scalar(0.5, 0.0).unwrap();
         let twice = (self.op)(&inputs).unwrap().add(&again).unwrap();
         case.check_gradients(&format!("{name}, used twice"), &twice, &dy, &inputs, 1.5);
     }

@@ -58,13 +58,18 @@ impl Gpu {
         let copy = || {
             // SAFETY: both ranges have n4 vec4.
             let launch = unsafe { self.launch_unchecked(Kernel::new(&LIMIT_COPY, "main")) };
-            launch.bind_all([("x", x.clone()), ("y", y.clone())]).set("n4", n4).threads(n4).record()
+            launch.bind_all([("x", x.clone()), ("y", y.clone())]).set("n4", n4).threads(n4).enqueue()
         };
         let arithmetic = || {
             // SAFETY: the range has as many vec4 as there are invocations, a multiple of a workgroup.
             let launch = unsafe { self.launch_unchecked(Kernel::new(&LIMIT_FMA, "main")) };
             let launch = launch.constant("TRIPS", TRIPS).bind("y", y.clone());
-            launch.set_f32("m", 0.999).set_f32("c", 0.001).trips(8 * TRIPS).threads(invocations).record()
+            launch
+                .set_f32("m", 0.999)
+                .set_f32("c", 0.001)
+                .max_iterations(8 * TRIPS)
+                .threads(invocations)
+                .enqueue()
         };
         let flops = (invocations * TRIPS * FLOPS_A_TURN) as f64;
         Ok(Roofline {

@@ -29,7 +29,7 @@ fn copy(gpu: &Gpu, bytes: u64) -> Result<Case<'_>> {
         // SAFETY: both ranges have n4 vec4.
         let launch = unsafe { gpu.launch_unchecked(Kernel::new(&shaders::LIMIT_COPY, "main")) };
         let launch = launch.bind("x", x.view(0, bytes)).bind("y", y.view(0, bytes));
-        Ok(launch.set("n4", n4).threads(n4).record()?)
+        Ok(launch.set("n4", n4).threads(n4).enqueue()?)
     };
     Ok(Case::op(gpu, "f32", run).work(0, 2 * bytes as usize))
 }
@@ -45,7 +45,7 @@ fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
         let launch = unsafe { gpu.launch_unchecked(Kernel::new(&shaders::LIMIT_FMA, "main")) };
         let launch = launch.constant("TRIPS", TRIPS).bind("y", y.whole());
         let launch = launch.set_f32("m", 0.999).set_f32("c", 0.001);
-        Ok(launch.trips(8 * TRIPS).threads(invocations).record()?)
+        Ok(launch.max_iterations(8 * TRIPS).threads(invocations).enqueue()?)
     };
     Ok(Case::op(gpu, "f32", run).work(invocations * TRIPS * FLOPS_A_TURN, 0))
 }
@@ -55,7 +55,7 @@ fn small(gpu: &Gpu, x: View, y: View) -> Result<()> {
     let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
     // SAFETY: both ranges have n4 vec4.
     let launch = unsafe { gpu.launch_unchecked(kernel) }.bind("x", x).bind("y", y);
-    Ok(launch.set("n4", (BYTES / 16) as usize).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).record()?)
+    Ok(launch.set("n4", (BYTES / 16) as usize).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).enqueue()?)
 }
 
 /// Each reads what the one before wrote.

@@ -79,7 +79,7 @@ impl Optimizer for Adam {
             let n = gradient.numel();
             let shrink = if decoupled { 1.0 - lr * weight_decay } else { 1.0 };
             launch(parameters.gpu(), Kernel::new(&shaders::ADAM, "adam"))
-                .bind_all([("grad", gradient.view4()), ("w", entry.range_of(parameters.flat()))])
+                .bind_all([("grad", gradient.bind_padded()), ("w", entry.range_of(parameters.flat()))])
                 .bind_all([("m", entry.range_of(&self.mean)), ("v", entry.range_of(&self.square))])
                 .set("n", n)
                 .set_all_f32([("beta1", beta1 as f32), ("rest1", (1.0 - beta1) as f32)])
@@ -89,7 +89,7 @@ impl Optimizer for Adam {
                 .set_f32("l2", if decoupled { 0.0 } else { weight_decay as f32 })
                 .set_f32("shrink", shrink as f32)
                 .threads(n.div_ceil(4))
-                .record()?;
+                .enqueue()?;
         }
         Ok(())
     }

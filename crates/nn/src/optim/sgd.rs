@@ -59,7 +59,7 @@ impl Optimizer for Sgd {
         for (entry, gradient) in parameters.with_gradients(self.parameters, gradients, &[&self.velocity])? {
             let n = gradient.numel();
             launch(parameters.gpu(), Kernel::new(&shaders::SGD, "sgd"))
-                .bind_all([("grad", gradient.view4()), ("w", entry.range_of(parameters.flat()))])
+                .bind_all([("grad", gradient.bind_padded()), ("w", entry.range_of(parameters.flat()))])
                 .bind("velocity", entry.range_of(&self.velocity))
                 .set("n", n)
                 .set_all_f32([
@@ -69,7 +69,7 @@ impl Optimizer for Sgd {
                 ])
                 .set("nesterov", usize::from(nesterov))
                 .threads(n.div_ceil(4))
-                .record()?;
+                .enqueue()?;
         }
         self.steps = self.steps.saturating_add(1);
         Ok(())

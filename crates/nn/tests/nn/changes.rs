@@ -22,7 +22,7 @@ fn square(gpu: &Gpu) -> (Parameters, Tensor) {
 }
 
 fn w_times(parameters: &Parameters, factor: f32) -> Gradients {
-    parameters.get("net.w").unwrap().affine(factor, 0.0).unwrap().backward().unwrap()
+    parameters.get("net.w").unwrap().mul_add_scalar(factor, 0.0).unwrap().backward().unwrap()
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_graph_over_parameters_that_changed_is_refused_by_name() {
         ("adam", |p| Adam::new(p, AdamOptions::default()).unwrap().step(p, &w_times(p, 2.0)).unwrap()),
         ("load_state_dict", |p| p.load_state_dict(&p.state_dict().unwrap(), "same").unwrap()),
         ("load_into", |p| p.load_into(p.flat(), &p.state_dict().unwrap(), "same").unwrap()),
-        ("write", |p| p.gpu().write(&p.flat().view(), &[2.0f32]).unwrap()),
+        ("write", |p| p.gpu().write(&p.flat().bind(), &[2.0f32]).unwrap()),
     ];
     for (name, change) in changes {
         let (parameters, loss) = square(&gpu);

@@ -55,7 +55,7 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
             gpu.submit().unwrap();
             optimizer.step(&parameters, &gradients).unwrap();
 
-            let recorded = gpu.recorded();
+            let recorded = gpu.pending_commands();
             let launches: Vec<&str> = recorded.iter().map(|command| command.name.as_str()).collect();
             let kernel = if config.starts_with("adam") { "adam" } else { "sgd" };
             assert_eq!(launches, [kernel; 2], "{config}: one launch a parameter, and no copies");
@@ -140,7 +140,7 @@ fn a_gradient_of_another_shape_is_refused() {
     let parameters = parameters(&gpu, &[("a", &[7]), ("b", &[5])]);
     let before = parameters.flat().to_vec().unwrap();
     let a = parameters.get("a").unwrap();
-    let gradients = a.detach().recorded(&[a], || Misshapen).sum_all().unwrap().backward().unwrap();
+    let gradients = a.detach().with_op(&[a], || Misshapen).sum_all().unwrap().backward().unwrap();
     let mut optimizer = Sgd::new(&parameters, sgd(0.5, 0.0, 0.0, false)).unwrap();
     let error = optimizer.step(&parameters, &gradients).unwrap_err().to_string();
     assert!(error.contains("a [7] has a gradient [300]"), "{error}");

@@ -39,9 +39,9 @@ fn parameters_lie_in_one_buffer_each_at_a_bindable_place() {
     let expected = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"];
     assert_eq!(names(&parameters), expected);
     assert_eq!(parameters.count(), 157_578);
-    let flat = parameters.flat().view();
+    let flat = parameters.flat().bind();
     for entry in parameters.entries() {
-        let view = entry.tensor.view();
+        let view = entry.tensor.bind();
         assert_eq!(view.buffer.id(), flat.buffer.id(), "{}", entry.name);
         assert_eq!(view.offset, entry.offset as u64 * 4, "{}", entry.name);
         assert_eq!(view.offset % 256, 0, "{}", entry.name);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wgrad_device::reading_saved;
 
-use crate::{Error, Result, Tensor};
+use crate::{Error, Gradients, Result, Tensor};
 
 /// What an op keeps to compute its gradients.
 pub trait Op: Send + Sync {
@@ -157,31 +157,5 @@ fn changed(op: &'static str, error: Error) -> Error {
             Error::Changed { op, tensor }
         }
         other => other,
-    }
-}
-
-/// The gradients that a backward walk found, by leaf. A leaf of another `Gpu` has none here.
-#[derive(Debug, Default)]
-pub struct Gradients(HashMap<u64, Tensor>);
-
-impl Gradients {
-    /// The gradient of `leaf`, in its shape; `None` if the loss does not depend on it.
-    pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
-        self.0.get(&leaf.id())
-    }
-
-    /// Takes the gradient of `leaf` out of the store.
-    pub fn take(&mut self, leaf: &Tensor) -> Option<Tensor> {
-        self.0.remove(&leaf.id())
-    }
-
-    /// Number of leaves with a gradient.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether no leaf has a gradient.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

@@ -17,6 +17,7 @@
 
 mod error;
 mod gemm;
+mod gradients;
 mod graph;
 mod half;
 mod launch;
@@ -31,7 +32,8 @@ mod winograd;
 mod winograd_guard;
 
 pub use error::{Error, Result};
-pub use graph::{Gradients, Op, no_grad};
+pub use gradients::Gradients;
+pub use graph::{Op, no_grad};
 pub use half::Half;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::{Conv2dOptions, Epilogue};

@@ -3,7 +3,7 @@
 //   loss = -Σ q_c · ln softmax(x)_c = ln Σ e^(x_c - m) + (1 - ε)·(m - x_label) + (ε / classes)·Σ (m - x_c),   m = max x_c
 // Every term is at least 0, so nothing cancels however large the logits are. A label that is no class gives a NaN loss, and one
 // that is `ignored` none at all. labels, loss: [rows]; rows: m and Σ e^(x - m) of each, for the gradient.
-// The state: m, Σ e^(x - m), Σ (m - x), the number of elements.
+// The state: m, Σ e^(x - m), (ε / classes)·Σ (m - x), the number of elements.
 // Uses: logarithm, special, target.
 alias S = vec4<f32>;
 alias R = vec2<f32>;
@@ -20,7 +20,7 @@ fn combine(a: S, b: S) -> S {
     // Equal maxima may be infinite, and then have no difference; the state of nothing has none to anything.
     let down = select(high.x - low.x, 0.0, low.x == high.x || low.w == 0.0);
     let share = exp(-down);
-    return vec4<f32>(high.x, high.y + low.y * share, high.z + low.z + low.w * down, high.w + low.w);
+    return vec4<f32>(high.x, high.y + low.y * share, high.z + low.z + p.a / f32(p.length) * low.w * down, high.w + low.w);
 }
 
 fn term(at: u32, k: u32, row: u32) -> S { return each(x[at], k); }
@@ -41,7 +41,7 @@ fn put(row: u32, s: S) {
     var value = ln(vec4<f32>(sum)).x + (1.0 - p.a) * (s.x - scores[row * p.length + u32(label)]);
     if p.a > 0.0 {
         // Left out where it is nothing, or a logit of -inf would make 0 · inf of it.
-        value += p.a / f32(p.length) * s.z;
+        value += s.z;
     }
     loss[row] = value;
 }

@@ -325,7 +325,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::sum`].
     pub fn prod(&self, axes: &[isize]) -> Result<Tensor> {
-        self.reduced(&PROD, axes, prod_gradient)
+        if axes.is_empty() { Ok(self.clone()) } else { self.reduced(&PROD, axes, prod_gradient) }
     }
 
     /// Euclidean norm over `axes`, which vanish: `√Σ x²`, with a gradient of 0 where it is 0.
@@ -343,7 +343,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::mean`].
     pub fn logsumexp(&self, axes: &[isize]) -> Result<Tensor> {
-        self.reduced(&LOGSUMEXP, axes, logsumexp_gradient)
+        if axes.is_empty() { Ok(self.clone()) } else { self.reduced(&LOGSUMEXP, axes, logsumexp_gradient) }
     }
 
     /// Maximum over `axes`, which vanish; over none if the list is empty, as [`Tensor::sum`]. Equal maxima share the

@@ -15,7 +15,7 @@ use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor}
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// The folders of the kernels that ops launch.
-const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "images", "products"];
+const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "index", "images", "products"];
 
 /// Files that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
 fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {

@@ -7,6 +7,8 @@ pub(crate) mod conv;
 mod conv_gradients;
 mod conv_halves;
 pub(crate) mod dropout;
+pub(crate) mod elementwise;
+pub(crate) mod index;
 pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod movement;

@@ -72,6 +72,10 @@ files! {
     MAX_POOL2D_PAIRS = "images/max_pool2d_pairs";
     POOL_WINDOWS = "images/pool_windows";
     WINDOW = "images/window";
+    GATHER = "index/gather";
+    GATHER_BACKWARD = "index/gather_backward";
+    MARK_LATER = "index/mark_later";
+    NEXT_EQUAL = "index/next_equal";
     TENSOR_TO_TEXTURE = "interop/tensor_to_texture";
     TEXTURE_TO_TENSOR = "interop/texture_to_tensor";
     DIVIDE = "lib/divide";

@@ -161,3 +161,23 @@ fn dimensions_are_kept_where_asked() -> Result<()> {
     assert!(x.keepdim(&[7]).is_err());
     Ok(())
 }
+
+#[test]
+fn the_largest_elements_come_in_order() -> Result<()> {
+    for (family, gpu) in gpus() {
+        // Ties, infinities and a NaN.
+        let x = [1.0, 3.0, f32::NAN, 3.0, f32::NEG_INFINITY, f32::INFINITY, -2.0, 3.0];
+        let (values, indices) = Tensor::from_slice(&gpu, &x, &[1, 8])?.topk(8)?;
+        assert_eq!(indices.to_vec_as::<i32>()?, [2, 5, 1, 3, 7, 0, 6, 4], "{family}");
+        assert_eq!(values.to_vec()?[1..4], [f32::INFINITY, 3.0, 3.0]);
+        let x = Sampler::new(4).uniform(&[3, 5000], -1.0, 1.0).map(|v| (v * 100.0).round());
+        let (values, indices) = upload(&gpu, &x).topk(5)?;
+        let [want, at] = r::topk(&x, 5);
+        assert_eq!(values.to_vec()?, want.to_f32(), "{family}");
+        assert_eq!(indices.to_vec_as::<i32>()?.iter().map(|&i| f64::from(i)).collect::<Vec<_>>(), at.data);
+        assert!(upload(&gpu, &x).topk(5001).is_err());
+        let integers = Tensor::from_slice(&gpu, &[1, -2, 3, i32::MAX], &[4])?.cumsum(0)?;
+        assert_eq!(integers.to_vec_as::<i32>()?, [1, -1, 2, i32::MIN + 1]);
+    }
+    Ok(())
+}

@@ -208,12 +208,15 @@ impl<'a> Rows<'a> {
     /// The units of rows from what was settled of each row.
     pub(crate) fn map_units(&self, settled: &Tensor, writes: Bound<'_>) -> Result<()> {
         let count = self.rows * self.n;
+        let by_row = self.gpu.family() == Family::Cpu && self.rows >= 512 && self.n <= LONGEST;
+        let (entry, threads) = if by_row { ("map_settled_rows", self.rows) } else { ("map_units", count) };
         let launch = self
-            .kernel(&shaders::MAP_UNITS, "map_units", &[])
+            .kernel(&shaders::MAP_UNITS, entry, &[])
             .set_all([("count", count), ("n", self.n), ("length", self.length)])
             .set_f32("a", self.a)
             .set("b", self.b as usize)
-            .threads(count);
+            .max_iterations(if by_row { self.n + 1 } else { 1 })
+            .threads(threads);
         Ok(bind(launch, &[("settled", settled.bind())], writes).enqueue()?)
     }
 }

@@ -22,6 +22,7 @@ pub fn rows() -> Vec<Row> {
         ([65, 3], Draw::Uniform(-30.0, 30.0)),
         ([7, 257], Draw::Uniform(-3.0, 3.0)),
         ([3, 4100], Draw::Uniform(-3.0, 3.0)),
+        ([600, 3], Draw::Uniform(-3.0, 3.0)),
     ] {
         for smoothing in [0.0, 0.1, 1.0] {
             rows.push(cross_entropy(shape, draw, smoothing, None));

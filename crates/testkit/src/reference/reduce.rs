@@ -98,7 +98,7 @@ pub fn cumsum(x: &Array, axis: usize) -> Array {
     let inner: usize = x.shape[axis + 1..].iter().product();
     let mut y = x.clone();
     for i in 0..x.len() {
-        if i / inner % x.shape[axis] > 0 {
+        if !(i / inner).is_multiple_of(x.shape[axis]) {
             y.data[i] += y.data[i - inner];
         }
     }

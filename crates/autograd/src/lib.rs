@@ -39,6 +39,7 @@ pub use half::f16;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::{Conv2dOptions, Epilogue};
 pub use ops::elementwise::Elementwise;
+pub use ops::loss::CrossEntropyOptions;
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
 pub use ops::texture::TextureOptions;

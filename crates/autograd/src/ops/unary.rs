@@ -259,7 +259,7 @@ impl Tensor {
         Err(self.no_floats(op))
     }
 
-    pub(super) fn no_floats(&self, op: &'static str) -> Error {
+    pub(crate) fn no_floats(&self, op: &'static str) -> Error {
         let (shape, dtype) = (self.shape(), self.dtype());
         let message =
             format!("a tensor {shape:?} of {dtype}: it takes floats; convert it with to_dtype first");

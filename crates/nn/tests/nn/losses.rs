@@ -7,7 +7,10 @@ use crate::common::{FAMILIES, Fixture, gpu_of};
 type Loss = fn(&Tensor, &Fixture, &str) -> Result<Tensor>;
 
 fn cross_entropy(x: &Tensor, fixture: &Fixture, target: &str, smoothing: f32) -> Result<Tensor> {
-    x.cross_entropy(&Tensor::from_slice(x.gpu(), &fixture.labels(target))?, smoothing)
+    x.cross_entropy(
+        &Tensor::from_slice(x.gpu(), &fixture.labels(target), &[fixture.labels(target).len()])?,
+        smoothing,
+    )
 }
 
 const CASES: [(&str, Loss); 4] = [

@@ -36,8 +36,8 @@ fn train(gpu: &Gpu, seed: u64, steps: usize, mut after: impl FnMut(usize, f32)) 
     for step in 1..=steps {
         let shape = [BATCH, 3, 16, 16];
         let x = Tensor::from_slice(gpu, &sampler.uniform(&shape, -1.0, 1.0).to_f32(), &shape).unwrap();
-        let labels: Vec<u32> = (0..BATCH as u32).map(|i| (i * 7 + step as u32) % 10).collect();
-        let labels = Tensor::from_slice(gpu, &labels).unwrap();
+        let labels: Vec<i32> = (0..BATCH as i32).map(|i| (i * 7 + step as i32) % 10).collect();
+        let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.1).unwrap();
         sgd.step(&parameters, &loss.backward().unwrap()).unwrap();
         after(step, loss.item().unwrap());

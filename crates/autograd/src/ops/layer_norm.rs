@@ -138,7 +138,8 @@ impl Tensor {
         let x = ("x", self.bind());
         let writes = [x.clone(), ("weight", w), ("bias", b), ("y", y.bind())];
         rows.map([4, 2], &[x], &writes, Some(("stats", &stats)))?;
-        let inputs: Vec<&Tensor> = [Some(self), weight.as_ref(), bias.as_ref()].into_iter().flatten().collect();
+        let inputs: Vec<&Tensor> =
+            [Some(self), weight.as_ref(), bias.as_ref()].into_iter().flatten().collect();
         let op = || LayerNorm { x: self.clone(), weight: weight.clone(), bias: has_bias, stats, eps };
         Ok(y.with_op(&inputs, op))
     }

@@ -164,7 +164,12 @@ impl Tensor {
         let [losses, rows] = [Tensor::empty(self.gpu(), &[n])?, Tensor::empty(self.gpu(), &[n, 2])?];
         let kernels = CrossEntropy::kernels(self, [n, cols], options, false);
         let x = ("x", self.bind());
-        let puts = [("scores", self.bind()), ("labels", labels.bind()), ("loss", losses.bind()), ("rows", rows.bind())];
+        let puts = [
+            ("scores", self.bind()),
+            ("labels", labels.bind()),
+            ("loss", losses.bind()),
+            ("rows", rows.bind()),
+        ];
         kernels.reduce(Layout::contiguous(n, kernels.n), 4, &[x], &puts)?;
         let (loss, count) = match options.ignore_index {
             None => (losses.mean_all()?, None),

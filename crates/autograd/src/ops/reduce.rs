@@ -89,7 +89,8 @@ impl Reduction {
         let length = numel(&of(x.shape(), true));
         // Four neighbours along the row at a time, wherever that is how they lie.
         let all = || kept.iter().chain(&reduced[1..]).map(|[_, stride, ..]| *stride).chain([offset]);
-        let quads = reduced[0][1] == 1 && reduced[0][0].is_multiple_of(4) && all().all(|n| n.is_multiple_of(4));
+        let quads =
+            reduced[0][1] == 1 && reduced[0][0].is_multiple_of(4) && all().all(|n| n.is_multiple_of(4));
         let mut kept = kept;
         if quads {
             kept.iter_mut().chain(&mut reduced[1..]).for_each(|axis| axis[1] /= 4);
@@ -237,7 +238,13 @@ impl Tensor {
         self.summed(&SUM, axes, 1.0, into)
     }
 
-    fn summed(&self, op: &'static Reduction, axes: Vec<usize>, scale: f32, into: Option<&Tensor>) -> Result<Tensor> {
+    fn summed(
+        &self,
+        op: &'static Reduction,
+        axes: Vec<usize>,
+        scale: f32,
+        into: Option<&Tensor>,
+    ) -> Result<Tensor> {
         if axes.is_empty() && into.is_none() {
             return Ok(self.clone());
         }
@@ -252,7 +259,13 @@ impl Tensor {
         self.reduced_by(op, axes, 0.0, gradient)
     }
 
-    fn reduced_by(&self, op: &'static Reduction, axes: Vec<usize>, a: f32, gradient: Gradient) -> Result<Tensor> {
+    fn reduced_by(
+        &self,
+        op: &'static Reduction,
+        axes: Vec<usize>,
+        a: f32,
+        gradient: Gradient,
+    ) -> Result<Tensor> {
         let y = op.apply(self, &axes, a, None)?.with_shape(&without(self.shape(), &axes));
         let saved = y.detach();
         Ok(y.with_op(&[self], || Saved { op, x: self.clone(), y: saved, axes, a, gradient }))

@@ -119,7 +119,13 @@ impl<'a> Rows<'a> {
     }
 
     /// A reduction: `terms` are what `term` reads, `puts` what `put` reads and writes; a state takes `state` words.
-    pub(crate) fn reduce(&self, layout: Layout, state: usize, terms: Bound<'_>, puts: Bound<'_>) -> Result<()> {
+    pub(crate) fn reduce(
+        &self,
+        layout: Layout,
+        state: usize,
+        terms: Bound<'_>,
+        puts: Bound<'_>,
+    ) -> Result<()> {
         let Self { rows, n, .. } = *self;
         if rows == 0 {
             return Ok(());

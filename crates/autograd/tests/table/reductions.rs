@@ -105,13 +105,20 @@ fn long_rows() -> Vec<Row> {
     let norm = |x: &[Tensor]| x[0].layer_norm(Some(&x[1]), Some(&x[2]), 1e-5);
     let of = |n: usize| vec![vec![2, n], vec![n], vec![n]];
     let norms: Vec<Vec<Vec<usize>>> = [4100, 1203].map(of).to_vec();
-    let norms: Vec<Vec<&[usize]>> = norms.iter().map(|case| case.iter().map(|shape| &shape[..]).collect()).collect();
+    let norms: Vec<Vec<&[usize]>> =
+        norms.iter().map(|case| case.iter().map(|shape| &shape[..]).collect()).collect();
     let norms: Vec<&[&[usize]]> = norms.iter().map(|case| &case[..]).collect();
     let rows = [
         row("softmax of long rows", long, logits, |x| x[0].softmax(), |x| r::softmax(&x[0])),
         row("log_softmax of long rows", long, logits, |x| x[0].log_softmax(), |x| r::log_softmax(&x[0])),
         row("sum of long rows", long, UNIT, |x| x[0].sum(&[1]), |x| r::sum(&x[0], &[1], false)),
-        row("logsumexp of long rows", long, UNIT, |x| x[0].logsumexp(&[1]), |x| r::logsumexp(&x[0], &[1], false)),
+        row(
+            "logsumexp of long rows",
+            long,
+            UNIT,
+            |x| x[0].logsumexp(&[1]),
+            |x| r::logsumexp(&x[0], &[1], false),
+        ),
         row("layer_norm of long rows", &norms, UNIT, norm, weight),
     ];
     rows.map(|row| row.terms(|x| x[0].len()).kinked()).into()

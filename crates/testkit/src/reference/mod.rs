@@ -23,8 +23,8 @@ pub use elementwise::{
     tanh,
 };
 pub use erf::{erf, erfc};
-pub use layout::{broadcast_shape, broadcast_to, concat, permute, reshape, slice};
 pub use layer_norm::layer_norm;
+pub use layout::{broadcast_shape, broadcast_to, concat, permute, reshape, slice};
 pub use loss::{bce_with_logits, cross_entropy, cross_entropy_ignoring, mse};
 pub use matmul::matmul;
 pub use pool2d::{avg_pool2d, max_pool2d};

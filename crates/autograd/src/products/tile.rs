@@ -1,10 +1,11 @@
 //! Products of the `gpu` family: tiles in workgroup memory, multiplied straight from the tensors (`gemm_tile.wgsl`).
 
+use wgrad_device::Gpu;
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::wgpu::Limits;
 
+use super::problem::{Problem, splits};
 use crate::Result;
-use crate::gemm::{Product, splits};
 
 /// k in a slice of a tile.
 const TILE_K: usize = 16;
@@ -18,7 +19,7 @@ const SHORTEST_SPLIT: usize = 256;
 /// Outputs that one workgroup makes. Each invocation makes 8 × 8 of them whatever the tile, since it
 /// then reads one byte of workgroup memory for each multiply-add, half of what GPUs deliver; 4 × 4 would need all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tile {
+struct Tile {
     m: usize,
     n: usize,
 }
@@ -29,7 +30,7 @@ impl Tile {
     /// A larger tile reads less memory for each multiply-add, and a smaller one makes more workgroups. So: 128 along
     /// each axis where that pads hardly more than 64, halved along the shorter axis and then along both while there are
     /// too few workgroups to keep a GPU busy, or where its limits forbid.
-    pub(crate) fn choose(limits: &Limits, batches: usize, m: usize, n: usize, k: usize) -> Self {
+    fn choose(limits: &Limits, batches: usize, m: usize, n: usize, k: usize) -> Self {
         let largest = Self { m: edge(m), n: edge(n) };
         let halved = if m < n { Self { m: 64, ..largest } } else { Self { n: 64, ..largest } };
         let smallest = Self { m: 64, n: 64 };
@@ -62,39 +63,35 @@ fn edge(length: usize) -> usize {
     if length.next_multiple_of(128) * 8 <= length.next_multiple_of(64) * 9 { 128 } else { 64 }
 }
 
-impl Product<'_> {
-    pub(crate) fn record_tiles(self) -> Result<()> {
-        debug_assert!(!self.relu, "this family's products have no ReLU");
-        let tile = Tile::choose(self.gpu.limits(), self.batches, self.m, self.n, self.k);
-        #[cfg(test)]
-        let tile = tests::FORCED.get().unwrap_or(tile);
-        let tiles = self.batches * tile.count(self.m, self.n);
-        let splits = splits(self.k, (tiles * tile.threads()).div_ceil(256), ENOUGH, TILE_K);
-        let target = self.target(&splits, splits.count == 1)?;
-        let kernel = Kernel::new(&shaders::GEMM_TILE, "main").with(self.operands.file);
-        let launch = self
-            .launch(kernel.with(target.layout.store(target.n)).with(target.bias.file()))
-            .constants([("TILE_M", tile.m), ("TILE_N", tile.n), ("TILE_K", TILE_K)])
-            .constant("WHOLE", usize::from(self.k.is_multiple_of(TILE_K)))
-            .bind(self.operands.names[0], self.views[0].clone())
-            .bind(self.operands.names[1], self.views[1].clone())
-            .bind("out", target.view.clone())
-            .set_all([("batches", self.batches), ("m", self.m), ("n", target.n)])
-            .set_all([("columns", self.n), ("k", self.k)])
-            .set_all([("row_tiles", self.m.div_ceil(tile.m)), ("col_tiles", self.n.div_ceil(tile.n))]);
-        let launch = target
-            .layout
-            .set(target.bias.bind(launch))
-            .set_all([("splits", splits.count), ("k_per_split", splits.k)])
-            .set("c_split", target.c_split(self.batches));
-        // Beside the sum itself, the loops over what an invocation loads, copies and stores.
-        launch
-            .max_iterations(2 * splits.k + 512)
-            .flops(self.flops())
-            .groups(tiles * splits.count)
-            .enqueue()?;
-        self.reduce(target.partial.as_ref(), &splits)
-    }
+/// Records the product.
+pub(super) fn enqueue(gpu: &Gpu, problem: &Problem<'_>) -> Result<()> {
+    let Problem { batches, m, n, k, .. } = *problem;
+    let tile = Tile::choose(gpu.limits(), batches, m, n, k);
+    #[cfg(test)]
+    let tile = tests::FORCED.get().unwrap_or(tile);
+    let tiles = batches * tile.count(m, n);
+    let splits = splits(k, (tiles * tile.threads()).div_ceil(256), ENOUGH, TILE_K);
+    let target = problem.target(gpu, &splits, splits.count == 1)?;
+    let (width, store) = target.layout.store(target.n);
+    let kernel = target.epilogue.choose(Kernel::new(&shaders::GEMM_TILE, "main").with(store));
+    let [a, b] = problem.kernels.names;
+    let launch = problem
+        .launch(gpu, kernel)
+        .alias("Out", target.dtype.wgsl())
+        .constants([("TILE_M", tile.m), ("TILE_N", tile.n), ("TILE_K", TILE_K)])
+        .constant("WHOLE", usize::from(k.is_multiple_of(TILE_K)))
+        .bind_all([(a, problem.a.view.clone()), (b, problem.b.view.clone()), ("out", target.view.clone())])
+        .set_all([("batches", batches), ("m", m), ("n", target.n), ("columns", n), ("k", k)])
+        .set_all([("row_tiles", m.div_ceil(tile.m)), ("col_tiles", n.div_ceil(tile.n))])
+        .set_all([("splits", splits.count), ("k_per_split", splits.k), ("c_split", target.c_split)]);
+    let launch = target.epilogue.bind(target.layout.set(launch), target.dtype, width, &problem.a.view);
+    // Beside the sum itself, the loops over what an invocation loads, copies and stores.
+    launch
+        .max_iterations(2 * splits.k + 512)
+        .flops(problem.flops())
+        .groups(tiles * splits.count)
+        .enqueue()?;
+    problem.reduce(gpu, &target, &splits)
 }
 
 #[cfg(test)]
@@ -107,7 +104,7 @@ mod tests {
     use wgrad_testkit::{Array, sample::Sampler};
 
     use super::*;
-    use crate::{Conv2dOptions, Tensor};
+    use crate::{Conv2dOptions, MatmulOptions, Tensor};
 
     thread_local! {
         /// A tile to take instead of the chosen one: the large ones are chosen for sizes that take long on software.
@@ -127,7 +124,14 @@ mod tests {
             for (ta, tb) in [(false, false), (true, true)] {
                 let a = random(&if ta { [k, 130] } else { [130, k] });
                 let b = random(&if tb { [70, k] } else { [k, 70] });
-                all.push(a.matmul_transposed(ta, &b, tb).unwrap().detach());
+                all.push(
+                    a.matmul_with(
+                        &b,
+                        MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() },
+                    )
+                    .unwrap()
+                    .detach(),
+                );
             }
         }
         let same = Conv2dOptions { padding: [1, 1], ..Default::default() };

@@ -1,7 +1,10 @@
 //! Convolutions whose gathered windows would outgrow a binding on the `cpu` family, made of smaller ones: of single images,
 //! and of bands of an image with the rows or columns that their windows share.
 
-use crate::{Conv2dOptions, Epilogue, Pool2dOptions, Result, Tensor, concat};
+use super::conv_geometry::Conv2dOptions;
+use super::epilogue::Epilogue;
+use crate::ops::movement::concat;
+use crate::{Result, Tensor};
 
 impl Tensor {
     /// As [`Tensor::conv2d_with`] with these sizes of the output, as two convolutions: of halves of the batch, or of an
@@ -11,13 +14,13 @@ impl Tensor {
         w: &Tensor,
         bias: Option<&Tensor>,
         options: Conv2dOptions,
-        epilogue: Epilogue,
+        epilogue: Epilogue<'_>,
         output: [usize; 2],
     ) -> Result<Tensor> {
         let images = self.shape()[0];
-        let mut y = if images > 1 {
-            let of = |first, end| self.slice(0, first, end)?.conv2d(w, bias, options);
-            concat(&[&of(0, images / 2)?, &of(images / 2, images)?], 0)?
+        if images > 1 {
+            let of = |first, end| self.slice(0, first, end)?.conv2d_with(w, bias, options, epilogue);
+            concat(&[&of(0, images / 2)?, &of(images / 2, images)?], 0)
         } else {
             let side = usize::from(output[1] > output[0]);
             let padded = self.zero_padded(2, options.padding[0])?.zero_padded(3, options.padding[1])?;
@@ -27,15 +30,10 @@ impl Tensor {
                 let stride = options.stride[side];
                 padded
                     .slice(2 + side as isize, first * stride, (end - 1) * stride + reach)?
-                    .conv2d(w, bias, options)
+                    .conv2d_with(w, bias, options, epilogue)
             };
-            concat(&[&of(0, output[side] / 2)?, &of(output[side] / 2, output[side])?], 2 + side as isize)?
-        };
-        if epilogue.max_pool {
-            // Before the ReLU, which keeps the order of values: the same, and less work.
-            y = y.max_pool2d(Pool2dOptions::square(2))?;
+            concat(&[&of(0, output[side] / 2)?, &of(output[side] / 2, output[side])?], 2 + side as isize)
         }
-        if epilogue.relu { y.relu() } else { Ok(y) }
     }
 
     /// This tensor between `n` zeros on both sides of an axis.
@@ -45,7 +43,7 @@ impl Tensor {
         }
         let mut shape = self.shape().to_vec();
         shape[axis] = n;
-        let zeros = Tensor::zeros(self.gpu(), &shape)?;
+        let zeros = Tensor::zeros_of(self.gpu(), &shape, self.dtype())?;
         concat(&[&zeros, self, &zeros], axis as isize)
     }
 }

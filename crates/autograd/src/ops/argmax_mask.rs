@@ -12,29 +12,29 @@ use crate::{DType, Result, Tensor};
 const FEWEST_PLANES: usize = 256;
 const LONGEST_PLANE: usize = 16_384;
 
-/// Which pixel of each window of a pooled image won, a word for four windows.
-pub(crate) struct Winners {
-    code: Tensor,
+/// Which pixel of each window of a pooled image was its maximum: a byte for each window, a word for four.
+pub(crate) struct ArgmaxMask {
+    words: Tensor,
     /// The pooled image's, `[n, c, h, w]`.
     shape: [usize; 4],
 }
 
-impl Winners {
+impl ArgmaxMask {
     /// The shape of an image `[n, c, h, w]` pooled, if these kernels can pool it.
     pub(crate) fn pooled([n, c, h, w]: [usize; 4]) -> Option<[usize; 4]> {
         (h.is_multiple_of(2) && w.is_multiple_of(8)).then_some([n, c, h / 2, w / 2])
     }
 
-    /// A pooled image of this shape with its winners, for a kernel to write.
+    /// A pooled image of this shape with its mask, for a kernel to write.
     pub(crate) fn with_image(gpu: &Gpu, shape: [usize; 4]) -> Result<(Tensor, Self)> {
         let image = Tensor::empty(gpu, &shape)?;
-        let code = Tensor::empty_of(gpu, &[image.numel() / 4], DType::I32)?;
-        Ok((image, Self { code, shape }))
+        let words = Tensor::empty_of(gpu, &[image.numel() / 4], DType::I32)?;
+        Ok((image, Self { words, shape }))
     }
 
     /// The words of images `first..first + count`.
     pub(crate) fn images(&self, first: usize, count: usize) -> View {
-        let (image, whole) = (numel(&self.shape[1..]) as u64, self.code.bind());
+        let (image, whole) = (numel(&self.shape[1..]) as u64, self.words.bind());
         whole.buffer.view(whole.offset + first as u64 * image, count as u64 * image)
     }
 
@@ -47,10 +47,10 @@ impl Winners {
             .max_iterations(4)
     }
 
-    /// Pools x into `y`, made together with these winners.
+    /// Pools x into `y`, made together with this mask.
     pub(crate) fn pool(&self, x: &Tensor, relu: bool, y: &Tensor) -> Result<()> {
         let launch = self.launch(x.gpu(), "max_pool2d_pairs_forward", relu);
-        let launch = launch.bind_all([("x", x.bind()), ("y", y.bind()), ("code", self.code.bind())]);
+        let launch = launch.bind_all([("x", x.bind()), ("y", y.bind()), ("code", self.words.bind())]);
         Ok(launch.threads(y.numel() / 4).enqueue()?)
     }
 
@@ -59,12 +59,12 @@ impl Winners {
         let [n, c, h, w] = self.shape;
         let dx = Tensor::empty(dy.gpu(), &[n, c, 2 * h, 2 * w])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_backward", false);
-        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.code.bind()), ("dx", dx.bind())]);
+        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.words.bind()), ("dx", dx.bind())]);
         launch.threads(dy.numel() / 4).enqueue()?;
         Ok(dx)
     }
 
-    /// The sum over images and pixels of what [`Winners::unpool`] gives, from a quarter of the values: `[c]`; none where
+    /// The sum over images and pixels of what [`ArgmaxMask::unpool`] gives, from a quarter of the values: `[c]`; none where
     /// planes are too few to keep a device busy, or so long that their sums are better split.
     pub(crate) fn unpool_sum(&self, dy: &Tensor) -> Result<Option<Tensor>> {
         let [n, c, h, w] = self.shape;
@@ -73,7 +73,7 @@ impl Winners {
         }
         let planes = Tensor::empty(dy.gpu(), &[n, c])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_sum", false);
-        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.code.bind()), ("sum", planes.bind())]);
+        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.words.bind()), ("sum", planes.bind())]);
         launch.max_iterations(h * w / 4).threads(n * c).enqueue()?;
         planes.sum(&[0]).map(Some)
     }

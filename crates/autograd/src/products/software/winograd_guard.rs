@@ -8,15 +8,16 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
-use crate::Result;
+use super::winograd::{EDGE, Winograd, floats};
 use crate::launch::launch;
-use crate::winograd::{EDGE, Output, Winograd, floats};
+use crate::products::epilogue::{ConvOutput, Width};
+use crate::{DType, Result};
 
 /// Groups that one invocation goes over.
 const CHUNK: usize = 16_384;
 
 /// What transforms saw of each group and channel, `stride` entries from group to group.
-pub(crate) struct Summaries {
+pub(super) struct Summaries {
     words: Buffer,
     groups: usize,
     channels: usize,
@@ -25,16 +26,16 @@ pub(crate) struct Summaries {
 
 impl Summaries {
     /// For a transform to write: a word of each channel in each group.
-    pub(crate) fn new(gpu: &Gpu, groups: usize, channels: usize, stride: usize) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, groups: usize, channels: usize, stride: usize) -> Result<Self> {
         Ok(Self { words: floats(gpu, groups * stride)?, groups, channels, stride })
     }
 
     /// As [`Summaries::new`], the blocks of four tiles, in eight words.
-    pub(crate) fn of_tiles(gpu: &Gpu, quads: usize, channels: usize) -> Result<Self> {
+    pub(super) fn of_tiles(gpu: &Gpu, quads: usize, channels: usize) -> Result<Self> {
         Ok(Self { words: floats(gpu, 8 * quads * channels)?, groups: quads, channels, stride: channels })
     }
 
-    pub(crate) fn bind(&self) -> View {
+    pub(super) fn bind(&self) -> View {
         self.words.whole()
     }
 
@@ -74,14 +75,14 @@ impl Summaries {
 
 /// Loop iterations of `winograd_direct` for an output channel that sums over `depth` others: a row of four pixels, or of
 /// `winograd_direct_pooled`, four windows of four.
-pub(crate) fn direct_trips(depth: usize, pooled: bool) -> usize {
+pub(super) fn direct_trips(depth: usize, pooled: bool) -> usize {
     // Three filter rows of every channel.
     let pixel = depth * 5 + 1;
     if pooled { 4 * (4 * (pixel + 1) + 2) + 12 } else { 4 * (pixel + 1) + 2 }
 }
 
 /// A convolution's input and filters, with what its transforms saw of them.
-pub(crate) struct Convolved<'a> {
+pub(super) struct Convolved<'a> {
     pub x: View,
     pub w: View,
     pub depth: usize,
@@ -94,32 +95,33 @@ pub(crate) struct Convolved<'a> {
 
 impl Winograd {
     /// Records direct sums over what the guard finds in a convolution.
-    pub(crate) fn correct(&self, gpu: &Gpu, of: &Convolved<'_>, output: &Output<'_>) -> Result<()> {
+    pub(super) fn correct(&self, gpu: &Gpu, of: &Convolved<'_>, output: &ConvOutput<'_>) -> Result<()> {
         // Groups of filters are vec4 of input channels, and their channels the filters.
         let (guard_filter, _) = of.filters.guard_channels(gpu)?;
         let [guard, mean] = of.inputs.guard_tiles(gpu, &guard_filter, of.channels)?;
-        let trips = direct_trips(of.depth, output.winners.is_some());
+        let trips = direct_trips(of.depth, output.mask.is_some());
         let per = usize::try_from((gpu.loop_limit() - 1) / trips as u64)
             .unwrap_or(usize::MAX)
             .clamp(1, of.channels);
         let file = &shaders::WINOGRAD_DIRECT;
-        let launch = match output.winners {
-            None => launch(gpu, Kernel::new(file, "winograd_direct")),
-            Some(winners) => launch(gpu, Kernel::new(file, "winograd_direct_pooled"))
-                .bind("code", winners.images(0, self.images)),
+        let epilogue = output.fused(0, self.images);
+        let launch = match output.mask {
+            None => launch(gpu, epilogue.choose(Kernel::new(file, "winograd_direct"))),
+            Some(mask) => launch(gpu, epilogue.choose(Kernel::new(file, "winograd_direct_pooled")))
+                .bind("code", mask.images(0, self.images)),
         };
+        let launch = epilogue.bind(launch, DType::F32, Width::One, &of.w);
         // Rows of tiles, or fours of windows.
         let places =
-            if output.winners.is_some() { self.images * self.h * self.w / 16 } else { 4 * self.tiles() };
-        self.sizes(launch, of.channels, output.options(), 0)
+            if output.mask.is_some() { self.images * self.h * self.w / 16 } else { 4 * self.tiles() };
+        self.sizes(launch, of.channels, 0)
             .bind_all([("x", of.x.clone()), ("w", of.w.clone()), ("y", output.y.bind())])
             .bind_all([
                 ("guard", guard.whole()),
                 ("mean", mean.whole()),
                 ("guard_filter", guard_filter.whole()),
             ])
-            // A bias that is not added must still be bound: anything that is only read will do.
-            .bind("bias", output.bias.clone().unwrap_or_else(|| of.w.clone()))
+            .set("as_a", 0)
             .set_all([("group_base", 0), ("depth", of.depth), ("flipped", usize::from(of.flipped))])
             .set("per", per)
             .max_iterations(per * trips + 1)
@@ -136,14 +138,14 @@ impl Winograd {
     }
 
     /// Images that one launch of it may go over.
-    pub(crate) fn images_of_correction(&self, gpu: &Gpu) -> usize {
+    pub(super) fn images_of_correction(&self, gpu: &Gpu) -> usize {
         let [of_image, beside] = self.weight_grad_trips();
         let most = gpu.loop_limit().saturating_sub(beside as u64) / of_image as u64;
         usize::try_from(most).unwrap_or(usize::MAX).min(self.images)
     }
 
     /// Records direct sums of the filters' gradients `dw` that the guard finds in the channels of x and dy.
-    pub(crate) fn correct_weight_grad(
+    pub(super) fn correct_weight_grad(
         &self,
         gpu: &Gpu,
         [x, dy, dw]: [View; 3],
@@ -160,7 +162,7 @@ impl Winograd {
                 .bind_all([("x", x.clone()), ("dy", dy.clone()), ("dw", dw.clone())])
                 .bind_all([("guard_x", guard_x.whole()), ("guard_dy", guard_dy.whole())])
                 .set_all([("first", first), ("last", last), ("c_in", self.c_in), ("c_out", self.c_out)])
-                .set_all([("h", self.h), ("across", self.w / 4), ("edge", EDGE)])
+                .set_all([("h", self.h), ("tiles_x", self.w / 4), ("edge", EDGE)])
                 .set_all([("chunks_x", chunks_x), ("chunks_dy", chunks_dy)])
                 .max_iterations((last - first) * of_image + beside)
                 .threads(self.c_in * self.c_out)

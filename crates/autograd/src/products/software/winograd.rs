@@ -1,6 +1,6 @@
 //! Winograd's F(4 × 4, 3 × 3) for the `cpu` family: 3 × 3 convolutions at stride 1 with a quarter of the
 //! multiply-adds (Lavin and Gray, 2015). A 4 × 4 tile of the output is `Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, so that a layer is
-//! 36 matrix products between cheap transforms, which write and read the strips that the products want.
+//! 36 matrix products between cheap transforms, which write and read the panels that the products want.
 //! `winograd.wgsl` has the transforms and says where the points come from.
 //!
 //! A tile's outputs share its rounding errors, and its infinities: `winograd_guard.rs` finds where that matters.
@@ -11,16 +11,16 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
-use crate::gemm::{Bias, LONGEST_SUM, Layout, Splits};
+use super::panels::{Columns, PanelProduct, PanelSizes, wide};
+use super::winograd_guard::{Convolved, Summaries, direct_trips};
 use crate::launch::launch;
-use crate::ops::conv::images;
-use crate::strips::{Columns, StripProduct, Strips, wide};
-use crate::windows::Winners;
-use crate::winograd_guard::{Convolved, Summaries, direct_trips};
-use crate::{Error, Result, Tensor};
+use crate::products::epilogue::{ConvOutput, FusedEpilogue, Width};
+use crate::products::operand::images;
+use crate::products::problem::{LONGEST_SUM, Layout, Splits};
+use crate::{DType, Result, Tensor};
 
 /// Elements along an edge of a transformed tile.
-pub(crate) const EDGE: usize = 6;
+pub(super) const EDGE: usize = 6;
 
 /// Elements of a transformed tile, each a product of its own.
 const ELEMENTS: usize = EDGE * EDGE;
@@ -40,7 +40,7 @@ const PARTIAL_SUMS: usize = 16 << 20;
 
 /// Sizes of a 3 × 3 convolution with padding 1.
 #[derive(Clone, Copy)]
-pub(crate) struct Winograd {
+pub(in crate::products) struct Winograd {
     pub images: usize,
     /// Both tensors may be bound from every multiple of this many images on.
     pub step: usize,
@@ -50,24 +50,9 @@ pub(crate) struct Winograd {
     pub w: usize,
 }
 
-/// What the output transform stores.
-pub(crate) struct Output<'a> {
-    pub bias: Option<View>,
-    pub relu: bool,
-    pub y: &'a Tensor,
-    pub winners: Option<&'a Winners>,
-}
-
-impl Output<'_> {
-    /// As the kernels know them.
-    pub(crate) fn options(&self) -> usize {
-        usize::from(self.bias.is_some()) + 2 * usize::from(self.relu)
-    }
-}
-
 impl Winograd {
     /// Whether the transforms can do this convolution in both directions, and pay.
-    pub(crate) fn is_profitable(&self, gpu: &Gpu, pooled: bool) -> bool {
+    pub fn is_profitable(&self, gpu: &Gpu, pooled: bool) -> bool {
         // Eight pixels of a row are loaded at once, or two rows of an image that is one tile.
         let wide = self.w.is_multiple_of(8) || [self.h, self.w] == [4, 4];
         let most_channels = self.c_in.max(self.c_out);
@@ -87,7 +72,7 @@ impl Winograd {
     }
 
     /// Whether the weight gradient's sums over tiles, and over images where the guard finds something, are short enough.
-    pub(crate) fn weight_grad_fits(&self, gpu: &Gpu) -> bool {
+    pub fn weight_grad_fits(&self, gpu: &Gpu) -> bool {
         self.part(WEIGHT_GRAD_WORKSPACE) * self.tiles_of_image() <= LONGEST_SUM
             && self.images_of_correction(gpu) > 0
     }
@@ -119,14 +104,13 @@ impl Winograd {
     }
 
     /// Records y = conv2d(x, w) + bias and what follows it.
-    pub(crate) fn forward(&self, x: &Tensor, w: &Tensor, output: &Output<'_>) -> Result<()> {
+    pub fn forward(&self, x: &Tensor, w: &Tensor, output: &ConvOutput<'_>) -> Result<()> {
         self.convolve([self.c_in, self.c_out], false, x, w, output)
     }
 
-    /// Records dx = conv2d(dy, w turned around and its channels exchanged).
-    pub(crate) fn input_grad(&self, dy: &Tensor, w: &Tensor, dx: &Tensor) -> Result<()> {
-        let output = Output { bias: None, relu: false, y: dx, winners: None };
-        self.convolve([self.c_out, self.c_in], true, dy, w, &output)
+    /// Records dx = conv2d(dy, w flipped and its channels exchanged), and what follows it.
+    pub fn input_grad(&self, dy: &Tensor, w: &Tensor, output: &ConvOutput<'_>) -> Result<()> {
+        self.convolve([self.c_out, self.c_in], true, dy, w, output)
     }
 
     fn convolve(
@@ -135,34 +119,34 @@ impl Winograd {
         flipped: bool,
         x: &Tensor,
         w: &Tensor,
-        output: &Output<'_>,
+        output: &ConvOutput<'_>,
     ) -> Result<()> {
         let gpu = w.gpu();
-        let strips = Strips::of_rows(gpu, to);
+        let sizes = PanelSizes::of_rows(gpu, to);
         let k = from.next_multiple_of(4);
-        let row_strips = to.div_ceil(strips.rows);
-        let u = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
+        let row_panels = to.div_ceil(sizes.rows);
+        let u = floats(gpu, ELEMENTS * row_panels * sizes.rows * k)?;
         let filters = Summaries::new(gpu, k / 4, to, to)?;
         let inputs = Summaries::of_tiles(gpu, self.tiles().div_ceil(4), from)?;
         launch(gpu, Kernel::new(&shaders::WINOGRAD_WEIGHT, "winograd_weight"))
             .bind_all([("w", w.bind()), ("out", u.whole()), ("summary", filters.bind())])
-            .set_all([("rows", to), ("depth", from), ("turned", usize::from(flipped))])
-            .set_all([("strip", strips.rows), ("edge", EDGE)])
+            .set_all([("rows", to), ("depth", from), ("flipped", usize::from(flipped))])
+            .set_all([("panel", sizes.rows), ("edge", EDGE)])
             .max_iterations(TRIPS)
             .threads(to * k / 4)
             .enqueue()?;
         for (first, part) in self.parts(FORWARD_WORKSPACE) {
             let n = part.tiles().next_multiple_of(8);
-            let col_strips = n.div_ceil(strips.cols);
-            let v = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
+            let col_panels = n.div_ceil(sizes.cols);
+            let v = floats(gpu, ELEMENTS * col_panels * sizes.cols * k)?;
             part.transform_input(x, first, from, None, &v, &inputs)?;
             let m = floats(gpu, ELEMENTS * to * n)?;
-            strips.multiply(
+            sizes.multiply(
                 gpu,
-                StripProduct {
+                PanelProduct {
                     a: &u,
-                    a_batch: row_strips,
-                    b: Columns::packed(&v, strips.cols, col_strips, k),
+                    a_batch: row_panels,
+                    b: Columns::packed(&v, sizes.cols, col_panels, k),
                     batches: ELEMENTS,
                     m: to,
                     n,
@@ -170,21 +154,23 @@ impl Winograd {
                     splits: &Splits { count: 1, k },
                     layout: Layout::rows(to, n),
                     c_split: 0,
-                    bias: &Bias::None,
-                    relu: false,
+                    epilogue: &FusedEpilogue::default(),
+                    dtype: DType::F32,
                     out: m.whole(),
                 },
             )?;
-            let bias = output.bias.clone().unwrap_or_else(|| m.whole());
             let y = images(output.y, first, part.images);
-            let kernel = Kernel::new(&shaders::WINOGRAD_OUTPUT, "winograd_output");
-            let launch = match output.winners {
+            let epilogue = output.fused(first, part.images);
+            let kernel = epilogue.choose(Kernel::new(&shaders::WINOGRAD_OUTPUT, "winograd_output"));
+            let launch = match output.mask {
                 None => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_WHOLE)),
-                Some(winners) => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_POOLED))
-                    .bind("code", winners.images(first, part.images)),
+                Some(mask) => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_POOLED))
+                    .bind("code", mask.images(first, part.images)),
             };
-            part.sizes(launch, to, output.options(), 0)
-                .bind_all([("m", m.whole()), ("bias", bias), ("y", y)])
+            let launch = epilogue.bind(part.sizes(launch, to, 0), DType::F32, Width::Four, &m.whole());
+            launch
+                .bind_all([("m", m.whole()), ("y", y)])
+                .set("as_a", 0)
                 .set_all([("group_base", 0), ("depth", 0), ("flipped", 0), ("per", 0)])
                 .threads(to * n / 4)
                 .enqueue()?;
@@ -194,24 +180,25 @@ impl Winograd {
         self.correct(gpu, &of, output)
     }
 
-    /// Records dw = the gradient of the weight, `[c_out, c_in, 3, 3]`.
-    pub(crate) fn weight_grad(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    /// Records dw = the gradient of the weight, `[c_out, c_in, 3, 3]`, into a tensor that was not written yet.
+    pub fn weight_grad(&self, x: &Tensor, dy: &Tensor, dw: &Tensor) -> Result<()> {
         let parts: Vec<_> = self.parts(WEIGHT_GRAD_WORKSPACE).collect();
         let sum = 4 * ELEMENTS * self.c_in * self.c_out.next_multiple_of(8);
-        let mut whole: Option<Tensor> = None;
         let of_x = Summaries::new(x.gpu(), self.tiles().div_ceil(4), self.c_in, self.c_in)?;
         let of_dy = Summaries::new(x.gpu(), self.tiles(), self.c_out, self.c_out.next_multiple_of(4))?;
-        for parts in parts.chunks((PARTIAL_SUMS / sum).max(1)) {
-            let dw = Tensor::empty(x.gpu(), &[self.c_out, self.c_in, 3, 3])?;
+        let groups: Vec<_> = parts.chunks((PARTIAL_SUMS / sum).max(1)).collect();
+        if let [parts] = groups[..] {
             self.weight_grad_of(parts, x, dy, dw.bind(), [&of_x, &of_dy])?;
-            whole = Some(match whole {
-                Some(whole) => whole.add(&dw)?,
-                None => dw,
-            });
+        } else {
+            let mut whole = Tensor::zeros(x.gpu(), dw.shape())?;
+            for parts in groups {
+                let part = Tensor::empty(x.gpu(), dw.shape())?;
+                self.weight_grad_of(parts, x, dy, part.bind(), [&of_x, &of_dy])?;
+                whole = whole.add(&part)?;
+            }
+            whole.copy_into(dw)?;
         }
-        let whole = whole.ok_or_else(|| Error::shape("conv2d", "no images"))?;
-        self.correct_weight_grad(x.gpu(), [x.bind(), dy.bind(), whole.bind()], [&of_x, &of_dy])?;
-        Ok(whole)
+        self.correct_weight_grad(x.gpu(), [x.bind(), dy.bind(), dw.bind()], [&of_x, &of_dy])
     }
 
     /// Records the gradient of the weight over some parts of the images.
@@ -224,31 +211,31 @@ impl Winograd {
         [of_x, of_dy]: [&Summaries; 2],
     ) -> Result<()> {
         let gpu = x.gpu();
-        let strips = Strips::of_rows(gpu, self.c_in);
+        let sizes = PanelSizes::of_rows(gpu, self.c_in);
         let n = self.c_out.next_multiple_of(8);
-        let (row_strips, col_strips) = (self.c_in.div_ceil(strips.rows), n.div_ceil(strips.cols));
+        let (row_panels, col_panels) = (self.c_in.div_ceil(sizes.rows), n.div_ceil(sizes.cols));
         let sum = ELEMENTS * self.c_in * n;
         let s = floats(gpu, parts.len() * sum)?;
         for (index, &(first, part)) in parts.iter().enumerate() {
             let k = part.tiles().next_multiple_of(4);
-            let v = floats(gpu, ELEMENTS * row_strips * strips.rows * k)?;
-            part.transform_input(x, first, self.c_in, Some(strips.rows), &v, of_x)?;
+            let v = floats(gpu, ELEMENTS * row_panels * sizes.rows * k)?;
+            part.transform_input(x, first, self.c_in, Some(sizes.rows), &v, of_x)?;
 
-            let d = floats(gpu, ELEMENTS * col_strips * strips.cols * k)?;
+            let d = floats(gpu, ELEMENTS * col_panels * sizes.cols * k)?;
             let dy = images(dy, first, part.images);
             let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_OUTPUT_GRAD, "winograd_output_grad"))
                 .bind_all([("dy", dy), ("summary", of_dy.bind()), ("out", d.whole())])
                 .set_all([("group_base", first * self.tiles_of_image()), ("depth", 0)])
-                .set_all([("flipped", 0), ("per", 0)]);
+                .set_all([("flipped", 0), ("per", 0), ("as_a", 0), ("bias_of", 0), ("activate", 0)]);
             let threads = k * self.c_out.div_ceil(4);
-            part.sizes(launch, self.c_out, 0, strips.cols).threads(threads).enqueue()?;
+            part.sizes(launch, self.c_out, sizes.cols).threads(threads).enqueue()?;
 
-            strips.multiply(
+            sizes.multiply(
                 gpu,
-                StripProduct {
+                PanelProduct {
                     a: &v,
-                    a_batch: row_strips,
-                    b: Columns::packed(&d, strips.cols, col_strips, k),
+                    a_batch: row_panels,
+                    b: Columns::packed(&d, sizes.cols, col_panels, k),
                     batches: ELEMENTS,
                     m: self.c_in,
                     n,
@@ -256,8 +243,8 @@ impl Winograd {
                     splits: &Splits { count: 1, k },
                     layout: Layout::rows(self.c_in, n),
                     c_split: 0,
-                    bias: &Bias::None,
-                    relu: false,
+                    epilogue: &FusedEpilogue::default(),
+                    dtype: DType::F32,
                     out: s.view((index * sum) as u64 * 4, sum as u64 * 4),
                 },
             )?;
@@ -268,7 +255,7 @@ impl Winograd {
         Ok(launch.max_iterations(EDGE * (8 * parts.len() + 24) + 16).threads(self.c_in * n / 4).enqueue()?)
     }
 
-    /// Transforms x, an input or a gradient, from image `first` on into the operand B, or with strips of so many rows A of
+    /// Transforms x, an input or a gradient, from image `first` on into the operand B, or with panels of so many rows A of
     /// the weight gradient.
     fn transform_input(
         &self,
@@ -279,41 +266,36 @@ impl Winograd {
         out: &Buffer,
         summaries: &Summaries,
     ) -> Result<()> {
-        let strip = as_a.unwrap_or_else(|| Strips::of(x.gpu()).cols);
+        let panel = as_a.unwrap_or_else(|| PanelSizes::of(x.gpu()).cols);
         let as_a = as_a.is_some();
-        let across = self.w / 4;
-        let run = if across.is_multiple_of(4) { 4 } else { across.min(2) };
+        let tiles_x = self.w / 4;
+        let run = if tiles_x.is_multiple_of(4) { 4 } else { tiles_x.min(2) };
         let gpu = x.gpu();
         let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_INPUT, "winograd_input").with(wide(gpu)))
-            .constants([("RUN", run), ("EDGES", usize::from(across > run))])
+            .constants([("RUN", run), ("EDGES", usize::from(tiles_x > run))])
             .bind("x", images(x, first, self.images))
             .bind_all([("summary", summaries.bind()), ("out", out.whole())])
             .set_all([("group_base", first * self.tiles_of_image() / 4), ("depth", 0)])
-            .set_all([("flipped", 0), ("per", 0)]);
-        let lines = if as_a { channels } else { channels.next_multiple_of(4) };
-        let launch = self.sizes(launch, channels, usize::from(as_a), strip);
-        Ok(launch.threads(lines * self.tiles().div_ceil(4)).enqueue()?)
+            .set_all([("flipped", 0), ("per", 0), ("bias_of", 0), ("activate", 0)])
+            .set("as_a", usize::from(as_a));
+        let padded = if as_a { channels } else { channels.next_multiple_of(4) };
+        let launch = self.sizes(launch, channels, panel);
+        Ok(launch.threads(padded * self.tiles().div_ceil(4)).enqueue()?)
     }
 
-    pub(crate) fn sizes<'a>(
-        &self,
-        launch: Launch<'a>,
-        channels: usize,
-        option: usize,
-        strip: usize,
-    ) -> Launch<'a> {
+    pub fn sizes<'a>(&self, launch: Launch<'a>, channels: usize, panel: usize) -> Launch<'a> {
         launch
             .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
-            .set_all([("across", self.w / 4), ("in_image", self.tiles_of_image())])
-            .set_all([("option", option), ("strip", strip), ("edge", EDGE)])
+            .set_all([("tiles_x", self.w / 4), ("tiles_per_image", self.tiles_of_image())])
+            .set_all([("panel", panel), ("edge", EDGE)])
             .max_iterations(TRIPS)
     }
 
-    pub(crate) fn tiles(&self) -> usize {
+    pub fn tiles(&self) -> usize {
         self.images * self.tiles_of_image()
     }
 }
 
-pub(crate) fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
+pub(super) fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
     Ok(gpu.buffer(n as u64 * 4)?)
 }

@@ -1,32 +1,29 @@
-// C = A · B from strips, for software adapters: register tiles, no barriers, no workgroup memory.
-//   out[split][batch][row][col] = f(bias + sum over the split's k of a[batch][row][k] * b[batch][k][col])
-// f is ReLU where relu is 1.
-// a: strips of ROWS rows, [batch][row strip][k / 4][ROWS][4], k padded with zeros to a multiple of 4.
-// b: strips of COLS columns, eight columns of a row read at once, in eights of floats
-//   B(batch, strip, k, c) = b[batch * b_batch + strip * b_strip + k * b_k + c / 8]
-// which holds of packed strips, [batch][col strip][k][COLS] with the same k, and of a tensor whose rows lie side by side.
+// C = A · B from panels, for software adapters: register tiles, no barriers, no workgroup memory.
+//   out[split][batch][row][col] = the epilogue of the sum over the split's k of a[batch][row][k] * b[batch][k][col]
+// a: panels of ROWS rows, [batch][row panel][k / 4][ROWS][4], k padded with zeros to a multiple of 4.
+// b: panels of COLS columns, eight columns of a row read at once, in eights of floats
+//   B(batch, panel, k, c) = b[b_offset + batch * b_batch + panel * b_panel + k * b_k + c / 8]
+// which holds of packed panels, [batch][col panel][k][COLS] with the same k, and of a tensor whose rows lie side by side.
 // One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has
 // 8 columns of every row. On these adapters a load, and any touch of an accumulator, cost as much as several
 // multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
-// Row strips change fastest in the grid, so that neighbouring workgroups read the same strip of b from the cache.
+// Row panels change fastest in the grid, so that neighbouring workgroups read the same panel of b from the cache.
 // Outputs that cannot be stored by eight columns go through a partial buffer and reduce_splits.
-// Chosen: load_*, and wide_* with subgroups. Constants: LANES (the subgroup size), ROWS (32 or 16), COLS (8 * LANES).
-// Uses: relu_if.
+// Chosen: load_*, wide_* with subgroups, and what the epilogue chooses. Alias: Out, the output's element (f32, f16). Constants: LANES (the subgroup size), ROWS (32 or 16), COLS (8 * LANES).
+// Uses: products/epilogue.
 struct Params {
     first_group: u32,
-    batches: u32, splits: u32, row_strips: u32, col_strips: u32, // grid: one workgroup for each combination
+    batches: u32, splits: u32, row_panels: u32, col_panels: u32, // grid: one workgroup for each combination
     m: u32, n: u32,               // n a multiple of 8
     k: u32, k_per_split: u32,     // multiples of 4; the last split may be shorter
-    a_batch: u32,                 // strips of a from one batch to the next, 0 where all batches share them, as b_batch is
-    b_batch: u32, b_strip: u32, b_k: u32,
-    bias_of: u32,                 // 1: bias[batch * m + row] is added, a convolution's; 2: bias[col], a linear layer's
-    relu: u32,
+    a_batch: u32,                 // panels of a from one batch to the next, 0 where all batches share them, as b_batch is
+    b_offset: u32, b_batch: u32, b_panel: u32, b_k: u32,
+    bias_of: u32, activate: u32,  // see epilogue.wgsl
     // out's layout, multiples of 8: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, plane: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>; // not read where bias_of is 0
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<Out>>;
 
 alias Tile = array<array<vec4<f32>, 2>, ROWS>;
 alias Cols = array<array<vec4<f32>, 2>, 4>;
@@ -46,24 +43,11 @@ fn multiply(acc: ptr<function, Tile>, q: u32, rows: array<vec4<f32>, 4>, cols: C
 
 // The biases of four rows, from the given one on; rows past the last, which are not stored, take any.
 fn biases(batch: u32, row: u32) -> vec4<f32> {
-    if (p.bias_of != 1u) {
-        return vec4<f32>();
-    }
     let first = batch * p.m;
     let last = p.m - 1u;
     return vec4<f32>(
-        bias[first + min(row, last)], bias[first + min(row + 1u, last)],
-        bias[first + min(row + 2u, last)], bias[first + min(row + 3u, last)]);
-}
-
-// The biases of eight columns, from the given one on.
-fn col_biases(col: u32) -> array<vec4<f32>, 2> {
-    if (p.bias_of != 2u) {
-        return array<vec4<f32>, 2>();
-    }
-    return array<vec4<f32>, 2>(
-        vec4<f32>(bias[col], bias[col + 1u], bias[col + 2u], bias[col + 3u]),
-        vec4<f32>(bias[col + 4u], bias[col + 5u], bias[col + 6u], bias[col + 7u]));
+        row_bias(first + min(row, last)), row_bias(first + min(row + 1u, last)),
+        row_bias(first + min(row + 2u, last)), row_bias(first + min(row + 3u, last)));
 }
 
 // The e-th of four.
@@ -71,7 +55,7 @@ fn pick(e: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<
     return select(select(a, b, e == 1u), select(c, d, e == 3u), e > 1u);
 }
 
-// Stores row 4q + e of the strip, where there is one. at: where the lane's eight columns stand in row e of the strip;
+// Stores row 4q + e of the panel, where there is one. at: where the lane's eight columns stand in row e of the panel;
 // stored: whether they exist; of_cols, of_rows: biases of the columns, and of the four rows from 4q on.
 fn store(
     acc: ptr<function, Tile>, q: u32, e: u32, row: u32, at: u32, stored: bool, of_cols: array<vec4<f32>, 2>,
@@ -80,9 +64,10 @@ fn store(
     if (stored && row + q * 4u + e < p.m) {
         let i = (at + q * 4u * p.c_row) / 4u;
         let r = q * 4u;
-        let wanted = p.relu == 1u;
-        out[i] = relu_if(pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + (of_cols[0] + of_rows[e]), wanted);
-        out[i + 1u] = relu_if(pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + (of_cols[1] + of_rows[e]), wanted);
+        let left = pick(e, acc[r][0], acc[r + 1u][0], acc[r + 2u][0], acc[r + 3u][0]) + (of_cols[0] + of_rows[e]);
+        let right = pick(e, acc[r][1], acc[r + 1u][1], acc[r + 2u][1], acc[r + 3u][1]) + (of_cols[1] + of_rows[e]);
+        out[i] = vec4<Out>(finished(left, i));
+        out[i + 1u] = vec4<Out>(finished(right, i + 1u));
     }
 }
 
@@ -93,20 +78,20 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let tile = p.first_group + group.y * groups.x + group.x;
-    if (tile >= p.batches * p.splits * p.row_strips * p.col_strips) {
+    if (tile >= p.batches * p.splits * p.row_panels * p.col_panels) {
         return;
     }
-    let row_strip = tile % p.row_strips;
-    let col_strip = tile / p.row_strips % p.col_strips;
-    let split = tile / (p.row_strips * p.col_strips) % p.splits;
-    let batch = tile / (p.row_strips * p.col_strips * p.splits);
+    let row_panel = tile % p.row_panels;
+    let col_panel = tile / p.row_panels % p.col_panels;
+    let split = tile / (p.row_panels * p.col_panels) % p.splits;
+    let batch = tile / (p.row_panels * p.col_panels * p.splits);
 
     let k_begin = split * p.k_per_split;
     let k_end = min(k_begin + p.k_per_split, p.k);
-    var a_at = ((batch * p.a_batch + row_strip) * p.k + k_begin) * (ROWS / 4u);
+    var a_at = ((batch * p.a_batch + row_panel) * p.k + k_begin) * (ROWS / 4u);
     // Columns past the last, which are not stored, are the last ones.
-    let eight = min(lane, (p.n - col_strip * COLS) / 8u - 1u);
-    var b_at = batch * p.b_batch + col_strip * p.b_strip + k_begin * p.b_k + eight;
+    let eight = min(lane, (p.n - col_panel * COLS) / 8u - 1u);
+    var b_at = p.b_offset + batch * p.b_batch + col_panel * p.b_panel + k_begin * p.b_k + eight;
     var acc: Tile;
     for (var k = k_begin; k < k_end; k += 4u) {
         let own = own_rows(a_at, lane);
@@ -127,12 +112,13 @@ fn main(
         b_at += 4u * p.b_k;
     }
 
-    let row = row_strip * ROWS;
+    let row = row_panel * ROWS;
     let base = split * p.c_split + batch * p.c_batch + row * p.c_row;
     let own = own_biases(batch, row, lane);
-    let col = col_strip * COLS + lane * 8u;
+    let col = col_panel * COLS + lane * 8u;
     let stored = col < p.n;
-    let of_cols = col_biases(min(col, p.n - 8u));
+    let last = p.n - 1u;
+    let of_cols = array<vec4<f32>, 2>(col_bias(col, last), col_bias(col + 4u, last));
     let place = base + col / p.plane * p.c_image + col % p.plane;
     // A loop that the driver does not unroll, since m is no constant: compiling 16 stores takes a third less than 64.
     for (var e = 0u; e < min(4u, p.m); e++) {

@@ -80,6 +80,10 @@ files! {
     STRIDED_GATHER = "move/strided_gather";
     STRIDED_SCATTER = "move/strided_scatter";
     ADAM = "optim/adam";
+    FLAT = "optim/flat";
+    FLAT_NORM = "optim/flat_norm";
+    OPTIMIZE = "optim/optimize";
+    RMSPROP = "optim/rmsprop";
     SGD = "optim/sgd";
     BIAS_COL = "products/bias_col";
     BIAS_NONE = "products/bias_none";

@@ -18,13 +18,23 @@ pub enum Activation {
     Gelu,
 }
 
-impl Module for Activation {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+impl Activation {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Relu => x.relu(),
             Self::Sigmoid => x.sigmoid(),
             Self::Tanh => x.tanh(),
             Self::Gelu => x.gelu(),
         }?)
+    }
+}
+
+impl Module for Activation {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.forward(x)
     }
 }

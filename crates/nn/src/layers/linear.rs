@@ -36,10 +36,20 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+impl Linear {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
         let weight = self.weight.tensor()?;
         in_layer(&self.name, if self.relu { x.linear_relu(weight, bias) } else { x.linear(weight, bias) })
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.forward(x)
     }
 }

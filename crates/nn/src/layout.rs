@@ -142,7 +142,11 @@ fn check((param, init): &(Param, Init), limit: u64) -> Result<()> {
     let numel = param.shape().iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
     let bytes = numel.and_then(|n| n.checked_next_multiple_of(BLOCK)).and_then(|n| n.checked_mul(4));
     if bytes.is_none_or(|bytes| bytes as u64 > limit) {
-        return Err(Error::ModelTooLarge { name: param.name().to_owned(), shape: param.shape().to_vec(), limit });
+        return Err(Error::ModelTooLarge {
+            name: param.name().to_owned(),
+            shape: param.shape().to_vec(),
+            limit,
+        });
     }
     if !init.is_usable() && numel != Some(0) {
         let message = format!("{} cannot start as {init:?}: a bound is finite and at least 0", param.name());

@@ -68,6 +68,18 @@ impl Load {
         self.skip.iter().any(|pattern| pattern::matches(pattern, name))
     }
 
+    /// What of `state` would be loaded into a model of these names and shapes.
+    ///
+    /// # Errors
+    /// As [`crate::Parameters::load`].
+    pub fn check<'a>(
+        &self,
+        model: impl Iterator<Item = (&'a str, &'a [usize])>,
+        state: &StateDict,
+    ) -> Result<LoadReport> {
+        Ok(self.plan(model, state)?.report)
+    }
+
     /// What is to be written into a model of these names and shapes.
     pub(crate) fn plan<'a, 's>(
         &self,
@@ -95,7 +107,9 @@ impl Load {
             }
             match tensor {
                 None => report.missing.push(name.to_owned()),
-                Some((found, values)) if found != shape || values.len() != shape.iter().product::<usize>() => {
+                Some((found, values))
+                    if found != shape || values.len() != shape.iter().product::<usize>() =>
+                {
                     report.mismatched.push(format!("{name} (file {found:?}, model {shape:?})"));
                 }
                 Some((_, values)) => {

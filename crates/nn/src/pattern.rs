@@ -24,7 +24,10 @@ pub(crate) fn check<'a>(
         return Ok(());
     }
     let known = names.next().map_or_else(String::new, |name| format!("; a name here is {name}"));
-    Err(Error::Options { what, message: format!("no name is like {pattern}, where * stands for anything{known}") })
+    Err(Error::Options {
+        what,
+        message: format!("no name is like {pattern}, where * stands for anything{known}"),
+    })
 }
 
 #[cfg(test)]

@@ -72,8 +72,12 @@ impl UpdateRule for AdamOptions {
     fn check(&self) -> Result<(), String> {
         let Self { betas, eps, weight_decay, .. } = *self;
         check(usable_eps(eps) && usable(weight_decay), || {
-            format!("eps {eps}, weight_decay {weight_decay}: both are finite and at least 0, eps at least 1.2e-38")
+            format!(
+                "eps {eps}, weight_decay {weight_decay}: both are finite and at least 0, eps at least 1.2e-38"
+            )
         })?;
-        check(betas.iter().all(|beta| (0.0..1.0).contains(beta)), || format!("betas {betas:?} are not in 0..1"))
+        check(betas.iter().all(|beta| (0.0..1.0).contains(beta)), || {
+            format!("betas {betas:?} are not in 0..1")
+        })
     }
 }

@@ -153,7 +153,8 @@ impl<R: UpdateRule> Optim<R> {
     fn table(&self, takes_part: &[bool]) -> Result<Vec<u32>> {
         let width = 1 + self.scalars.len();
         let mut table = vec![0; width * takes_part.len()];
-        for (i, entry) in self.state.parameters().entries().iter().enumerate().filter(|(i, _)| takes_part[*i]) {
+        for (i, entry) in self.state.parameters().entries().iter().enumerate().filter(|(i, _)| takes_part[*i])
+        {
             let rule = &self.groups[self.group_of[i]].rule;
             let row = &mut table[i * width..][..width];
             row[0] = entry.end() as u32;
@@ -167,8 +168,10 @@ impl<R: UpdateRule> Optim<R> {
         let parameters = self.state.parameters();
         let (gpu, w) = (parameters.gpu(), &parameters.flats()[flat]);
         let entries = parameters.entries().iter().zip(takes_part);
-        let changed: Vec<_> =
-            entries.filter(|(entry, takes)| **takes && entry.flat == flat).map(|(e, _)| e.tensor.bind()).collect();
+        let changed: Vec<_> = entries
+            .filter(|(entry, takes)| **takes && entry.flat == flat)
+            .map(|(e, _)| e.tensor.bind())
+            .collect();
         if changed.is_empty() {
             return Ok(());
         }
@@ -203,8 +206,7 @@ impl<R: UpdateRule> Optim<R> {
 impl<R: UpdateRule> Optimizer for Optim<R> {
     fn step(&mut self, gradients: &Gradients) -> Result<()> {
         if gradients.parameters().id() != self.state.parameters().id() {
-            let message =
-                "it was made for other parameters than the gradients' are; make one of these parameters with new()";
+            let message = "it was made for other parameters than the gradients' are; make one of these parameters with new()";
             return Err(Error::Options { what: "optimizer", message: message.to_owned() });
         }
         self.groups.iter().try_for_each(|group| check_lr(&group.rule))?;
@@ -246,7 +248,11 @@ fn error<R: UpdateRule>(message: String) -> Error {
 
 fn check_lr<R: UpdateRule>(rule: &R) -> Result<()> {
     let lr = rule.lr();
-    if usable(lr) { Ok(()) } else { Err(error::<R>(format!("a learning rate of {lr}: it is finite and at least 0"))) }
+    if usable(lr) {
+        Ok(())
+    } else {
+        Err(error::<R>(format!("a learning rate of {lr}: it is finite and at least 0")))
+    }
 }
 
 fn check_rule<R: UpdateRule>(rule: &R) -> Result<()> {

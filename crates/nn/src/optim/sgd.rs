@@ -40,7 +40,13 @@ impl UpdateRule for SgdOptions {
         let Self { lr, momentum, dampening, weight_decay, nesterov } = *self;
         let rest = if step == 1 || momentum == 0.0 { 1.0 } else { 1.0 - dampening };
         let nesterov = f64::from(u8::from(nesterov));
-        vec![("lr", lr), ("momentum", momentum), ("rest", rest), ("decay", weight_decay), ("nesterov", nesterov)]
+        vec![
+            ("lr", lr),
+            ("momentum", momentum),
+            ("rest", rest),
+            ("decay", weight_decay),
+            ("nesterov", nesterov),
+        ]
     }
 
     fn lr(&self) -> f64 {

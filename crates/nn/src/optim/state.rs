@@ -64,6 +64,13 @@ impl OptimizerState {
         self.parameters.entries().iter().enumerate()
     }
 
+    /// Names and shapes of the tensors that [`OptimizerState::to_state_dict`] gives.
+    pub fn shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
+        let entry = |name, entry: &Entry| format!("{name}.{}", entry.name);
+        self.iter()
+            .flat_map(move |(name, _)| self.entries().map(move |(_, e)| (entry(name, e), e.tensor.shape())))
+    }
+
     /// All of it: tensors `<name>.<parameter>`, and in the metadata `steps` and `steps.<parameter>`.
     ///
     /// # Errors
@@ -88,9 +95,7 @@ impl OptimizerState {
     /// [`Error::Mismatch`] unless it holds exactly these tensors, [`Error::Format`] for steps that are no number; nothing is
     /// then changed.
     pub fn load_state_dict(&mut self, state: &StateDict, file: &str) -> Result<()> {
-        let names = self.iter().flat_map(|(name, _)| self.entries().map(move |(_, e)| (name, e)));
-        let keys: Vec<_> =
-            names.map(|(name, entry)| (format!("{name}.{}", entry.name), entry.tensor.shape())).collect();
+        let keys: Vec<_> = self.shapes().collect();
         let model = keys.iter().map(|(key, shape)| (key.as_str(), *shape));
         let plan = Load::strict().named(file).plan(model, state)?;
         let steps = self.steps_in(state, "steps", file)?.unwrap_or(0);

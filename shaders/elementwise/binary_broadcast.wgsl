@@ -1,12 +1,13 @@
-// Elementwise y = f(a, b) with NumPy broadcasting; f stands in binary/<op>.wgsl.
+// Elementwise y = f(a, b) with NumPy broadcasting, for views too; f stands in binary/<op>.wgsl.
 // axes: of each axis of y, from the last to the first, its size and the strides of a and b (0 along a broadcast axis).
-// One invocation an element of y. Constant: RANK, the number of axes.
+// a_offset, b_offset: the first element of each. One invocation an element of y. Constant: RANK, the number of axes.
+// Aliases: E, the elements as they are stored; C, what is computed with: f32 or i32.
 // Uses: divide, index.
-struct Params { first_group: u32, n: u32, axes: array<vec4<u32>, RANK> }
+struct Params { first_group: u32, n: u32, a_offset: u32, b_offset: u32, axes: array<vec4<u32>, RANK> }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<E>;
+@group(0) @binding(2) var<storage, read> b: array<E>;
+@group(0) @binding(3) var<storage, read_write> y: array<E>;
 
 @compute @workgroup_size(WORKGROUP)
 fn binary_broadcast(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -15,8 +16,8 @@ fn binary_broadcast(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         return;
     }
     var rest = i;
-    var a_at = 0u;
-    var b_at = 0u;
+    var a_at = p.a_offset;
+    var b_at = p.b_offset;
     for (var d = 0u; d < RANK - 1u; d++) {
         let next = divide(rest, p.axes[d].x);
         let index = rest - next * p.axes[d].x;
@@ -27,5 +28,5 @@ fn binary_broadcast(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     // What is left is the index along the first axis.
     a_at += rest * p.axes[RANK - 1u].y;
     b_at += rest * p.axes[RANK - 1u].z;
-    y[i] = f(vec4<f32>(a[a_at]), vec4<f32>(b[b_at])).x;
+    y[i] = E(f(vec4<C>(C(a[a_at])), vec4<C>(C(b[b_at]))).x);
 }

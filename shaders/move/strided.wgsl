@@ -1,9 +1,6 @@
-// Shared: where element i of a row-major tensor lies in a strided one. Constant: RANK, the number of axes.
-// axes: of each axis, from the last to the first, its size and its stride (0 along an expanded axis).
+// Shared: where element i of a row-major order lies among strided elements. Constant: RANK, the number of axes.
+// p.axes: of each axis, from the last to the first, its size and its stride (0 along an expanded axis); p.offset: the first.
 // Uses: divide.
-struct Params { first_group: u32, n: u32, offset: u32, axes: array<vec4<u32>, RANK> }
-@group(0) @binding(0) var<uniform> p: Params;
-
 fn strided(i: u32) -> u32 {
     var rest = i;
     var at = p.offset;

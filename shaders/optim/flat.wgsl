@@ -2,7 +2,7 @@
 //   flat_combine  a = alpha·a + beta·b      flat_scale  a = alpha·a      flat_clamp  a within ±alpha, NaN stays
 //   flat_clip     a = a · min(1, alpha / (norm + 1e-6)), PyTorch's clip_grad_norm_
 //   flat_fill     a = alpha                 flat_keep   a
-// The last two write 0 where there is no value: blocks tells the parameter that each 64 floats of a belong to, and ends
+// The last two write 0 where there is no value (others leave anything in paddings): blocks tells the parameter that each 64 floats of a belong to, and ends
 // where its values end in a, in floats, or 0. One invocation a vec4.
 // Uses: index.
 struct Params { first_group: u32, n: u32, alpha: f32, beta: f32 }

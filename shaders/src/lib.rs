@@ -33,14 +33,19 @@ files! {
     BINARY_SUB = "elementwise/binary/sub";
     BINARY_BROADCAST = "elementwise/binary_broadcast";
     BINARY_FORWARD = "elementwise/binary_forward";
-    CAST = "elementwise/cast";
     DROPOUT = "elementwise/dropout";
+    LOAD_BYTES = "elementwise/load_bytes";
+    LOAD_QUAD = "elementwise/load_quad";
+    STORE_BYTES = "elementwise/store_bytes";
+    STORE_QUAD = "elementwise/store_quad";
     UNARY_ABS = "elementwise/unary/abs";
-    UNARY_AFFINE = "elementwise/unary/affine";
+    UNARY_MUL_ADD_SCALAR = "elementwise/unary/mul_add_scalar";
     UNARY_CLAMP = "elementwise/unary/clamp";
     UNARY_EXP = "elementwise/unary/exp";
     UNARY_EXPM1 = "elementwise/unary/expm1";
     UNARY_GELU = "elementwise/unary/gelu";
+    UNARY_GELU_GRAD = "elementwise/unary/gelu_grad";
+    UNARY_IDENTITY = "elementwise/unary/identity";
     UNARY_LOG = "elementwise/unary/log";
     UNARY_LOG1P = "elementwise/unary/log1p";
     UNARY_NEG = "elementwise/unary/neg";
@@ -52,6 +57,7 @@ files! {
     UNARY_TANH = "elementwise/unary/tanh";
     UNARY_BACKWARD = "elementwise/unary_backward";
     UNARY_FORWARD = "elementwise/unary_forward";
+    UNARY_STRIDED = "elementwise/unary_strided";
     AVG_POOL2D = "images/avg_pool2d";
     BATCH_NORM = "images/batch_norm/batch_norm";
     BATCH_NORM_POOL = "images/batch_norm/batch_norm_pool";
@@ -69,6 +75,7 @@ files! {
     DIVIDE = "lib/divide";
     INDEX = "lib/index";
     LOGARITHM = "lib/logarithm";
+    NORMAL = "lib/normal";
     RANDOM = "lib/random";
     RELU_IF = "lib/relu_if";
     SPECIAL = "lib/special";
@@ -77,7 +84,6 @@ files! {
     LIMIT_COPY = "limits/limit_copy";
     LIMIT_FMA = "limits/limit_fma";
     STRIDED = "move/strided";
-    STRIDED_GATHER = "move/strided_gather";
     STRIDED_SCATTER = "move/strided_scatter";
     ADAM = "optim/adam";
     FLAT = "optim/flat";

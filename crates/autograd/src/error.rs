@@ -15,6 +15,20 @@ pub enum Error {
         /// What does not fit.
         message: String,
     },
+    /// Element types that don't fit the op, or that differ where they must be equal. The message gives shapes and types.
+    #[error("{op}: {message}")]
+    DType {
+        /// The op.
+        op: &'static str,
+        /// What does not fit.
+        message: String,
+    },
+    /// A gradient of gradients through an op that has none.
+    #[error("backward: the gradient of {op} has no derivative of its own, so second derivatives end here")]
+    NoSecondDerivative {
+        /// The op.
+        op: &'static str,
+    },
     /// A tensor that the adapter cannot hold.
     #[error(
         "a tensor {shape:?} needs {}, over this adapter's {limit_name} of {limit} bytes; {advice}",

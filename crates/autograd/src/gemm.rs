@@ -8,8 +8,8 @@
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Family, Gpu, Launch, View};
 
+use crate::DType;
 use crate::Result;
-use crate::half::Element;
 use crate::launch::launch;
 use crate::pack::Fast;
 use crate::strips::{Columns, StripProduct, Strips};
@@ -135,7 +135,7 @@ impl Layout {
 pub(crate) struct Product<'a> {
     pub gpu: &'a Gpu,
     /// What both operands are made of; the output is f32.
-    pub element: Element,
+    pub element: DType,
     pub operands: &'static Operands,
     pub views: [View; 2],
     /// How the operands lie in memory, where a fast pack can read them.
@@ -217,7 +217,7 @@ impl Product<'_> {
     /// would not pay, otherwise packed.
     fn columns(&self, cols: usize, [row_strips, col_strips]: [usize; 2], k: usize) -> Result<Columns> {
         let in_place = match &self.fast[1] {
-            Some(Fast::Matrix(matrix)) if self.element == Element::F32 && row_strips <= FEW_READERS => {
+            Some(Fast::Matrix(matrix)) if self.element == DType::F32 && row_strips <= FEW_READERS => {
                 matrix.columns_in_place(&self.views[1], cols)
             }
             _ => None,

@@ -15,11 +15,11 @@
 //! # Ok::<(), wgrad_autograd::Error>(())
 //! ```
 
+mod dtype;
 mod error;
 mod gemm;
 mod gradients;
 mod graph;
-mod half;
 mod launch;
 mod ops;
 mod pack;
@@ -31,15 +31,16 @@ mod windows;
 mod winograd;
 mod winograd_guard;
 
+pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use gradients::Gradients;
-pub use graph::{Op, no_grad};
-pub use half::Half;
+pub use graph::{Op, grad, no_grad, saved_output};
+pub use half::f16;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
 pub use ops::conv::{Conv2dOptions, Epilogue};
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
 pub use ops::texture::TextureOptions;
-pub use tensor::{Indices, Tensor};
+pub use tensor::Tensor;
 pub use wgrad_device as device;
 pub use wgrad_device::Gpu;

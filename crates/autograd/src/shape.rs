@@ -36,30 +36,62 @@ pub(crate) fn broadcast(op: &'static str, a: &[usize], b: &[usize]) -> Result<Ve
     Ok(shape)
 }
 
-/// Strides of `shape` seen as `target`: 0 along the axes it is broadcast over.
-pub(crate) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Vec<usize> {
-    let own = strides(shape);
+/// Strides of a tensor of `shape` and strides `own` seen as `target`: 0 along the axes it is broadcast over.
+pub(crate) fn broadcast_strides(shape: &[usize], own: &[usize], target: &[usize]) -> Vec<usize> {
     let missing = target.len() - shape.len();
     (0..target.len())
         .map(|d| if d < missing || shape[d - missing] == 1 { 0 } else { own[d - missing] })
         .collect()
 }
 
-/// Sorted, distinct axes. An empty list stays empty: a list that was computed must not mean all when it happens to name
-/// none.
-pub(crate) fn checked_axes(op: &'static str, shape: &[usize], axes: &[usize]) -> Result<Vec<usize>> {
-    let mut sorted = axes.to_vec();
+/// An axis as an index from the front; negative ones count from the end, -1 being the last.
+pub(crate) fn checked_axis(op: &'static str, shape: &[usize], axis: isize) -> Result<usize> {
+    let rank = shape.len();
+    let from_front = if axis < 0 { axis.checked_add_unsigned(rank) } else { Some(axis) };
+    from_front.and_then(|axis| usize::try_from(axis).ok()).filter(|&axis| axis < rank).ok_or_else(|| {
+        let axes = match rank {
+            0 => "none, being a scalar".to_owned(),
+            _ => format!("{rank} axes, -{rank} to {}", rank - 1),
+        };
+        Error::shape(op, format!("axis {axis} of a tensor {shape:?}, which has {axes}"))
+    })
+}
+
+/// Sorted, distinct axes; negative ones count from the end. An empty list stays empty: a list that was computed must not mean
+/// all when it happens to name none.
+pub(crate) fn checked_axes(op: &'static str, shape: &[usize], axes: &[isize]) -> Result<Vec<usize>> {
+    let mut sorted = Vec::with_capacity(axes.len());
+    for &axis in axes {
+        sorted.push(checked_axis(op, shape, axis)?);
+    }
     sorted.sort_unstable();
     sorted.dedup();
     if sorted.len() != axes.len() {
-        return Err(Error::shape(op, format!("an axis is given twice in {axes:?}")));
+        return Err(Error::shape(op, format!("an axis of {shape:?} is given twice in {axes:?}")));
     }
-    match sorted.last() {
-        Some(&last) if last >= shape.len() => {
-            Err(Error::shape(op, format!("axis {last} of a tensor {shape:?} with {} axes", shape.len())))
+    Ok(sorted)
+}
+
+/// The strides by which a tensor of shape `from` with these strides is one of shape `to`, if nothing must be copied.
+pub(crate) fn reshaped(from: &[usize], by: &[usize], to: &[usize]) -> Option<Vec<usize>> {
+    // Runs of axes that could be one axis; each axis of the new shape must lie within one of them.
+    let mut runs = merged(from, &[by]).into_iter();
+    let mut strides = vec![1; to.len()];
+    let [mut left, mut stride, ..] = runs.next()?;
+    for (&n, out) in to.iter().zip(&mut strides).rev() {
+        if n == 1 {
+            continue;
         }
-        _ => Ok(sorted),
+        if left == 1 {
+            [left, stride, ..] = runs.next()?;
+        }
+        if !left.is_multiple_of(n) {
+            return None;
+        }
+        *out = stride;
+        (left, stride) = (left / n, stride * n);
     }
+    Some(strides)
 }
 
 /// The axes of a tensor of shape `dims`, from the last to the first: size and stride in each of up to three operands.
@@ -96,11 +128,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_contiguous_in_runs_is_reshaped_without_a_copy() {
+        assert_eq!(reshaped(&[4, 6], &[6, 1], &[2, 2, 3, 2]), Some(vec![12, 6, 2, 1]));
+        // The rows of a matrix of which some columns are left can be split, but not joined with the columns.
+        assert_eq!(reshaped(&[4, 3], &[6, 1], &[2, 2, 3]), Some(vec![12, 6, 1]));
+        assert_eq!(reshaped(&[4, 3], &[6, 1], &[12]), None);
+        assert_eq!(reshaped(&[4, 3], &[6, 1], &[3, 4]), None);
+        // A transposed matrix.
+        assert_eq!(reshaped(&[3, 4], &[1, 3], &[3, 2, 2, 1]).map(|s| s[..3].to_vec()), Some(vec![1, 6, 3]));
+        assert_eq!(reshaped(&[1, 1], &[1, 1], &[1]), Some(vec![1]));
+    }
+
+    #[test]
+    fn axes_count_from_either_end() {
+        assert_eq!(checked_axes("sum", &[2, 3, 4], &[-1, 0]).unwrap(), [0, 2]);
+        for axes in [&[3][..], &[-4], &[1, -2], &[isize::MIN]] {
+            assert!(checked_axes("sum", &[2, 3, 4], axes).is_err(), "{axes:?}");
+        }
+    }
+
+    #[test]
     fn shapes_broadcast_like_numpy() {
         assert_eq!(broadcast("add", &[3, 1], &[4]).unwrap(), [3, 4]);
         assert_eq!(broadcast("add", &[], &[2, 2]).unwrap(), [2, 2]);
         let error = broadcast("add", &[3, 2], &[4]).unwrap_err().to_string();
         assert!(error.contains("add") && error.contains("2 ≠ 4"), "{error}");
-        assert_eq!(broadcast_strides(&[3, 1], &[2, 3, 4]), [0, 1, 0]);
+        assert_eq!(broadcast_strides(&[3, 1], &[1, 1], &[2, 3, 4]), [0, 1, 0]);
     }
 }

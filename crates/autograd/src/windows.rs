@@ -6,7 +6,7 @@ use wgrad_device::{Gpu, Launch, View};
 
 use crate::launch::launch;
 use crate::shape::numel;
-use crate::{Indices, Result, Tensor};
+use crate::{DType, Result, Tensor};
 
 /// Planes of which each is summed by one invocation.
 const FEWEST_PLANES: usize = 256;
@@ -14,7 +14,7 @@ const LONGEST_PLANE: usize = 16_384;
 
 /// Which pixel of each window of a pooled image won, a word for four windows.
 pub(crate) struct Winners {
-    code: Indices,
+    code: Tensor,
     /// The pooled image's, `[n, c, h, w]`.
     shape: [usize; 4],
 }
@@ -28,7 +28,7 @@ impl Winners {
     /// A pooled image of this shape with its winners, for a kernel to write.
     pub(crate) fn with_image(gpu: &Gpu, shape: [usize; 4]) -> Result<(Tensor, Self)> {
         let image = Tensor::empty(gpu, &shape)?;
-        let code = Indices::empty(gpu, &[image.numel() / 4])?;
+        let code = Tensor::empty_of(gpu, &[image.numel() / 4], DType::I32)?;
         Ok((image, Self { code, shape }))
     }
 

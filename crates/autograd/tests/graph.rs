@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::{Family, Recorded};
-use wgrad_autograd::{Conv2dOptions, Error, Gpu, Indices, Pool2dOptions, Result, Tensor, concat, no_grad};
+use wgrad_autograd::{Conv2dOptions, Error, Gpu, Pool2dOptions, Result, Tensor, concat, no_grad};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -156,7 +156,7 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
     let gpu = gpu();
     let t = |shape: &[usize]| Tensor::zeros(&gpu, shape).unwrap();
     let (m, v, image) = (t(&[2, 3]), t(&[4]), t(&[1, 2, 5, 5]));
-    let labels = Indices::from_slice(&gpu, &[0, 1, 2])?;
+    let labels = Tensor::from_slice(&gpu, &[0, 1, 2])?;
     let options = Conv2dOptions::default();
     let grouped = Conv2dOptions { groups: 2, ..options };
     let halting = Conv2dOptions { stride: [0, 1], ..options };
@@ -288,7 +288,7 @@ fn tensors_without_elements_are_refused() {
         assert!(error.contains(&format!("{shape:?}")) && error.contains("at least one"), "{error}");
         assert!(Tensor::zeros(&gpu, shape).is_err() && Tensor::full(&gpu, shape, 1.0).is_err());
     }
-    assert!(Tensor::from_slice(&gpu, &[], &[0]).is_err() && Indices::from_slice(&gpu, &[]).is_err());
+    assert!(Tensor::from_slice(&gpu, &[], &[0]).is_err() && Tensor::from_slice(&gpu, &[]).is_err());
     assert!(tensor(&gpu, &[1.0]).reshape(&[1, 0]).is_err());
 }
 
@@ -296,7 +296,7 @@ fn tensors_without_elements_are_refused() {
 fn a_label_that_is_no_class_makes_the_loss_nan() -> Result<()> {
     let gpu = gpu();
     let x = Tensor::zeros(&gpu, &[2, 3])?;
-    let loss = |labels: &[u32]| x.cross_entropy(&Indices::from_slice(&gpu, labels)?, 0.0)?.item();
+    let loss = |labels: &[u32]| x.cross_entropy(&Tensor::from_slice(&gpu, labels)?, 0.0)?.item();
     assert!((loss(&[0, 2])? - 3f32.ln()).abs() < 1e-6);
     assert!(loss(&[0, 3])?.is_nan() && loss(&[u32::MAX, 0])?.is_nan());
     Ok(())

@@ -11,7 +11,7 @@
 
 use half::f16;
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Conv2dOptions, Error, Gpu, Half, Result, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Error, Gpu, Result, Tensor};
 use wgrad_testkit::reference::{self, Conv2dParams};
 use wgrad_testkit::{Array, gradient::numeric_gradient, sample::Sampler};
 
@@ -41,8 +41,8 @@ impl Input {
         Self { exact, halves, rounded }
     }
 
-    fn upload(&self, gpu: &Gpu) -> Half {
-        Half::from_slice(gpu, &self.halves, &self.exact.shape).unwrap()
+    fn upload(&self, gpu: &Gpu) -> Tensor {
+        Tensor::from_slice(gpu, &self.halves, &self.exact.shape).unwrap()
     }
 }
 
@@ -136,8 +136,9 @@ fn convolutions_of_halves_are_within_their_bounds() {
 #[test]
 fn a_bias_is_added_in_f32() {
     for (family, gpu) in gpus() {
-        let one =
-            |shape: &[usize]| Half::from_slice(&gpu, &vec![f16::ONE; shape.iter().product()], shape).unwrap();
+        let one = |shape: &[usize]| {
+            Tensor::from_slice(&gpu, &vec![f16::ONE; shape.iter().product()], shape).unwrap()
+        };
         let bias = Tensor::from_slice(&gpu, &[0.1, -0.3], &[2]).unwrap();
         let y =
             one(&[1, 3, 2, 2]).conv2d(&one(&[2, 3, 1, 1]), Some(&bias), Conv2dOptions::default()).unwrap();
@@ -150,13 +151,13 @@ fn casts_keep_what_fits_and_round_to_a_neighbour() {
     for (family, gpu) in gpus() {
         let exact = [0.0f32, -0.0, 1.0, -2.5, 65504.0, 6.103_515_6e-5, 1.0 / 1024.0, -0.333_251_95, 2048.0];
         let x = Tensor::from_slice(&gpu, &exact, &[3, 3]).unwrap();
-        let back = x.to_half().unwrap().to_tensor().unwrap();
+        let back = x.to_dtype(DType::F16).unwrap().to_dtype(DType::F32).unwrap();
         assert_eq!((back.shape(), back.to_vec().unwrap()), (&[3, 3][..], exact.to_vec()), "{family}");
 
         let mut sampler = Sampler::new(5);
         let values = sampler.uniform(&[1001], -8.0, 8.0).to_f32();
-        let half = Tensor::from_slice(&gpu, &values, &[1001]).unwrap().to_half().unwrap();
-        for (value, back) in values.iter().zip(half.to_tensor().unwrap().to_vec().unwrap()) {
+        let half = Tensor::from_slice(&gpu, &values, &[1001]).unwrap().to_dtype(DType::F16).unwrap();
+        for (value, back) in values.iter().zip(half.to_dtype(DType::F32).unwrap().to_vec().unwrap()) {
             // Two neighbours are 2⁻¹⁰ of the value apart at most, and near zero the least f16 apart.
             let apart = (2.0 * HALF as f32 * value.abs()).max(5.97e-8);
             assert!((value - back).abs() < apart, "{value} became {back} ({family})");
@@ -168,7 +169,7 @@ fn casts_keep_what_fits_and_round_to_a_neighbour() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let gpu = Gpu::builder().quiet().build().unwrap();
-    let half = |shape: &[usize]| Tensor::zeros(&gpu, shape).unwrap().to_half().unwrap();
+    let half = |shape: &[usize]| Tensor::zeros(&gpu, shape).unwrap().to_dtype(DType::F16).unwrap();
     let message = |result: Result<Tensor>| match result {
         Err(Error::Shape { op, message }) => format!("{op}: {message}"),
         other => panic!("{other:?}"),
@@ -177,7 +178,7 @@ fn what_does_not_fit_is_refused() {
     let options = Conv2dOptions::default();
     let refused = message(half(&[1, 2, 3, 3]).conv2d_input(&half(&[2, 1, 2, 2]), &[1, 1, 3, 3], options));
     assert!(refused.starts_with("conv2d_input: a gradient [1, 2, 3, 3]"), "{refused}");
-    assert!(Half::from_slice(&gpu, &[f16::ONE; 3], &[2, 2]).is_err());
+    assert!(Tensor::from_slice(&gpu, &[f16::ONE; 3], &[2, 2]).is_err());
     let bias = Tensor::zeros(&gpu, &[3]).unwrap();
     assert!(half(&[1, 1, 3, 3]).conv2d(&half(&[2, 1, 2, 2]), Some(&bias), options).is_err());
 }
@@ -186,7 +187,7 @@ fn what_does_not_fit_is_refused() {
 fn a_device_without_f16_says_so() {
     let gpu = Gpu::builder().baseline().quiet().build().unwrap();
     let x = Tensor::zeros(&gpu, &[2, 2]).unwrap();
-    let error = x.to_half().unwrap_err();
+    let error = x.to_dtype(DType::F16).unwrap_err();
     assert!(matches!(error, Error::Unsupported { op: "to_half", feature: "SHADER_F16", .. }), "{error}");
-    assert!(matches!(Half::from_slice(&gpu, &[f16::ONE], &[1]), Err(Error::Unsupported { .. })));
+    assert!(matches!(Tensor::from_slice(&gpu, &[f16::ONE], &[1]), Err(Error::Unsupported { .. })));
 }

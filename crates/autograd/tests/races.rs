@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use half::f16;
 use wgrad_autograd::device::{Family, shaders, wgpu};
-use wgrad_autograd::{Conv2dOptions, Gpu, Half, Tensor};
+use wgrad_autograd::{Conv2dOptions, Gpu, Tensor};
 use wgrad_testkit::sample::Sampler;
 
 fn repeats() -> usize {
@@ -92,7 +92,7 @@ fn halves(gpu: &Gpu) {
     let mut half = |shape: &[usize]| {
         let values: Vec<f16> =
             sampler.uniform(shape, -1.0, 1.0).data.into_iter().map(f16::from_f64).collect();
-        Half::from_slice(gpu, &values, shape).unwrap()
+        Tensor::from_slice(gpu, &values, shape).unwrap()
     };
     let (a, b) = (half(&[130, 300]), half(&[300, 132]));
     repeat(gpu, "matmul of f16", || vec![a.matmul(&b).unwrap()]);

@@ -15,7 +15,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
 use wgrad_autograd::device::shaders::{self, File, Kernel};
 use wgrad_autograd::device::{Composed, Family};
-use wgrad_autograd::{Conv2dOptions, Gpu, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Gpu, Tensor};
 
 /// Whether a kernel is a variant that a device without optional features never gets.
 fn needs_subgroups(kernel: &str) -> bool {
@@ -92,7 +92,7 @@ fn half_modules() -> Vec<Composed> {
     let mut modules = Vec::new();
     for family in [Family::Cpu, Family::Gpu] {
         let gpu = Gpu::builder().family(family).quiet().build().unwrap();
-        let half = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).unwrap().to_half().unwrap();
+        let half = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).unwrap().to_dtype(DType::F16).unwrap();
         for (m, n, k) in [(5, 7, 3), (64, 64, 36)] {
             half(&[m, k]).matmul(&half(&[k, n])).unwrap();
             half(&[k, m]).matmul_transposed(true, &half(&[n, k]), true).unwrap();
@@ -100,10 +100,10 @@ fn half_modules() -> Vec<Composed> {
         let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
         for [x, w] in [[[2, 3, 5, 7], [4, 3, 3, 3]], [[2, 4, 8, 8], [8, 4, 3, 3]]] {
             let y = half(&x).conv2d(&half(&w), None, options).unwrap();
-            let dy = y.to_half().unwrap();
+            let dy = y.to_dtype(DType::F16).unwrap();
             dy.conv2d_input(&half(&w), &x, options).unwrap();
             dy.conv2d_weight(&half(&x), &w, options).unwrap();
-            dy.to_tensor().unwrap();
+            dy.to_dtype(DType::F32).unwrap();
         }
         modules.extend(gpu.composed().into_iter().filter(needs_f16));
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::device::{Buffer, Launch};
-use wgrad_autograd::{Error, Gpu, Indices, Result, Tensor};
+use wgrad_autograd::{DType, Error, Gpu, Result, Tensor};
 
 use crate::Images;
 
@@ -83,7 +83,7 @@ impl DeviceImages {
     /// If there are none, or the device cannot hold them.
     pub fn new(gpu: &Gpu, images: &Images) -> Result<Self> {
         // An index over no images would be refused with the same words.
-        let order = Indices::empty(gpu, &[images.len()])?.bind().buffer;
+        let order = Tensor::empty_of(gpu, &[images.len()], DType::I32)?.bind().buffer;
         let size = images.image_size();
         if size == 0 || images.len().checked_mul(size) != Some(images.pixels.len()) {
             let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
@@ -168,7 +168,7 @@ impl DeviceImages {
     ///
     /// # Errors
     /// If the device cannot hold them, `rows` is 0, the range leaves the data set, or pixels cannot be normalised so.
-    pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Indices)> {
+    pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Tensor)> {
         self.gather(start, rows, normalize, None)
     }
 
@@ -184,7 +184,7 @@ impl DeviceImages {
         normalize: Normalize,
         augment: Augment,
         draw: Draw,
-    ) -> Result<(Tensor, Indices)> {
+    ) -> Result<(Tensor, Tensor)> {
         let [_, h, w] = self.shape;
         if augment.padding >= h.min(w) || augment.padding > 1_000 {
             let message =
@@ -200,7 +200,7 @@ impl DeviceImages {
         rows: usize,
         normalize: Normalize,
         augment: Option<(Augment, Draw)>,
-    ) -> Result<(Tensor, Indices)> {
+    ) -> Result<(Tensor, Tensor)> {
         if start.checked_add(rows).is_none_or(|end| end > self.len()) {
             let message = format!("{rows} images from place {start} of {}", self.len());
             return Err(Error::shape("batch", message));
@@ -216,7 +216,7 @@ impl DeviceImages {
         let size = c * h * w;
         let words = rows * size.div_ceil(4);
         let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
-        let y = Indices::empty(&self.gpu, &[rows])?;
+        let y = Tensor::empty_of(&self.gpu, &[rows], DType::I32)?;
         let put = if size.is_multiple_of(4) { &shaders::PUT_VEC4 } else { &shaders::PUT_SCALAR };
         let pixels = if augment.is_some() { &shaders::PIXELS_AUGMENTED } else { &shaders::PIXELS_PLAIN };
         let kernel = Kernel::new(&shaders::GATHER_IMAGES, "gather_images").with(put).with(pixels);

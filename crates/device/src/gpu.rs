@@ -299,7 +299,8 @@ impl Gpu {
             other => other?,
         };
         if self.0.poison {
-            let words = vec![f32::NAN; (buffer.size() / 4) as usize];
+            // All bits set: a NaN as f32 and as f16.
+            let words = vec![u32::MAX; (buffer.size() / 4) as usize];
             self.write(&buffer.whole(), &words)?;
         }
         Ok(buffer)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use wgrad::autograd::Error as TensorError;
 use wgrad::device::Family;
-use wgrad::{Gpu, Tensor};
+use wgrad::{DType, Gpu, Tensor};
 use wgrad_gpu_report::launches::{Launched, launched_by};
 use wgrad_gpu_report::vulkan::Compiler;
 
@@ -26,7 +26,7 @@ fn products(gpu: &Gpu, sizes: &[usize]) -> Reported {
     for &n in sizes {
         let [a, b] = [Tensor::empty(gpu, &[n, n])?, Tensor::empty(gpu, &[n, n])?];
         a.matmul(&b)?;
-        match (a.to_half(), b.to_half()) {
+        match (a.to_dtype(DType::F16), b.to_dtype(DType::F16)) {
             (Ok(a), Ok(b)) => drop(a.matmul(&b)?),
             // A device without f16 has no such kernels.
             (Err(TensorError::Unsupported { .. }), _) => {}

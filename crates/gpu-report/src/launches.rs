@@ -9,7 +9,7 @@ use wgrad::nn::{
     self, Activation, Adam, AdamOptions, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters,
     Sequential, Sgd, SgdOptions,
 };
-use wgrad::{Conv2dOptions, Gpu, Tensor};
+use wgrad::{Conv2dOptions, DType, Gpu, Tensor};
 
 use crate::Result;
 
@@ -137,7 +137,7 @@ fn matmul(gpu: &Gpu) -> Result<()> {
 
 /// The large product and the CNN's second convolution, forward and gradients, of half-precision operands.
 fn halves(gpu: &Gpu) -> Result<()> {
-    let half = |shape: &[usize]| Tensor::empty(gpu, shape)?.to_half();
+    let half = |shape: &[usize]| Tensor::empty_of(gpu, shape, DType::F16);
     half(&[4096, 4096])?.matmul(&half(&[4096, 4096])?)?;
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
     let (x, w) = (half(&[BATCH, 64, 16, 16])?, half(&[128, 64, 3, 3])?);

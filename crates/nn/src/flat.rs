@@ -2,9 +2,9 @@
 
 use wgrad_autograd::device::Launch;
 use wgrad_autograd::device::shaders::{self, Kernel};
-use wgrad_autograd::{Gpu, Tensor};
+use wgrad_autograd::{DType, Gpu, Tensor};
 
-use crate::layout::{Entry, read, read_async};
+use crate::layout::{Entry, read, read_async, tables};
 use crate::{Error, Parameters, Result, StateDict};
 
 /// Partial sums of a norm for each flat buffer, at most; one invocation makes each.
@@ -18,7 +18,7 @@ pub type Gradients = FlatValues;
 /// Values laid out like a model's parameters, in as many flat buffers: gradients, averages, an optimizer's state.
 ///
 /// What is done to all of them takes one or two launches for each flat buffer, however many parameters there are.
-/// Padding, and the places of parameters that have no value here, hold zeros.
+/// The places of parameters that have no value here hold zeros, and paddings between parameters anything.
 ///
 /// Cloning copies nothing: both are the same values.
 #[derive(Clone, Debug)]
@@ -37,6 +37,29 @@ impl FlatValues {
         let zeros = |flat: &Tensor| Tensor::zeros(parameters.gpu(), flat.shape());
         let flats = parameters.flats().iter().map(zeros).collect::<Result<_, _>>()?;
         Ok(Self::new(parameters, flats, false))
+    }
+
+    /// A store of unspecified values, to be written and then completed by [`FlatValues::clear_missing`].
+    pub(crate) fn empty(parameters: &Parameters) -> Result<Self> {
+        let empty = |flat: &Tensor| Tensor::empty(parameters.gpu(), flat.shape());
+        let flats = parameters.flats().iter().map(empty).collect::<Result<_, _>>()?;
+        Ok(Self::new(parameters, flats, false))
+    }
+
+    /// Clears the places of parameters that have no value: one command for those that lie side by side.
+    pub(crate) fn clear_missing(&self) -> Result<()> {
+        let entries = self.parameters.entries();
+        let mut next = 0;
+        while let Some(first) = (next..entries.len()).find(|&i| !self.present[i]) {
+            let flat = entries[first].flat;
+            let is_in_run = |&i: &usize| entries[i].flat == flat && !self.present[i];
+            let last = (first..entries.len()).take_while(is_in_run).last().unwrap_or(first);
+            let whole = self.flats[flat].bind();
+            let (start, end) = (entries[first].offset as u64 * 4, entries[last].end() as u64 * 4);
+            self.flats[flat].gpu().clear(&whole.buffer.view(whole.offset + start, end - start))?;
+            next = last + 1;
+        }
+        Ok(())
     }
 
     /// What lies in `flats`; `present` says whether that is a value of every parameter or of none.
@@ -106,11 +129,12 @@ impl FlatValues {
             let (name, shape, found) = (&entry.name, entry.tensor.shape(), value.shape());
             return Err(error(format!("{name} {shape:?} gets a value {found:?}: both have one shape")));
         }
+        let value = value.to_dtype(DType::F32)?.contiguous()?;
         let flat = &self.flats[entry.flat];
         let (src, dst) = (value.bind(), entry.range_of(flat));
         if src.buffer.id() == dst.buffer.id() {
-            let copy = value.mul_add_scalar(1.0, -0.0)?;
-            flat.gpu().copy(&copy.bind(), &dst)?;
+            // Nothing is copied within one buffer.
+            flat.gpu().copy(&value.mul_add_scalar(1.0, -0.0)?.bind(), &dst)?;
         } else {
             flat.gpu().copy(&src, &dst)?;
         }
@@ -213,9 +237,11 @@ impl FlatValues {
         let mut flats = Vec::with_capacity(self.flats.len());
         for flat in &self.flats {
             let new = f(&flat.detach())?.detach();
-            if new.shape() != flat.shape() {
+            if new.shape() != flat.shape() || new.dtype() != DType::F32 {
                 let (old, new) = (flat.shape(), new.shape());
-                return Err(error(format!("map's closure gave {new:?} for {old:?}: both have one shape")));
+                return Err(error(format!(
+                    "map's closure gave {new:?} for {old:?}: both are f32 and have one shape"
+                )));
             }
             // The padding is written below, which must not reach into a buffer of somebody else.
             flats.push(new.mul_add_scalar(1.0, -0.0)?);
@@ -258,10 +284,14 @@ impl FlatValues {
         let total: usize = counts().sum();
         let parts = Tensor::empty(gpu, &[total.max(1)])?;
         let mut first = 0;
-        for (a, count) in self.flats.iter().zip(counts()) {
+        let layout = self.parameters.layout();
+        // There are ends where there are flat buffers.
+        let flats = self.flats.iter().zip(counts()).enumerate().zip(layout.ends.iter().cycle());
+        for ((flat, (a, count)), ends) in flats {
             let n = a.numel() / 4;
             launch(gpu, Kernel::new(&shaders::FLAT_NORM, "flat_norm_part"))
                 .bind_all([("a", a.bind()), ("part", parts.bind())])
+                .bind_all(tables(layout, flat, ends))
                 .set_all([("n", n), ("first", first), ("count", count)])
                 .max_iterations(n.div_ceil(count) + 1)
                 .threads(count)
@@ -312,10 +342,9 @@ impl FlatValues {
             return Ok(());
         }
         let ends = self.parameters.gpu().upload(&ends)?;
-        for (a, blocks) in self.flats.iter().zip(&self.parameters.layout().blocks) {
-            let blocks = blocks.view(0, (a.numel() / 16) as u64);
-            let ends = ends.view(0, self.present.len() as u64 * 4);
-            elementwise(entry, a, [alpha, 0.0]).bind_all([("blocks", blocks), ("ends", ends)]).enqueue()?;
+        for (flat, a) in self.flats.iter().enumerate() {
+            let tables = tables(self.parameters.layout(), flat, &ends);
+            elementwise(entry, a, [alpha, 0.0]).bind_all(tables).enqueue()?;
         }
         Ok(())
     }

@@ -53,6 +53,12 @@ impl Entry {
     }
 }
 
+/// The two tables by which a kernel finds what a place in flat buffer `flat` belongs to, to be bound as `blocks` and `ends`.
+pub(crate) fn tables(layout: &Layout, flat: usize, ends: &Buffer) -> [(&'static str, View); 2] {
+    let blocks = layout.blocks[flat].view(0, (layout.flats[flat].numel() / BLOCK * 4) as u64);
+    [("blocks", blocks), ("ends", ends.view(0, layout.entries.len() as u64 * 4))]
+}
+
 /// Values in flat buffers, and where each part lies.
 #[derive(Debug)]
 pub(crate) struct Layout {
@@ -61,6 +67,8 @@ pub(crate) struct Layout {
     pub entries: Vec<Entry>,
     /// For each flat buffer, the entry that each block belongs to, as u32.
     pub blocks: Vec<Buffer>,
+    /// Where each entry ends in its flat buffer, as u32.
+    pub ends: Option<Buffer>,
 }
 
 impl Layout {
@@ -68,7 +76,7 @@ impl Layout {
     pub(crate) fn place(gpu: &Gpu, seed: u64, declared: Vec<(Param, Init)>, tracked: bool) -> Result<Self> {
         let limits = gpu.limits();
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let mut layout = Self { flats: Vec::new(), entries: Vec::new(), blocks: Vec::new() };
+        let mut layout = Self { flats: Vec::new(), entries: Vec::new(), blocks: Vec::new(), ends: None };
         let (mut parts, mut used) = (Vec::new(), 0);
         for part in &declared {
             check(part, limit)?;
@@ -83,6 +91,10 @@ impl Layout {
             used += len;
         }
         layout.push_flat(gpu, seed, parts, used, tracked)?;
+        let ends: Vec<u32> = layout.entries.iter().map(|entry| entry.end() as u32).collect();
+        if !ends.is_empty() {
+            layout.ends = Some(gpu.upload(&ends)?);
+        }
         Ok(layout)
     }
 

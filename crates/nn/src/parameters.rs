@@ -62,8 +62,7 @@ impl Parameters {
         &self.0.gpu
     }
 
-    /// All parameters' values: as few tensors of one axis as the device's limits allow. Between parameters lies padding,
-    /// always 0.
+    /// All parameters' values: as few tensors of one axis as the device's limits allow. Between parameters lies padding.
     pub fn flats(&self) -> &[Tensor] {
         &self.0.parameters.flats
     }
@@ -149,20 +148,20 @@ impl Parameters {
     /// [`crate::Error::Op`] as [`Tensor::backward`] has them, and [`crate::Error::Options`] where an op gave a gradient of
     /// another shape than its input's.
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
-        let mut gradients = FlatValues::zeros(self)?;
-        self.walk(loss, &mut gradients)?;
-        Ok(gradients)
-    }
-
-    /// Walks back from `loss` and writes what it finds into `gradients`.
-    fn walk(&self, loss: &Tensor, gradients: &mut Gradients) -> Result<()> {
-        let mut found = loss.backward()?;
-        for (i, entry) in self.entries().iter().enumerate().filter(|(_, entry)| entry.is_trainable()) {
-            if let Some(gradient) = found.take(&entry.tensor) {
-                gradients.set_at(i, &gradient)?;
+        let mut gradients = FlatValues::empty(self)?;
+        let trainable = || self.entries().iter().enumerate().filter(|(_, entry)| entry.is_trainable());
+        let homes: Vec<Tensor> = trainable()
+            .map(|(_, entry)| entry.view_of(&gradients.flats()[entry.flat]))
+            .collect::<Result<_>>()?;
+        let homes: Vec<_> = trainable().zip(&homes).map(|((_, entry), home)| (&entry.tensor, home)).collect();
+        let found = loss.backward_into(&homes)?;
+        for (i, entry) in trainable() {
+            if found.get(&entry.tensor).is_some() {
+                gradients.set_present(i);
             }
         }
-        Ok(())
+        gradients.clear_missing()?;
+        Ok(gradients)
     }
 
     /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.

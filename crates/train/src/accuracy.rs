@@ -44,8 +44,8 @@ pub async fn accuracy_async(
 
 /// The classes that the model names for a batch, and the right ones, under way.
 struct Answers {
-    named: Pending<u32>,
-    labels: Pending<u32>,
+    named: Pending<i32>,
+    labels: Pending<i32>,
 }
 
 /// Submits all batches.
@@ -60,13 +60,13 @@ fn ask(
         let rows = batch.clamp(1, images.len() - start);
         let (x, labels) = images.batch(start, rows, normalize)?;
         let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
-        answers.push(Answers { named: named.read_later()?, labels: labels.read_later()? });
+        answers.push(Answers { named: named.read_later_as()?, labels: labels.read_later_as()? });
         x.gpu().submit()?;
         start += rows;
     }
     Ok(answers)
 }
 
-fn matches(named: &[u32], labels: &[u32]) -> usize {
+fn matches(named: &[i32], labels: &[i32]) -> usize {
     named.iter().zip(labels).filter(|(named, label)| named == label).count()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use wgrad_autograd::{Indices, Tensor};
+use wgrad_autograd::Tensor;
 use wgrad_data::{Augment, DeviceImages, Draw, Normalize};
 use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
@@ -293,7 +293,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn batch(&self, start: usize, rows: usize) -> Result<(Tensor, Indices)> {
+    fn batch(&self, start: usize, rows: usize) -> Result<(Tensor, Tensor)> {
         let (train, normalize) = (self.task.train, self.options.normalize);
         let Some(augment) = self.options.augment else { return Ok(train.batch(start, rows, normalize)?) };
         let draw = Draw { seed: self.options.seed, epoch: self.position.epoch };

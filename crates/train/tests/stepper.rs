@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use wgrad_autograd::device::{Family, Slice, wgpu};
-use wgrad_autograd::{BatchNormOptions, Conv2dOptions, Gpu, Indices, Tensor};
+use wgrad_autograd::{BatchNormOptions, Conv2dOptions, Gpu, Tensor};
 use wgrad_data::{Augment, DeviceImages, Draw, Normalize, synthetic};
 use wgrad_nn::{
     Activation, Adam, AdamOptions, BatchNorm2d, Builder, Conv2d, Dropout, Linear, MaxPool2d, Mode, Optimizer,
@@ -51,7 +51,7 @@ impl Training {
         Ok(Self { conv1, norm, conv2, fc, dropout, parameters, adam, images, step: 0 })
     }
 
-    fn batch(&self) -> Result<(Tensor, Indices)> {
+    fn batch(&self) -> Result<(Tensor, Tensor)> {
         let draw = Draw { seed: 1, epoch: 0 };
         let augmented =
             self.images.batch_augmented(9 * self.step, 9, Normalize::default(), Augment::default(), draw);

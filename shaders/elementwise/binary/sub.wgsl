@@ -1,1 +1,1 @@
-fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> { return a - b; }
+fn f(a: vec4<C>, b: vec4<C>) -> vec4<C> { return a - b; }

@@ -4,7 +4,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Family, Launch};
 
 use crate::launch::launch;
-use crate::{Error, Op, Pool2dOptions, Result, Tensor};
+use crate::{DType, Error, Op, Pool2dOptions, Result, Tensor};
 
 /// Options of [`Tensor::batch_norm2d`]; the default is that of PyTorch's `BatchNorm2d`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,6 +161,8 @@ impl Op for BatchNorm {
     }
 }
 
+const OP: &str = "batch_norm2d";
+
 impl Tensor {
     /// Normalises each channel by the mean and biased variance that it has in this batch, then scales by `weight` and
     /// shifts by `bias`; one kernel forward and one backward. The running estimates move towards the batch's.
@@ -178,7 +180,7 @@ impl Tensor {
         running: &RunningStats,
         options: BatchNormOptions,
     ) -> Result<Tensor> {
-        self.normalised(weight, bias, running, options, Source::Batch)
+        self.in_f32(OP, |x| x.normalised(weight, bias, running, options, Source::Batch))
     }
 
     /// As [`Tensor::batch_norm2d`], by the running estimates, which stay as they are.
@@ -192,7 +194,7 @@ impl Tensor {
         running: &RunningStats,
         options: BatchNormOptions,
     ) -> Result<Tensor> {
-        self.normalised(weight, bias, running, options, Source::Running)
+        self.in_f32(OP, |x| x.normalised(weight, bias, running, options, Source::Running))
     }
 
     fn normalised(
@@ -203,7 +205,7 @@ impl Tensor {
         options: BatchNormOptions,
         source: Source,
     ) -> Result<Tensor> {
-        const OP: &str = "batch_norm2d";
+        let (weight, bias) = (&weight.as_f32(OP)?, &bias.as_f32(OP)?);
         let BatchNormOptions { eps, momentum, max_pool, .. } = options;
         let geometry = Geometry::new(self, options, source)?;
         let channels = [geometry.channels];
@@ -217,6 +219,17 @@ impl Tensor {
         if !(eps >= 0.0 && eps.is_finite() && (0.0..=1.0).contains(&momentum)) {
             let message = format!("eps {eps}, momentum {momentum}: eps is at least 0, momentum in 0..=1");
             return Err(Error::shape(OP, message));
+        }
+        for (name, tensor) in [("mean", &running.mean), ("var", &running.var), ("batches", &running.batches)]
+        {
+            if !tensor.is_contiguous() || tensor.dtype() != DType::F32 {
+                let message = format!(
+                    "running {name} {:?} of {} is written: it is contiguous, of f32",
+                    tensor.shape(),
+                    tensor.dtype()
+                );
+                return Err(Error::DType { op: OP, message });
+            }
         }
         let y = match &geometry.pooled {
             Some(shape) => Tensor::empty(self.gpu(), shape)?,

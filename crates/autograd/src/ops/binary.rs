@@ -4,7 +4,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 
 use crate::launch::launch;
 use crate::shape::{broadcast, broadcast_strides, merged};
-use crate::{Op, Result, Tensor};
+use crate::{DType, Error, Op, Result, Tensor};
 
 /// The gradients of two operands, where they are wanted.
 type Pair = [Option<Tensor>; 2];
@@ -15,6 +15,8 @@ struct Binary {
     file: &'static File,
     /// Whether the gradient looks at the operands: otherwise they are not kept.
     saves: bool,
+    /// Whether it is one of integers too.
+    integers: bool,
     /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes. The slice
     /// holds the operands where `saves` says so, and nothing otherwise.
     gradient: fn(&[Tensor], &Tensor, &[bool]) -> Result<Pair>,
@@ -24,6 +26,7 @@ static ADD: Binary = Binary {
     name: "add",
     file: &shaders::BINARY_ADD,
     saves: false,
+    integers: true,
     gradient: |_, dy, _| Ok([Some(dy.clone()), Some(dy.clone())]),
 };
 
@@ -31,6 +34,7 @@ static SUB: Binary = Binary {
     name: "sub",
     file: &shaders::BINARY_SUB,
     saves: false,
+    integers: true,
     gradient: |_, dy, needed| Ok([Some(dy.clone()), needed[1].then(|| dy.neg()).transpose()?]),
 };
 
@@ -38,6 +42,7 @@ static MUL: Binary = Binary {
     name: "mul",
     file: &shaders::BINARY_MUL,
     saves: true,
+    integers: true,
     gradient: |saved, dy, needed| {
         let da = needed[0].then(|| dy.mul(&saved[1])).transpose()?;
         let db = needed[1].then(|| dy.mul(&saved[0])).transpose()?;
@@ -49,6 +54,7 @@ static DIV: Binary = Binary {
     name: "div",
     file: &shaders::BINARY_DIV,
     saves: true,
+    integers: false,
     // d(a/b)/db = -(a/b)/b.
     gradient: |saved, dy, needed| {
         let da = dy.div(&saved[1])?;
@@ -61,6 +67,7 @@ static EQUAL: Binary = Binary {
     name: "equal",
     file: &shaders::BINARY_EQUAL,
     saves: false,
+    integers: true,
     gradient: |_, _, _| Ok([None, None]),
 };
 
@@ -83,32 +90,56 @@ impl Op for BinaryOp {
             });
         summed.collect()
     }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
+    }
+
+    fn takes_views(&self) -> bool {
+        true
+    }
 }
 
 impl Tensor {
     fn binary(&self, op: &'static Binary, other: &Tensor) -> Result<Tensor> {
         let shape = broadcast(op.name, self.shape(), other.shape())?;
-        let y = Tensor::empty(self.gpu(), &shape)?;
-        if self.shape() == other.shape() {
+        let dtype = self.dtype();
+        if dtype != other.dtype() || !(dtype.is_float() || (op.integers && dtype == DType::I32)) {
+            let (a, b) = (self.shape(), other.shape());
+            let message = format!(
+                "tensors {a:?} of {dtype} and {b:?} of {}: it takes two of one type, {}; convert with to_dtype",
+                other.dtype(),
+                if op.integers { "floats or i32" } else { "floats" }
+            );
+            return Err(Error::DType { op: op.name, message });
+        }
+        let y = Tensor::empty_of(self.gpu(), &shape, dtype)?;
+        let composed =
+            |kernel: Kernel<'static>| launch(self.gpu(), kernel.with(op.file)).alias("C", dtype.computed());
+        if self.shape() == other.shape() && self.is_contiguous() && other.is_contiguous() {
             let n4 = y.numel().div_ceil(4);
-            launch(self.gpu(), Kernel::new(&shaders::BINARY_FORWARD, "binary_forward").with(op.file))
+            composed(Kernel::new(&shaders::BINARY_FORWARD, "binary_forward"))
+                .alias("X", dtype.wgsl4())
                 .bind_all([("a", self.bind_padded()), ("b", other.bind_padded()), ("y", y.bind_padded())])
                 .set("n4", n4)
                 .threads(n4)
                 .enqueue()?;
-        } else {
-            let [a, b] = [self, other].map(|operand| broadcast_strides(operand.shape(), &shape));
-            let axes = merged(&shape, &[&a, &b]);
-            launch(self.gpu(), Kernel::new(&shaders::BINARY_BROADCAST, "binary_broadcast").with(op.file))
+        } else if !y.is_empty() {
+            let [a, b] = [self, other].map(Tensor::strided);
+            let by =
+                [(self, &a), (other, &b)].map(|(x, at)| broadcast_strides(x.shape(), &at.strides, &shape));
+            let axes = merged(&shape, &[&by[0], &by[1]]);
+            composed(Kernel::new(&shaders::BINARY_BROADCAST, "binary_broadcast"))
+                .alias("E", dtype.wgsl())
                 .constant("RANK", axes.len())
-                .bind_all([("a", self.bind()), ("b", other.bind()), ("y", y.bind())])
-                .set("n", y.numel())
+                .bind_all([("a", a.view), ("b", b.view), ("y", y.bind())])
+                .set_all([("n", y.numel()), ("a_offset", a.offset), ("b_offset", b.offset)])
                 .max_iterations(axes.len())
                 .set_rows("axes", axes)
                 .threads(y.numel())
                 .enqueue()?;
         }
-        let saved = || if op.saves { vec![self.detach(), other.detach()] } else { Vec::new() };
+        let saved = || if op.saves { vec![self.clone(), other.clone()] } else { Vec::new() };
         let shapes = || [self.shape().to_vec(), other.shape().to_vec()];
         Ok(y.with_op(&[self, other], || BinaryOp { op, saved: saved(), shapes: shapes() }))
     }
@@ -116,7 +147,7 @@ impl Tensor {
     /// `a + b`. Shapes broadcast by NumPy's rules.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn add(&self, other: &Tensor) -> Result<Tensor> {
         self.binary(&ADD, other)
     }
@@ -124,7 +155,7 @@ impl Tensor {
     /// `a - b`. Shapes broadcast by NumPy's rules.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
         self.binary(&SUB, other)
     }
@@ -132,7 +163,7 @@ impl Tensor {
     /// `a · b`, elementwise. Shapes broadcast by NumPy's rules.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
         self.binary(&MUL, other)
     }
@@ -140,7 +171,7 @@ impl Tensor {
     /// `a / b`, elementwise. Shapes broadcast by NumPy's rules. WGSL leaves division by 0 open.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn div(&self, other: &Tensor) -> Result<Tensor> {
         self.binary(&DIV, other)
     }
@@ -148,7 +179,7 @@ impl Tensor {
     /// 1 where the operands are equal, 0 elsewhere; has no gradient. Shapes broadcast by NumPy's rules.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if they don't, [`crate::Error::Device`].
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn equal(&self, other: &Tensor) -> Result<Tensor> {
         self.detach().binary(&EQUAL, &other.detach())
     }
@@ -160,8 +191,8 @@ impl Tensor {
         }
         let missing = self.shape().len() - shape.len();
         let widened = |&d: &usize| d < missing || (shape[d - missing] == 1 && self.shape()[d] != 1);
-        let axes: Vec<usize> = (0..self.shape().len()).filter(widened).collect();
+        let axes: Vec<isize> = (0..self.shape().len()).filter(widened).map(|d| d as isize).collect();
         let summed = if axes.is_empty() { self.clone() } else { self.sum(&axes)? };
-        Ok(summed.with_shape(shape))
+        summed.reshape(shape)
     }
 }

@@ -3,13 +3,12 @@
 use wgrad_device::{Family, Gpu};
 
 use crate::gemm::{self, Bias, Layout, Operands, Product};
-use crate::half::{Element, Operand};
 use crate::ops::unary::relu_backward;
 use crate::pack::{Fast, Image, Matrix};
 use crate::shape::numel;
 use crate::windows::Winners;
 use crate::winograd::{self, Winograd};
-use crate::{Error, Op, Pool2dOptions, Result, Tensor};
+use crate::{DType, Error, Op, Pool2dOptions, Result, Tensor};
 
 /// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ const WORKSPACE: u64 = 8 << 20;
 pub(crate) struct Geometry {
     options: Conv2dOptions,
     /// What the operands are made of.
-    element: Element,
+    element: DType,
     images: usize,
     /// Channels of one group.
     c_in: usize,
@@ -62,7 +61,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    pub(crate) fn new(element: Element, x: &[usize], w: &[usize], options: Conv2dOptions) -> Result<Self> {
+    pub(crate) fn new(element: DType, x: &[usize], w: &[usize], options: Conv2dOptions) -> Result<Self> {
         let error = |message: String| Err(Error::shape("conv2d", message));
         let (&[images, c, h, width], &[oc, c_in, kh, kw]) = (x, w) else {
             return error(format!(
@@ -162,7 +161,7 @@ impl Geometry {
 
     /// Both tensors, and with `winners` those of the pooled output, may be bound from every multiple of this many images on.
     fn step(&self, gpu: &Gpu, winners: bool) -> usize {
-        let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / self.element.bytes()).max(4);
+        let align = (gpu.limits().min_storage_buffer_offset_alignment as usize / self.element.size()).max(4);
         let aligned = |step: usize| {
             // One word for four windows of four pixels.
             let code = if winners { self.out_image() / 16 } else { 0 };
@@ -184,7 +183,7 @@ impl Geometry {
             h,
             w,
         };
-        let plain = plain && self.element == Element::F32;
+        let plain = plain && self.element == DType::F32;
         (gpu.family() == Family::Cpu && plain && groups == 1 && sizes.is_profitable(gpu, winners))
             .then_some(sizes)
     }
@@ -262,17 +261,17 @@ impl Geometry {
             let bias = bias.map(Tensor::bind_padded);
             return winograd.forward(x, w, &winograd::Output { bias, relu, y, winners });
         }
-        let Some(winners) = winners else { return self.forward_product(x.into(), w.into(), bias, relu, y) };
+        let Some(winners) = winners else { return self.forward_product(x, w, bias, relu, y) };
         let whole = Tensor::empty(x.gpu(), &self.output_shape())?;
-        self.forward_product(x.into(), w.into(), bias, false, &whole)?;
+        self.forward_product(x, w, bias, false, &whole)?;
         winners.pool(&whole, relu, y)
     }
 
     /// The forward pass as a product; the ReLU is of the `cpu` family only.
     pub(crate) fn forward_product(
         &self,
-        x: Operand,
-        w: Operand,
+        x: &Tensor,
+        w: &Tensor,
         bias: Option<&Tensor>,
         relu: bool,
         y: &Tensor,
@@ -283,27 +282,27 @@ impl Geometry {
         {
             let part = self.with_images(count);
             let bias = bias.map_or(Bias::None, |bias| Bias::Row(bias.bind_padded()));
-            let views = [w.bind(), images(x, first, count)];
+            let views = [w.bind_padded(), images(x, first, count)];
             let kind = Kind { operands: Which::Forward, views, bias, relu, out: images(y, first, count) };
             part.product(&part.constants(), gpu, kind).enqueue()?;
         }
         Ok(())
     }
 
-    pub(crate) fn input_grad_product(&self, w: Operand, dy: Operand, dx: &Tensor) -> Result<()> {
+    pub(crate) fn input_grad_product(&self, w: &Tensor, dy: &Tensor, dx: &Tensor) -> Result<()> {
         let gpu = dx.gpu();
         for (first, count) in
             self.parts(gpu, self.options.groups * self.c_out * self.taps() * self.in_pixels())
         {
             let part = self.with_images(count);
-            let views = [w.bind(), images(dy, first, count)];
+            let views = [w.bind_padded(), images(dy, first, count)];
             let kind = Kind::gradient(Which::InputGrad, views, images(dx, first, count));
             part.product(&part.constants(), gpu, kind).enqueue()?;
         }
         Ok(())
     }
 
-    pub(crate) fn weight_grad_product(&self, x: Operand, dy: Operand, shape: &[usize]) -> Result<Tensor> {
+    pub(crate) fn weight_grad_product(&self, x: &Tensor, dy: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let gpu = x.gpu();
         // Both operands are as long as the images' pixels.
         let lines = (self.c_in * self.taps()).next_multiple_of(64) + self.c_out.next_multiple_of(64);
@@ -416,10 +415,9 @@ struct Output<'a> {
 }
 
 /// Images `first..first + count` of an `[n, c, h, w]` tensor.
-pub(crate) fn images<'a>(x: impl Into<Operand<'a>>, first: usize, count: usize) -> wgrad_device::View {
-    let x = x.into();
-    let image = (numel(&x.shape()[1..]) * x.element().bytes()) as u64;
-    let whole = x.bind();
+pub(crate) fn images(x: &Tensor, first: usize, count: usize) -> wgrad_device::View {
+    let image = (numel(&x.shape()[1..]) * x.dtype().size()) as u64;
+    let whole = x.bind_padded();
     // Bindings are whole words; what lies behind an odd number of halves is the next image or padding.
     let size = (count as u64 * image).next_multiple_of(4);
     whole.buffer.view(whole.offset + first as u64 * image, size)
@@ -453,7 +451,7 @@ impl Conv2d {
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         match g.winograd(dy.gpu(), false) {
             Some(winograd) => winograd.input_grad(dy, &self.w, &dx)?,
-            None => g.input_grad_product((&self.w).into(), dy.into(), &dx)?,
+            None => g.input_grad_product(&self.w, dy, &dx)?,
         }
         Ok(dx)
     }
@@ -465,7 +463,7 @@ impl Conv2d {
         {
             return winograd.weight_grad(&self.x, dy);
         }
-        g.weight_grad_product((&self.x).into(), dy.into(), self.w.shape())
+        g.weight_grad_product(&self.x, dy, self.w.shape())
     }
 }
 
@@ -524,7 +522,18 @@ impl Tensor {
         options: Conv2dOptions,
         epilogue: Epilogue,
     ) -> Result<Tensor> {
-        let g = Geometry::new(Element::F32, self.shape(), w.shape(), options)?;
+        let (w, bias) = (w.as_f32("conv2d")?, bias.map(|bias| bias.as_f32("conv2d")).transpose()?);
+        self.in_f32("conv2d", |x| x.conv2d_f32(&w, bias.as_ref(), options, epilogue))
+    }
+
+    fn conv2d_f32(
+        &self,
+        w: &Tensor,
+        bias: Option<&Tensor>,
+        options: Conv2dOptions,
+        epilogue: Epilogue,
+    ) -> Result<Tensor> {
+        let g = Geometry::new(DType::F32, self.shape(), w.shape(), options)?;
         check_bias(bias, w.shape())?;
         let gpu = self.gpu();
         if !g.fits(gpu) {

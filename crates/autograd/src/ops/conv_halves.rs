@@ -25,9 +25,11 @@ impl Tensor {
             let options = Conv2dOptions { padding: [0; 2], ..options };
             let of = |first: usize, end: usize| {
                 let stride = options.stride[side];
-                padded.slice(2 + side, first * stride, (end - 1) * stride + reach)?.conv2d(w, bias, options)
+                padded
+                    .slice(2 + side as isize, first * stride, (end - 1) * stride + reach)?
+                    .conv2d(w, bias, options)
             };
-            concat(&[&of(0, output[side] / 2)?, &of(output[side] / 2, output[side])?], 2 + side)?
+            concat(&[&of(0, output[side] / 2)?, &of(output[side] / 2, output[side])?], 2 + side as isize)?
         };
         if epilogue.max_pool {
             // Before the ReLU, which keeps the order of values: the same, and less work.
@@ -44,6 +46,6 @@ impl Tensor {
         let mut shape = self.shape().to_vec();
         shape[axis] = n;
         let zeros = Tensor::zeros(self.gpu(), &shape)?;
-        concat(&[&zeros, self, &zeros], axis)
+        concat(&[&zeros, self, &zeros], axis as isize)
     }
 }

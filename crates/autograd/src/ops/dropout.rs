@@ -40,6 +40,12 @@ impl Op for Dropout {
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(self.apply(dy)?)])
     }
+
+    fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        // The mask is the same whatever it is applied to.
+        let op = *self;
+        Ok(Some(vec![Some(op.apply(dy)?.with_op(&[dy], || op))]))
+    }
 }
 
 impl Tensor {
@@ -56,6 +62,6 @@ impl Tensor {
             return Err(Error::shape("dropout", format!("a rate of {rate} is not in 0..=1")));
         }
         let op = Dropout { rate, key, counter };
-        Ok(op.apply(self)?.with_op(&[self], || op))
+        self.in_f32("dropout", |x| Ok(op.apply(x)?.with_op(&[x], || op)))
     }
 }

@@ -4,11 +4,11 @@ use wgrad_device::shaders::{self, Kernel};
 
 use super::softmax::row_trips;
 use crate::launch::launch;
-use crate::{Error, Indices, Op, Result, Tensor};
+use crate::{DType, Error, Op, Result, Tensor};
 
 struct CrossEntropy {
     x: Tensor,
-    labels: Indices,
+    labels: Tensor,
     smoothing: f32,
 }
 
@@ -70,7 +70,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] for other shapes or smoothing, or more classes than [`Tensor::softmax`] takes;
     /// [`Error::Device`].
-    pub fn cross_entropy(&self, labels: &Indices, smoothing: f32) -> Result<Tensor> {
+    pub fn cross_entropy(&self, labels: &Tensor, smoothing: f32) -> Result<Tensor> {
         const OP: &str = "cross_entropy";
         if self.shape().len() != 2 || labels.shape() != &self.shape()[..1] {
             let message = format!(
@@ -83,7 +83,16 @@ impl Tensor {
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::shape(OP, format!("label smoothing {smoothing} is not in 0..=1")));
         }
-        let [rows, cols] = self.rows(OP)?;
+        if labels.dtype() != DType::I32 {
+            let message = format!("labels {:?} of {}: they are i32", labels.shape(), labels.dtype());
+            return Err(Error::DType { op: OP, message });
+        }
+        let labels = labels.contiguous()?;
+        self.in_f32(OP, |x| x.cross_entropy_f32(labels, smoothing))
+    }
+
+    fn cross_entropy_f32(&self, labels: Tensor, smoothing: f32) -> Result<Tensor> {
+        let [rows, cols] = self.rows("cross_entropy")?;
         let losses = Tensor::empty(self.gpu(), &[rows])?;
         launch(self.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_forward"))
             .bind_all([("x", self.bind()), ("labels", labels.bind()), ("loss", losses.bind())])
@@ -93,7 +102,7 @@ impl Tensor {
             .threads(rows)
             .enqueue()?;
         let loss = losses.mean_all()?;
-        let op = || CrossEntropy { x: self.detach(), labels: labels.clone(), smoothing };
+        let op = || CrossEntropy { x: self.detach(), labels, smoothing };
         Ok(loss.with_op(&[self], op))
     }
 
@@ -112,7 +121,13 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] if the shapes differ, [`Error::Device`].
     pub fn bce_with_logits(&self, target: &Tensor) -> Result<Tensor> {
-        self.same_shape("bce_with_logits", target)?;
+        const OP: &str = "bce_with_logits";
+        self.same_shape(OP, target)?;
+        let target = target.as_f32(OP)?;
+        self.in_f32(OP, |x| x.bce_with_logits_f32(&target))
+    }
+
+    fn bce_with_logits_f32(&self, target: &Tensor) -> Result<Tensor> {
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let n4 = y.numel().div_ceil(4);
         launch(self.gpu(), Kernel::new(&shaders::BCE_WITH_LOGITS, "bce_with_logits_forward"))

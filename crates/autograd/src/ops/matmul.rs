@@ -3,7 +3,6 @@
 use wgrad_device::{Family, Gpu, View};
 
 use crate::gemm::{self, Bias, Layout, Product};
-use crate::half::Operand;
 use crate::ops::unary::relu_backward;
 use crate::pack::Fast;
 use crate::shape::numel;
@@ -12,7 +11,7 @@ use crate::{Error, Op, Result, Tensor};
 /// A batch of matrices: leading axes joined, and where each element lies.
 #[derive(Clone)]
 struct Matrices<'a> {
-    operand: Operand<'a>,
+    operand: &'a Tensor,
     view: View,
     batches: usize,
     rows: usize,
@@ -22,8 +21,7 @@ struct Matrices<'a> {
 }
 
 impl<'a> Matrices<'a> {
-    fn new(op: &'static str, operand: impl Into<Operand<'a>>, transposed: bool) -> Result<Self> {
-        let operand = operand.into();
+    fn new(op: &'static str, operand: &'a Tensor, transposed: bool) -> Result<Self> {
         let shape = operand.shape();
         let [.., r, c] = *shape else {
             return Err(Error::shape(op, format!("an operand {shape:?} is no matrix")));
@@ -31,7 +29,7 @@ impl<'a> Matrices<'a> {
         let (rows, cols, row, col) = if transposed { (c, r, 1, c) } else { (r, c, c, 1) };
         let batches = numel(&shape[..shape.len() - 2]);
         let strides = [if batches == 1 { 0 } else { rows * cols }, row, col];
-        Ok(Self { operand, view: operand.bind(), batches, rows, cols, strides })
+        Ok(Self { operand, view: operand.bind_padded(), batches, rows, cols, strides })
     }
 
     fn leading(&self) -> &'a [usize] {
@@ -41,7 +39,7 @@ impl<'a> Matrices<'a> {
     /// What lies from the element `(batch, row, col)` on, with these sizes instead.
     fn part(&self, [batch, row, col]: [usize; 3], [batches, rows, cols]: [usize; 3]) -> Self {
         let [by_batch, by_row, by_col] = self.strides;
-        let from = ((batch * by_batch + row * by_row + col * by_col) * self.operand.element().bytes()) as u64;
+        let from = ((batch * by_batch + row * by_row + col * by_col) * self.operand.dtype().size()) as u64;
         let view = self.view.buffer.view(self.view.offset + from, self.view.size - from);
         Self { view, batches: batches.min(self.batches), rows, cols, ..self.clone() }
     }
@@ -124,7 +122,7 @@ impl Written<'_> {
         let layout = Layout { c_batch, c_row, c_image: 0, plane: c_row, c_col: 1 };
         let product = Product {
             gpu,
-            element: self.a.operand.element(),
+            element: self.a.operand.dtype(),
             operands: &gemm::MATMUL,
             fast,
             views: [self.a.view, self.b.view],
@@ -178,14 +176,7 @@ fn product(a: &Matrices, b: &Matrices, shape: &[usize], bias: Option<&Tensor>, r
 }
 
 /// Product of `a` and `b`, each transposed where said, without a graph.
-pub(crate) fn matmul<'a>(
-    op: &'static str,
-    a: impl Into<Operand<'a>>,
-    ta: bool,
-    b: impl Into<Operand<'a>>,
-    tb: bool,
-) -> Result<Tensor> {
-    let (a, b) = (a.into(), b.into());
+pub(crate) fn matmul(op: &'static str, a: &Tensor, ta: bool, b: &Tensor, tb: bool) -> Result<Tensor> {
     let mut left = Matrices::new(op, a, ta)?;
     let right = Matrices::new(op, b, tb)?;
     if left.cols != right.rows {
@@ -310,9 +301,10 @@ impl Tensor {
         other: &Tensor,
         transpose_other: bool,
     ) -> Result<Tensor> {
-        let y = matmul("matmul", self, transpose, other, transpose_other)?;
-        let op = || Matmul { a: self.detach(), b: other.detach(), ta: transpose, tb: transpose_other };
-        Ok(y.with_op(&[self, other], op))
+        let (a, b) = (self.contiguous()?, other.contiguous()?);
+        let y = matmul("matmul", &a, transpose, &b, transpose_other)?;
+        let op = || Matmul { a: a.detach(), b: b.detach(), ta: transpose, tb: transpose_other };
+        Ok(y.with_op(&[&a, &b], op))
     }
 
     /// `x · wᵀ + bias`, as a linear layer computes it, in one kernel.
@@ -354,14 +346,17 @@ impl Tensor {
             );
             return Err(Error::shape("linear", message));
         }
-        let rows = self.with_shape(&[self.numel() / inputs, inputs]);
+        let (x, w) = (&self.as_f32("linear")?, &w.as_f32("linear")?);
+        let bias = bias.map(|bias| bias.as_f32("linear")).transpose()?;
+        let bias = bias.as_ref();
+        let rows = x.with_shape(&[x.numel() / inputs, inputs]);
         let (a, b) = (Matrices::new("linear", &rows, false)?, Matrices::new("linear", w, true)?);
         let mut shape = leading.to_vec();
         shape.push(outputs);
         let y = product(&a, &b, &shape, bias, relu)?;
-        let mut inputs = vec![self, w];
+        let mut inputs = vec![x, w];
         inputs.extend(bias);
         let saved = relu.then(|| y.detach());
-        Ok(y.with_op(&inputs, || Linear { x: self.detach(), w: w.detach(), relu: saved }))
+        Ok(y.with_op(&inputs, || Linear { x: x.detach(), w: w.detach(), relu: saved }))
     }
 }

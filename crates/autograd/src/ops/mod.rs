@@ -4,11 +4,13 @@
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
 pub(crate) mod conv;
+mod conv_gradients;
 mod conv_halves;
 pub(crate) mod dropout;
 pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod movement;
+mod operators;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod softmax;

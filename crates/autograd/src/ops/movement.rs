@@ -1,111 +1,117 @@
-//! Ops that move elements: reshape shares, permute, slice, expand and concat copy.
+//! Ops that move elements. Reshape, permute, slice and expand give views, for which nothing is launched; concat copies.
 
-use wgrad_device::Launch;
 use wgrad_device::shaders::{self, Kernel};
 
 use crate::launch::launch;
-use crate::shape::{broadcast, broadcast_strides, merged, numel, strides};
-use crate::{Error, Op, Result, Tensor};
+use crate::shape::{broadcast, broadcast_strides, checked_axis, merged, numel, reshaped, strides};
+use crate::{DType, Error, Op, Result, Tensor};
 
-/// A part of a tensor or another order of its elements: where element `(i, j, …)` of `dims` lies in it.
-struct Strided {
-    dims: Vec<usize>,
-    strides: Vec<usize>,
-    offset: usize,
+/// A view: its gradient is the gradient seen the other way round.
+struct View {
+    name: &'static str,
+    /// From the gradient of the view to that of what it is a view of.
+    back: Back,
 }
 
-impl Strided {
-    /// `shape`-shaped, contiguous copy of what this describes of `x`.
-    fn gather(&self, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-        let y = Tensor::empty(x.gpu(), shape)?;
-        self.launch(x, &y, Kernel::new(&shaders::STRIDED_GATHER, "strided_gather")).enqueue()?;
-        Ok(y)
-    }
-
-    /// Writes `x` to where this describes of `y`.
-    fn scatter(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        Ok(self.launch(x, y, Kernel::new(&shaders::STRIDED_SCATTER, "strided_scatter")).enqueue()?)
-    }
-
-    fn launch<'a>(&self, x: &'a Tensor, y: &Tensor, kernel: Kernel<'static>) -> Launch<'a> {
-        let axes = merged(&self.dims, &[&self.strides]);
-        let n = numel(&self.dims);
-        launch(x.gpu(), kernel)
-            .constant("RANK", axes.len())
-            .bind_all([("x", x.bind()), ("y", y.bind())])
-            .set_all([("n", n), ("offset", self.offset)])
-            .max_iterations(axes.len())
-            .set_rows("axes", axes)
-            .threads(n)
-    }
-
-    /// The range `start..end` of `axis` of a tensor of this shape.
-    fn slice(shape: &[usize], axis: usize, start: usize, end: usize) -> Self {
-        let strides = strides(shape);
-        let mut dims = shape.to_vec();
-        dims[axis] = end - start;
-        Self { dims, offset: start * strides[axis], strides }
-    }
+enum Back {
+    /// To this shape.
+    Reshape(Vec<usize>),
+    /// The axes in this order.
+    Permute(Vec<isize>),
+    /// Summed to this shape.
+    Sum(Vec<usize>),
+    /// Placed in zeros of this shape, from `start` on along `axis`.
+    Place(Place),
 }
 
-struct Reshape {
-    shape: Vec<usize>,
-}
-
-impl Op for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
-    }
-
-    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(dy.with_shape(&self.shape))])
-    }
-}
-
-struct Permute {
-    inverse: Vec<usize>,
-}
-
-impl Op for Permute {
-    fn name(&self) -> &'static str {
-        "permute"
-    }
-
-    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(dy.permute(&self.inverse)?)])
-    }
-}
-
-struct Slice {
+#[derive(Clone)]
+struct Place {
     shape: Vec<usize>,
     axis: usize,
     start: usize,
-    end: usize,
 }
 
-impl Op for Slice {
+impl Op for View {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let dx = match &self.back {
+            Back::Reshape(shape) => dy.reshape(shape)?,
+            Back::Permute(axes) => dy.permute(axes)?,
+            Back::Sum(shape) => dy.sum_to(shape)?,
+            Back::Place(place) => place.placed(dy)?,
+        };
+        Ok(vec![Some(dx)])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
+    }
+
+    fn accumulate(&self, dy: &Tensor, sum: Option<&Tensor>) -> Result<Option<Tensor>> {
+        let Back::Place(place) = &self.back else { return Ok(None) };
+        match sum {
+            Some(sum) => {
+                place.write(&dy.contiguous()?, sum, true)?;
+                Ok(Some(sum.clone()))
+            }
+            None => place.placed(dy).map(Some),
+        }
+    }
+
+    fn takes_views(&self) -> bool {
+        true
+    }
+}
+
+/// A tensor placed in zeros: the gradient of a slice.
+struct Placed {
+    place: Place,
+    len: usize,
+}
+
+impl Op for Placed {
     fn name(&self) -> &'static str {
         "slice"
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let dx = Tensor::zeros(dy.gpu(), &self.shape)?;
-        Strided::slice(&self.shape, self.axis, self.start, self.end).scatter(dy, &dx)?;
-        Ok(vec![Some(dx)])
+        let Place { axis, start, .. } = self.place;
+        Ok(vec![Some(dy.slice(axis as isize, start, start + self.len)?)])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
+    }
+
+    fn takes_views(&self) -> bool {
+        true
     }
 }
 
-struct Expand {
-    shape: Vec<usize>,
-}
-
-impl Op for Expand {
-    fn name(&self) -> &'static str {
-        "broadcast_to"
+impl Place {
+    fn placed(&self, x: &Tensor) -> Result<Tensor> {
+        let y = Tensor::zeros_of(x.gpu(), &self.shape, x.dtype())?;
+        self.write(&x.contiguous()?, &y, false)?;
+        Ok(y.with_op(&[x], || Placed { place: self.clone(), len: x.shape()[self.axis] }))
     }
 
-    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(dy.sum_to(&self.shape)?)])
+    /// Writes contiguous `x` into its place in `y`, or adds it to what is there.
+    fn write(&self, x: &Tensor, y: &Tensor, add: bool) -> Result<()> {
+        let by = strides(&self.shape);
+        let (offset, axes) = (self.start * by[self.axis], merged(x.shape(), &[&by]));
+        launch(x.gpu(), Kernel::new(&shaders::STRIDED_SCATTER, "strided_scatter"))
+            .constants([("RANK", axes.len()), ("ADD", usize::from(add))])
+            .alias("E", x.dtype().wgsl())
+            .bind_all([("x", x.bind()), ("y", y.bind())])
+            .set_all([("n", x.numel()), ("offset", offset)])
+            .max_iterations(axes.len())
+            .set_rows("axes", axes)
+            .threads(x.numel())
+            .enqueue()?;
+        Ok(())
     }
 }
 
@@ -123,77 +129,179 @@ impl Op for Concat {
         let mut start = 0;
         let mut gradients = Vec::with_capacity(self.sizes.len());
         for (&size, &needed) in self.sizes.iter().zip(needed) {
-            let part = needed.then(|| dy.slice(self.axis, start, start + size));
+            let part = needed.then(|| dy.slice(self.axis as isize, start, start + size));
             gradients.push(part.transpose()?);
             start += size;
         }
         Ok(gradients)
     }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
+    }
+
+    fn takes_views(&self) -> bool {
+        true
+    }
 }
 
 impl Tensor {
-    /// The same values in another shape of as many elements; nothing is copied.
+    /// The view of this tensor that has this shape and strides, from an element of the view's buffer on.
+    fn viewed(
+        &self,
+        name: &'static str,
+        shape: Vec<usize>,
+        by: Vec<usize>,
+        first: usize,
+        back: Back,
+    ) -> Tensor {
+        self.with_layout(shape, by, first).with_op(&[self], || View { name, back })
+    }
+
+    /// The same values in another shape of as many elements: a view, or a copy where a view's strides don't allow one.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the numbers of elements differ.
+    /// [`Error::Shape`] if the numbers of elements differ, [`Error::Device`].
     pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
         let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
         if count != Some(self.numel()) {
             let message = format!("{:?} has {} elements, not those of {shape:?}", self.shape(), self.numel());
             return Err(Error::shape("reshape", message));
         }
-        Ok(self.with_shape(shape).with_op(&[self], || Reshape { shape: self.shape().to_vec() }))
+        if shape == self.shape() {
+            return Ok(self.clone());
+        }
+        let by = match self.is_row_major() {
+            true => strides(shape),
+            false => match reshaped(self.shape(), &self.strides(), shape) {
+                Some(by) => by,
+                None => return self.contiguous()?.reshape(shape),
+            },
+        };
+        Ok(self.viewed("reshape", shape.to_vec(), by, 0, Back::Reshape(self.shape().to_vec())))
     }
 
     /// All axes from `first` on joined into one: `[n, c, h, w]` with `first` 1 to `[n, c·h·w]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is no such axis.
-    pub fn flatten(&self, first: usize) -> Result<Tensor> {
-        if first >= self.shape().len() {
-            return Err(Error::shape("flatten", format!("axis {first} of a tensor {:?}", self.shape())));
-        }
+    /// [`Error::Shape`] if there is no such axis, [`Error::Device`].
+    pub fn flatten(&self, first: isize) -> Result<Tensor> {
+        let first = checked_axis("flatten", self.shape(), first)?;
         let mut shape = self.shape()[..first].to_vec();
-        shape.push(self.shape()[first..].iter().product());
+        shape.push(numel(&self.shape()[first..]));
         self.reshape(&shape)
     }
 
-    /// Axes in another order: axis `d` of the result is axis `axes[d]` of this tensor. Copies.
+    /// Axes in another order: axis `d` of the result is axis `axes[d]` of this tensor, negative ones counted from the end. A
+    /// view.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `axes` names each axis once.
-    pub fn permute(&self, axes: &[usize]) -> Result<Tensor> {
-        let mut inverse = vec![usize::MAX; self.shape().len()];
-        for (to, &from) in axes.iter().enumerate() {
-            if let Some(slot) = inverse.get_mut(from) {
-                *slot = to;
-            }
+    pub fn permute(&self, axes: &[isize]) -> Result<Tensor> {
+        let mut inverse = vec![isize::MAX; self.shape().len()];
+        let mut order = Vec::with_capacity(axes.len());
+        for (to, &axis) in axes.iter().enumerate() {
+            let axis = checked_axis("permute", self.shape(), axis)?;
+            inverse[axis] = to as isize;
+            order.push(axis);
         }
-        if axes.len() != inverse.len() || inverse.contains(&usize::MAX) {
+        if axes.len() != inverse.len() || inverse.contains(&isize::MAX) {
             let message = format!("{axes:?} does not name each axis of {:?} once", self.shape());
             return Err(Error::shape("permute", message));
         }
-        let own = strides(self.shape());
-        let dims: Vec<usize> = axes.iter().map(|&d| self.shape()[d]).collect();
-        let from = Strided { strides: axes.iter().map(|&d| own[d]).collect(), dims: dims.clone(), offset: 0 };
-        Ok(from.gather(self, &dims)?.with_op(&[self], || Permute { inverse }))
+        let own = self.strides();
+        let [shape, by] = [self.shape(), &own].map(|of| order.iter().map(|&d| of[d]).collect());
+        Ok(self.viewed("permute", shape, by, 0, Back::Permute(inverse)))
     }
 
-    /// Elements `start..end` along `axis`. Copies.
+    /// Two axes swapped, negative ones counted from the end. A view.
     ///
     /// # Errors
-    /// [`Error::Shape`] for an empty range or one that leaves the tensor.
-    pub fn slice(&self, axis: usize, start: usize, end: usize) -> Result<Tensor> {
-        if axis >= self.shape().len() || start >= end || end > self.shape()[axis] {
+    /// [`Error::Shape`] for an axis that does not exist.
+    pub fn transpose(&self, a: isize, b: isize) -> Result<Tensor> {
+        let [a, b] =
+            [checked_axis("transpose", self.shape(), a)?, checked_axis("transpose", self.shape(), b)?];
+        let mut axes: Vec<isize> = (0..self.shape().len() as isize).collect();
+        axes.swap(a, b);
+        self.permute(&axes)
+    }
+
+    /// Elements `start..end` along `axis`, which may be none. A view.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that does not exist or a range that leaves the tensor.
+    pub fn slice(&self, axis: isize, start: usize, end: usize) -> Result<Tensor> {
+        let along = checked_axis("slice", self.shape(), axis)?;
+        if start > end || end > self.shape()[along] {
             let message = format!("{start}..{end} along axis {axis} of a tensor {:?}", self.shape());
             return Err(Error::shape("slice", message));
         }
-        let part = Strided::slice(self.shape(), axis, start, end);
-        let y = part.gather(self, &part.dims)?;
-        Ok(y.with_op(&[self], || Slice { shape: self.shape().to_vec(), axis, start, end }))
+        let (mut shape, by) = (self.shape().to_vec(), self.strides());
+        shape[along] = end - start;
+        // Without elements there is no first one.
+        let first = if start == end { 0 } else { start * by[along] };
+        let place = Place { shape: self.shape().to_vec(), axis: along, start };
+        Ok(self.viewed("slice", shape, by, first, Back::Place(place)))
     }
 
-    /// The tensor repeated to `shape` by NumPy's broadcasting rules. Copies.
+    /// `len` elements from `start` on along `axis`: [`Tensor::slice`] in PyTorch's terms.
+    ///
+    /// # Errors
+    /// As [`Tensor::slice`].
+    pub fn narrow(&self, axis: isize, start: usize, len: usize) -> Result<Tensor> {
+        self.slice(axis, start, start.saturating_add(len))
+    }
+
+    /// Parts of these sizes along `axis`, one after the other. Views.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that does not exist, or sizes whose sum is not the axis's.
+    pub fn split(&self, axis: isize, sizes: &[usize]) -> Result<Vec<Tensor>> {
+        let along = checked_axis("split", self.shape(), axis)?;
+        let total = sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n));
+        if total != Some(self.shape()[along]) {
+            let message = format!("parts {sizes:?} of axis {axis} of a tensor {:?}", self.shape());
+            return Err(Error::shape("split", message));
+        }
+        let ends = sizes.iter().scan(0, |end, &n| {
+            *end += n;
+            Some(*end)
+        });
+        ends.zip(sizes).map(|(end, n)| self.slice(axis, end - n, end)).collect()
+    }
+
+    /// Without `axis`, which has one element. A view.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that does not exist or has another number of elements.
+    pub fn squeeze(&self, axis: isize) -> Result<Tensor> {
+        let along = checked_axis("squeeze", self.shape(), axis)?;
+        if self.shape()[along] != 1 {
+            let message =
+                format!("axis {axis} of a tensor {:?} has more or less than one element", self.shape());
+            return Err(Error::shape("squeeze", message));
+        }
+        let mut shape = self.shape().to_vec();
+        shape.remove(along);
+        self.reshape(&shape)
+    }
+
+    /// With an axis of one element before axis `axis`; -1 puts it last. A view.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an axis that the result does not have.
+    pub fn unsqueeze(&self, axis: isize) -> Result<Tensor> {
+        let mut shape = self.shape().to_vec();
+        // The axis is one of the result.
+        shape.push(1);
+        let along = checked_axis("unsqueeze", &shape, axis)?;
+        shape.pop();
+        shape.insert(along, 1);
+        self.reshape(&shape)
+    }
+
+    /// The tensor repeated to `shape` by NumPy's broadcasting rules. A view, whose elements share their memory: what is to be
+    /// written by a kernel of one's own is made [`contiguous`](Tensor::contiguous) first.
     ///
     /// # Errors
     /// [`Error::Shape`] if it does not broadcast to `shape`.
@@ -204,39 +312,62 @@ impl Tensor {
                 format!("{:?} does not broadcast to {shape:?}", self.shape()),
             ));
         }
-        let from =
-            Strided { dims: shape.to_vec(), strides: broadcast_strides(self.shape(), shape), offset: 0 };
-        Ok(from.gather(self, shape)?.with_op(&[self], || Expand { shape: self.shape().to_vec() }))
+        if shape == self.shape() {
+            return Ok(self.clone());
+        }
+        let by = broadcast_strides(self.shape(), &self.strides(), shape);
+        Ok(self.viewed("broadcast_to", shape.to_vec(), by, 0, Back::Sum(self.shape().to_vec())))
+    }
+
+    /// The tensors one after the other along a new axis before axis `axis`; all have one shape and type.
+    ///
+    /// Counterpart: `torch.stack`.
+    ///
+    /// # Errors
+    /// As [`Tensor::unsqueeze`] and [`concat`].
+    pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+        let rows: Vec<Tensor> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect::<Result<_>>()?;
+        concat(&rows.iter().collect::<Vec<_>>(), axis)
     }
 }
 
-/// The tensors one after the other along `axis`; all other axes are equal.
+/// The tensors one after the other along `axis`; all other axes are equal, and so are the types.
 ///
 /// # Errors
-/// [`Error::Shape`] for no tensors, no such axis, or other axes that differ.
-pub fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
+/// [`Error::Shape`] for no tensors, no such axis, or other axes that differ; [`Error::DType`] for two types.
+pub fn concat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    const OP: &str = "concat";
     let Some(first) = tensors.first() else {
-        return Err(Error::shape("concat", "no tensors were given"));
+        return Err(Error::shape(OP, "no tensors were given"));
     };
     let mut shape = first.shape().to_vec();
-    if axis >= shape.len() {
-        return Err(Error::shape("concat", format!("axis {axis} of a tensor {shape:?}")));
-    }
+    let axis = checked_axis(OP, &shape, axis)?;
     let sizes: Vec<usize> = tensors.iter().map(|t| t.shape().get(axis).copied().unwrap_or(0)).collect();
     shape[axis] = sizes.iter().sum();
     for tensor in tensors {
         let fits = tensor.shape().len() == shape.len()
             && tensor.shape().iter().zip(&shape).enumerate().all(|(d, (a, b))| d == axis || a == b);
+        let [a, b] = [first, tensor].map(|tensor| (tensor.shape(), tensor.dtype()));
         if !fits {
-            let message =
-                format!("{:?} and {:?} differ on another axis than {axis}", first.shape(), tensor.shape());
-            return Err(Error::shape("concat", message));
+            return Err(Error::shape(
+                OP,
+                format!("{:?} and {:?} differ on another axis than {axis}", a.0, b.0),
+            ));
+        }
+        if a.1 != b.1 {
+            let message = format!("{:?} of {} and {:?} of {}: convert one with to_dtype", a.0, a.1, b.0, b.1);
+            return Err(Error::DType { op: OP, message });
         }
     }
-    let y = Tensor::empty(first.gpu(), &shape)?;
+    if first.dtype() == DType::U8 {
+        // Four bytes share a word, and a word has one writer.
+        let wide: Vec<Tensor> = tensors.iter().map(|t| t.to_dtype(DType::I32)).collect::<Result<_>>()?;
+        return concat(&wide.iter().collect::<Vec<_>>(), axis as isize)?.to_dtype(DType::U8);
+    }
+    let y = Tensor::empty_of(first.gpu(), &shape, first.dtype())?;
     let mut start = 0;
     for (tensor, size) in tensors.iter().zip(&sizes) {
-        Strided::slice(&shape, axis, start, start + size).scatter(tensor, &y)?;
+        Place { shape: shape.clone(), axis, start }.write(&tensor.contiguous()?, &y, false)?;
         start += size;
     }
     Ok(y.with_op(tensors, || Concat { axis, sizes }))

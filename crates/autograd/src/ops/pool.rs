@@ -5,7 +5,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 
 use crate::launch::launch;
 use crate::windows::Winners;
-use crate::{Error, Gpu, Indices, Op, Result, Tensor};
+use crate::{DType, Error, Gpu, Op, Result, Tensor};
 
 /// Window, stride and padding of a pooling, each `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Geometry {
 struct MaxPool {
     geometry: Geometry,
     /// Which pixel of each window won, as the forward kernel says it.
-    won: Indices,
+    won: Tensor,
 }
 
 /// Max pooling over 2 × 2 windows.
@@ -172,6 +172,10 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] for other ranks or windows that don't fit, [`Error::Device`].
     pub fn max_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
+        self.in_f32("max_pool2d", |x| x.max_pool2d_f32(options))
+    }
+
+    fn max_pool2d_f32(&self, options: Pool2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new("max_pool2d", self, options)?;
         if let (true, &[n, c, h, w]) = (options == Pool2dOptions::square(2), self.shape())
             && let Some(shape) = Winners::pooled([n, c, h, w])
@@ -181,10 +185,10 @@ impl Tensor {
             return Ok(y.with_op(&[self], || MaxPoolPairs { winners }));
         }
         if let Some([wide, high]) = geometry.in_two("max_pool2d", self)? {
-            return self.max_pool2d(wide)?.max_pool2d(high);
+            return self.max_pool2d_f32(wide)?.max_pool2d_f32(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        let won = Indices::empty(self.gpu(), &geometry.output)?;
+        let won = Tensor::empty_of(self.gpu(), &geometry.output, DType::I32)?;
         geometry
             .launch(self.gpu(), &shaders::MAX_POOL2D, "max_pool2d_forward", y.numel())
             .bind_all([("x", self.bind()), ("y", y.bind()), ("at", won.bind())])
@@ -199,9 +203,13 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::max_pool2d`].
     pub fn avg_pool2d(&self, options: Pool2dOptions) -> Result<Tensor> {
+        self.in_f32("avg_pool2d", |x| x.avg_pool2d_f32(options))
+    }
+
+    fn avg_pool2d_f32(&self, options: Pool2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new("avg_pool2d", self, options)?;
         if let Some([wide, high]) = geometry.in_two("avg_pool2d", self)? {
-            return self.avg_pool2d(wide)?.avg_pool2d(high);
+            return self.avg_pool2d_f32(wide)?.avg_pool2d_f32(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
         geometry

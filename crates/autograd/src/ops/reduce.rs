@@ -4,7 +4,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 
 use crate::launch::launch;
 use crate::shape::{checked_axes, numel};
-use crate::{Error, Indices, Op, Result, Tensor};
+use crate::{DType, Error, Op, Result, Tensor};
 
 /// Elements that one invocation reduces at most in one stage.
 const CHUNK: usize = 1024;
@@ -107,11 +107,15 @@ impl Op for MaxOp {
 }
 
 impl Tensor {
-    fn summed(&self, name: &'static str, axes: &[usize], mean: bool) -> Result<Tensor> {
+    fn summed(&self, name: &'static str, axes: &[isize], mean: bool) -> Result<Tensor> {
         let axes = checked_axes(name, self.shape(), axes)?;
         if axes.is_empty() {
             return Ok(self.clone());
         }
+        self.in_f32(name, |x| x.summed_f32(axes, mean))
+    }
+
+    fn summed_f32(&self, axes: Vec<usize>, mean: bool) -> Result<Tensor> {
         let count: usize = axes.iter().map(|&d| self.shape()[d]).product();
         let scale = if mean { 1.0 / count as f32 } else { 1.0 };
         let kept = reduce_axes(self, &shaders::REDUCE_SUM, &axes, scale)?;
@@ -125,7 +129,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Shape`] for an axis that does not exist or is named twice, [`Error::Device`].
-    pub fn sum(&self, axes: &[usize]) -> Result<Tensor> {
+    pub fn sum(&self, axes: &[isize]) -> Result<Tensor> {
         self.summed("sum", axes, false)
     }
 
@@ -133,7 +137,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::sum`].
-    pub fn mean(&self, axes: &[usize]) -> Result<Tensor> {
+    pub fn mean(&self, axes: &[isize]) -> Result<Tensor> {
         self.summed("mean", axes, true)
     }
 
@@ -142,14 +146,16 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::sum`].
-    pub fn max(&self, axes: &[usize]) -> Result<Tensor> {
+    pub fn max(&self, axes: &[isize]) -> Result<Tensor> {
         let axes = checked_axes("max", self.shape(), axes)?;
         if axes.is_empty() {
             return Ok(self.clone());
         }
-        let kept = reduce_axes(self, &shaders::REDUCE_MAX, &axes, 1.0)?;
-        let y = kept.with_shape(&without(self.shape(), &axes));
-        Ok(y.with_op(&[self], || MaxOp { x: self.detach(), y: kept, axes }))
+        self.in_f32("max", |x| {
+            let kept = reduce_axes(x, &shaders::REDUCE_MAX, &axes, 1.0)?;
+            let y = kept.with_shape(&without(x.shape(), &axes));
+            Ok(y.with_op(&[x], || MaxOp { x: x.detach(), y: kept, axes }))
+        })
     }
 
     /// Sum of all elements, a scalar.
@@ -176,8 +182,8 @@ impl Tensor {
         self.max(&self.all_axes())
     }
 
-    fn all_axes(&self) -> Vec<usize> {
-        (0..self.shape().len()).collect()
+    fn all_axes(&self) -> Vec<isize> {
+        (0..self.shape().len() as isize).collect()
     }
 
     /// Index of the first maximum along `axis`, which vanishes; of the first NaN where there is one, as in PyTorch. Has no
@@ -186,8 +192,9 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] for an axis that does not exist, or that is longer than 65,535 on an adapter that limits loops
     /// ([`Gpu::loop_limit`](wgrad_device::Gpu::loop_limit)); [`Error::Device`].
-    pub fn argmax(&self, axis: usize) -> Result<Indices> {
+    pub fn argmax(&self, axis: isize) -> Result<Tensor> {
         let axes = checked_axes("argmax", self.shape(), &[axis])?;
+        let axis = axes[0];
         let n = self.shape()[axis];
         // One loop from the second element on, whose last check counts.
         let limit = self.gpu().loop_limit();
@@ -199,10 +206,10 @@ impl Tensor {
             return Err(Error::shape("argmax", message));
         }
         let inner = numel(&self.shape()[axis + 1..]);
-        let y = Indices::empty(self.gpu(), &without(self.shape(), &axes))?;
+        let y = Tensor::empty_of(self.gpu(), &without(self.shape(), &axes), DType::I32)?;
         let total = self.numel() / n;
         launch(self.gpu(), Kernel::new(&shaders::ARGMAX, "argmax"))
-            .bind_all([("x", self.bind()), ("y", y.bind())])
+            .bind_all([("x", self.as_f32("argmax")?.bind()), ("y", y.bind())])
             .set_all([("n", n), ("inner", inner), ("total", total)])
             .max_iterations(n)
             .threads(total)

@@ -58,6 +58,10 @@ impl Tensor {
     }
 
     fn softmax_by(&self, op: &'static str, [forward, backward]: [&'static str; 2]) -> Result<Tensor> {
+        self.in_f32(op, |x| x.softmax_f32(op, [forward, backward]))
+    }
+
+    fn softmax_f32(&self, op: &'static str, [forward, backward]: [&'static str; 2]) -> Result<Tensor> {
         let [rows, cols] = self.rows(op)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
         launch(self.gpu(), Kernel::new(&shaders::SOFTMAX, forward))

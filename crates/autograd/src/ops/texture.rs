@@ -122,7 +122,7 @@ impl Tensor {
         let launch = launch(self.gpu(), Kernel::new(&shaders::TENSOR_TO_TEXTURE, "tensor_to_texture"))
             .constant("CHANNELS", channels)
             .alias("Target", target)
-            .bind("x", self.bind())
+            .bind("x", self.as_f32(op)?.bind())
             .texture("y", view);
         record(launch, [h, w], options.std, options.mean)
     }

@@ -1,10 +1,12 @@
 //! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/elementwise/unary/`, an entry of the table and
-//! a method.
+//! a method. They read views as they lie.
 
+use wgrad_device::View;
 use wgrad_device::shaders::{self, File, Kernel};
 
+use crate::graph::{no_grad, saved_output};
 use crate::launch::launch;
-use crate::{Error, Op, Result, Tensor};
+use crate::{DType, Error, Op, Result, Tensor};
 
 /// What the derivative is a function of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,39 +17,49 @@ enum Saves {
     Nothing,
 }
 
+/// The gradient of the input by what was saved and the gradient of the output, as ops that have gradients themselves.
+type Recorded = fn(&UnaryOp, &Tensor, &Tensor) -> Result<Tensor>;
+
 struct Unary {
     name: &'static str,
-    /// Declares `f` and its derivative `df`.
+    /// Declares `f` and `gradient`.
     file: &'static File,
     saves: Saves,
+    /// Whether there is an `f` for integers too.
+    integers: bool,
+    recorded: Option<Recorded>,
 }
 
 macro_rules! table {
-    ($($ident:ident = $name:literal $file:ident $saves:ident;)*) => {
+    ($($ident:ident = $name:literal $file:ident $saves:ident $integers:literal $recorded:expr;)*) => {
         $(static $ident: Unary = Unary {
             name: $name,
             file: &shaders::$file,
             saves: Saves::$saves,
+            integers: $integers,
+            recorded: $recorded,
         };)*
     };
 }
 
 table! {
-    NEG = "neg" UNARY_NEG Nothing;
-    EXP = "exp" UNARY_EXP Output;
-    EXPM1 = "expm1" UNARY_EXPM1 Output;
-    LOG = "log" UNARY_LOG Input;
-    LOG1P = "log1p" UNARY_LOG1P Input;
-    SQRT = "sqrt" UNARY_SQRT Output;
-    SQUARE = "square" UNARY_SQUARE Input;
-    ABS = "abs" UNARY_ABS Input;
-    RELU = "relu" UNARY_RELU Output;
-    SIGMOID = "sigmoid" UNARY_SIGMOID Output;
-    TANH = "tanh" UNARY_TANH Output;
-    SOFTPLUS = "softplus" UNARY_SOFTPLUS Input;
-    GELU = "gelu" UNARY_GELU Input;
-    CLAMP = "clamp" UNARY_CLAMP Input;
-    AFFINE = "affine" UNARY_AFFINE Nothing;
+    NEG = "neg" UNARY_NEG Nothing true Some(|_, _, dy| dy.neg());
+    EXP = "exp" UNARY_EXP Output false Some(|_, y, dy| dy.mul(y));
+    EXPM1 = "expm1" UNARY_EXPM1 Output false Some(|_, y, dy| dy.mul(&y.mul_add_scalar(1.0, 1.0)?));
+    LOG = "log" UNARY_LOG Input false Some(|_, x, dy| dy.div(x));
+    LOG1P = "log1p" UNARY_LOG1P Input false Some(|_, x, dy| dy.div(&x.mul_add_scalar(1.0, 1.0)?));
+    SQRT = "sqrt" UNARY_SQRT Output false Some(|_, y, dy| dy.div(y)?.mul_add_scalar(0.5, 0.0));
+    SQUARE = "square" UNARY_SQUARE Input true Some(|_, x, dy| dy.mul(x)?.mul_add_scalar(2.0, 0.0));
+    ABS = "abs" UNARY_ABS Input true Some(UnaryOp::by_slope);
+    RELU = "relu" UNARY_RELU Output false Some(UnaryOp::by_slope);
+    SIGMOID = "sigmoid" UNARY_SIGMOID Output false Some(|_, y, dy| dy.mul(&y.sub(&y.square()?)?));
+    TANH = "tanh" UNARY_TANH Output false Some(|_, y, dy| dy.mul(&y.square()?.mul_add_scalar(-1.0, 1.0)?));
+    SOFTPLUS = "softplus" UNARY_SOFTPLUS Input false Some(|_, x, dy| dy.mul(&x.sigmoid()?));
+    GELU = "gelu" UNARY_GELU Input false Some(|_, x, dy| dy.mul(&x.unary(&GELU_GRAD, 0.0, 0.0)?));
+    GELU_GRAD = "gelu_grad" UNARY_GELU_GRAD Input false None;
+    CLAMP = "clamp" UNARY_CLAMP Input false Some(UnaryOp::by_slope);
+    MUL_ADD_SCALAR = "mul_add_scalar" UNARY_MUL_ADD_SCALAR Nothing false Some(|op, _, dy| dy.mul_add_scalar(op.a, 0.0));
+    IDENTITY = "contiguous" UNARY_IDENTITY Nothing true Some(|_, _, dy| Ok(dy.clone()));
 }
 
 struct UnaryOp {
@@ -59,16 +71,27 @@ struct UnaryOp {
 
 impl UnaryOp {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
-        let dx = Tensor::empty(dy.gpu(), dy.shape())?;
+        let dx = Tensor::empty_of(dy.gpu(), dy.shape(), dy.dtype())?;
         let n4 = dy.numel().div_ceil(4);
-        let saved = self.saved.as_ref().unwrap_or(dy);
+        let saved = self.saved.as_ref().map_or_else(|| Ok(dy.clone()), Tensor::contiguous)?;
         launch(dy.gpu(), Kernel::new(&shaders::UNARY_BACKWARD, "unary_backward").with(self.op.file))
+            .alias("X", dy.dtype().wgsl4())
+            .alias("C", "f32")
             .bind_all([("saved", saved.bind_padded()), ("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
             .set("n4", n4)
             .set_all_f32([("a", self.a), ("b", self.b)])
             .threads(n4)
             .enqueue()?;
         Ok(dx)
+    }
+
+    /// For functions made of straight pieces, whose slope has no derivative: the slope, times `dy`.
+    fn by_slope(&self, saved: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let slope = no_grad(|| {
+            let ones = Tensor::full(dy.gpu(), dy.shape(), 1.0)?.to_dtype(dy.dtype())?;
+            Self { op: self.op, saved: Some(saved.detach()), a: self.a, b: self.b }.input_grad(&ones)
+        })?;
+        dy.mul(&slope)
     }
 }
 
@@ -80,6 +103,40 @@ impl Op for UnaryOp {
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(self.input_grad(dy)?)])
     }
+
+    fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        let Some(recorded) = self.op.recorded else { return Ok(None) };
+        let saved = match (&self.saved, self.op.saves) {
+            (Some(x), Saves::Input) => x.clone(),
+            (Some(y), Saves::Output) => saved_output(y),
+            _ => dy.clone(),
+        };
+        Ok(Some(vec![Some(recorded(self, &saved, dy)?)]))
+    }
+}
+
+/// A conversion, or a copy of a view.
+struct Converted {
+    /// The input's type.
+    dtype: DType,
+}
+
+impl Op for Converted {
+    fn name(&self) -> &'static str {
+        "to_dtype"
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(dy.to_dtype(self.dtype)?)])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
+    }
+
+    fn takes_views(&self) -> bool {
+        true
+    }
 }
 
 /// The gradient of a ReLU's input, by its output and the gradient of that.
@@ -87,22 +144,112 @@ pub(crate) fn relu_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     UnaryOp { op: &RELU, saved: Some(y.clone()), a: 0.0, b: 0.0 }.input_grad(dy)
 }
 
+/// Writes `f(x)` to `y`, of as many elements as `x`, converted to `dtype`.
+fn apply(op: &Unary, x: &Tensor, y: View, dtype: DType, [a, b]: [f32; 2]) -> Result<()> {
+    let (gpu, n) = (x.gpu(), x.numel());
+    if n == 0 {
+        return Ok(());
+    }
+    let (from, n4) = (x.dtype(), n.div_ceil(4));
+    let load = if from == DType::U8 { &shaders::LOAD_BYTES } else { &shaders::LOAD_QUAD };
+    let store = if dtype == DType::U8 { &shaders::STORE_BYTES } else { &shaders::STORE_QUAD };
+    // Between integers no float comes in; what is converted to integers is rounded by them.
+    let computed = if from.is_float() || dtype.is_float() { "f32" } else { "i32" };
+    let aliases = [("X", from.wgsl4()), ("E", from.wgsl()), ("Y", dtype.wgsl4()), ("C", computed)];
+    let composed = |kernel: Kernel<'static>| {
+        let kernel = kernel.with(op.file).with(load).with(store);
+        aliases.into_iter().fold(launch(gpu, kernel), |launch, (name, to)| launch.alias(name, to))
+    };
+    let launch = if x.is_contiguous() {
+        composed(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward"))
+            .bind("x", x.bind_padded())
+            .set("n4", n4)
+    } else {
+        let (strided, axes) = (x.strided(), x.merged_axes());
+        composed(Kernel::new(&shaders::UNARY_STRIDED, "unary_strided"))
+            .constant("RANK", axes.len())
+            .bind("x", strided.view)
+            .set_all([("n", n), ("offset", strided.offset)])
+            .max_iterations(5 + 4 * axes.len())
+            .set_rows("axes", axes)
+    };
+    Ok(launch.bind("y", y).set_all_f32([("a", a), ("b", b)]).threads(n4).enqueue()?)
+}
+
 impl Tensor {
     fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
-        let y = Tensor::empty(self.gpu(), self.shape())?;
-        let n4 = self.numel().div_ceil(4);
-        launch(self.gpu(), Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(op.file))
-            .bind_all([("x", self.bind_padded()), ("y", y.bind_padded())])
-            .set("n4", n4)
-            .set_all_f32([("a", a), ("b", b)])
-            .threads(n4)
-            .enqueue()?;
+        if !self.dtype().is_float() && !(op.integers && self.dtype() == DType::I32) {
+            return Err(self.no_floats(op.name));
+        }
+        let y = Tensor::empty_of(self.gpu(), self.shape(), self.dtype())?;
+        apply(op, self, y.bind_padded(), self.dtype(), [a, b])?;
         let saved = match op.saves {
-            Saves::Input => Some(self.detach()),
+            Saves::Input => Some(self.clone()),
             Saves::Output => Some(y.detach()),
             Saves::Nothing => None,
         };
         Ok(y.with_op(&[self], || UnaryOp { op, saved, a, b }))
+    }
+
+    /// These values in row-major order without gaps: a copy of a view, and this tensor itself where it is no view.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.is_contiguous() {
+            return Ok(self.clone());
+        }
+        self.converted(self.dtype())
+    }
+
+    /// These values as another type. Floats become integers by dropping what is behind the point, and bytes modulo 256; beyond
+    /// the range of i32, and for NaN, the result is unspecified. Beyond ±65504, the largest f16, values become infinite or
+    /// stay at it. The gradient is converted back.
+    ///
+    /// Counterpart: `torch.Tensor.to(dtype)`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for f16 on a device without it, [`Error::Device`].
+    pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
+        if self.dtype() == dtype { Ok(self.clone()) } else { self.converted(dtype) }
+    }
+
+    fn converted(&self, dtype: DType) -> Result<Tensor> {
+        let y = Tensor::empty_of(self.gpu(), self.shape(), dtype)?;
+        apply(&IDENTITY, self, y.bind_padded(), dtype, [0.0; 2])?;
+        if !dtype.is_float() {
+            return Ok(y);
+        }
+        Ok(y.with_op(&[self], || Converted { dtype: self.dtype() }))
+    }
+
+    /// These values as f32, contiguous, for an op that computes with those alone.
+    pub(crate) fn as_f32(&self, op: &'static str) -> Result<Tensor> {
+        if self.dtype().is_float() {
+            return self.to_dtype(DType::F32)?.contiguous();
+        }
+        Err(self.no_floats(op))
+    }
+
+    fn no_floats(&self, op: &'static str) -> Error {
+        let (shape, dtype) = (self.shape(), self.dtype());
+        let message =
+            format!("a tensor {shape:?} of {dtype}: it takes floats; convert it with to_dtype first");
+        Error::DType { op, message }
+    }
+
+    /// The result of `f` on these values as f32, in this tensor's type.
+    pub(crate) fn in_f32(
+        &self,
+        op: &'static str,
+        f: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        f(&self.as_f32(op)?)?.to_dtype(self.dtype())
+    }
+
+    /// Writes these values to a contiguous tensor of as many elements and the same type.
+    pub(crate) fn copy_into(&self, to: &Tensor) -> Result<()> {
+        apply(&IDENTITY, self, to.bind_padded(), to.dtype(), [0.0; 2])
     }
 
     /// `-x`. Shape: any, kept.
@@ -229,6 +376,6 @@ impl Tensor {
     /// # Errors
     /// [`Error::Device`].
     pub fn mul_add_scalar(&self, scale: f32, shift: f32) -> Result<Tensor> {
-        self.unary(&AFFINE, scale, shift)
+        self.unary(&MUL_ADD_SCALAR, scale, shift)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::app::{App, in_time};
 use wgrad_autograd::device::{self, wgpu};
-use wgrad_autograd::{Error, Gpu, Half, Indices, Tensor};
+use wgrad_autograd::{DType, Error, Gpu, Tensor};
 
 const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE;
 
@@ -103,11 +103,11 @@ fn labels_may_lie_in_an_applications_buffer() {
     let usage = STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     let buffer = app.buffer(256 + 12, usage);
     app.queue.write_buffer(&buffer, 256, bytemuck::bytes_of(&[2u32, 0, 1]));
-    let labels = Indices::from_wgpu_buffer(&gpu, &buffer, 256, &[3]).unwrap();
+    let labels = Tensor::from_wgpu_buffer_of(&gpu, &buffer, 256, &[3], DType::I32).unwrap();
     let x = [0.3, -1.0, 2.0, 0.5, 0.25, -0.75, 1.5, 1.0, -2.0];
     let x = Tensor::from_slice(&gpu, &x, &[3, 3]).unwrap();
     let loss = x.cross_entropy(&labels, 0.0).unwrap().item().unwrap();
-    let want = x.cross_entropy(&Indices::from_slice(&gpu, &[2, 0, 1]).unwrap(), 0.0).unwrap().item().unwrap();
+    let want = x.cross_entropy(&Tensor::from_slice(&gpu, &[2, 0, 1]).unwrap(), 0.0).unwrap().item().unwrap();
     assert_eq!(loss, want);
     assert_eq!(labels.to_vec().unwrap(), [2, 0, 1]);
     assert_eq!(
@@ -135,10 +135,13 @@ fn halves_may_lie_in_an_applications_buffer() {
         mapped_at_creation: false,
     });
     gpu.queue().write_buffer(&buffer, 256, bytemuck::cast_slice(&values));
-    let half = Half::from_wgpu_buffer(&gpu, &buffer, 256, &[2, 3]).unwrap();
-    assert_eq!(half.to_tensor().unwrap().to_vec().unwrap(), [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]);
+    let half = Tensor::from_wgpu_buffer_of(&gpu, &buffer, 256, &[2, 3], DType::F16).unwrap();
+    assert_eq!(half.to_dtype(DType::F32).unwrap().to_vec().unwrap(), [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]);
     assert_eq!(half.as_wgpu().offset, 256);
-    refused(Half::from_wgpu_buffer(&gpu, &buffer, 256, &[3, 3]).err(), "24 bytes from byte 256");
+    refused(
+        Tensor::from_wgpu_buffer_of(&gpu, &buffer, 256, &[3, 3], DType::F16).err(),
+        "24 bytes from byte 256",
+    );
 }
 
 fn refused(error: Option<Error>, part: &str) {
@@ -169,8 +172,11 @@ fn buffers_that_cannot_be_tensors_are_refused() {
     // Kernels read the last four values whole.
     refused(tensor(&gpu, &app.buffer(20, STORAGE), 0, &[5]), "32 bytes");
     assert!(tensor(&gpu, &app.buffer(32, STORAGE), 0, &[5]).is_none());
-    assert!(Indices::from_wgpu_buffer(&gpu, &app.buffer(20, STORAGE), 0, &[5]).is_ok());
-    refused(Indices::from_wgpu_buffer(&gpu, &app.buffer(16, STORAGE), 0, &[5]).err(), "20 bytes");
+    assert!(Tensor::from_wgpu_buffer_of(&gpu, &app.buffer(20, STORAGE), 0, &[5], DType::I32).is_ok());
+    refused(
+        Tensor::from_wgpu_buffer_of(&gpu, &app.buffer(16, STORAGE), 0, &[5], DType::I32).err(),
+        "20 bytes",
+    );
 
     let destroyed = app.buffer(512, STORAGE);
     destroyed.destroy();

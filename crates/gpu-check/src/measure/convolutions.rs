@@ -1,6 +1,6 @@
 //! 3 × 3 convolutions with padding 1 in their three directions: `conv2d forward|input|weight f32|f16 BATCH IN OUT SIZE`.
 
-use wgrad::{Conv2dOptions, Gpu, Half, Tensor};
+use wgrad::{Conv2dOptions, Gpu, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{Conv2dParams, conv2d, permute};
 
@@ -68,7 +68,7 @@ fn single<'a>(gpu: &'a Gpu, name: &Name<'_>, direction: &str, operands: Operands
 }
 
 fn halves<'a>(gpu: &'a Gpu, name: &Name<'_>, direction: &str, operands: Operands) -> Result<Case<'a>> {
-    let compute: fn(&Operands, &Half, &Half) -> Result<Tensor> = match direction {
+    let compute: fn(&Operands, &Tensor, &Tensor) -> Result<Tensor> = match direction {
         "forward" => |_, x, w| Ok(x.conv2d(w, None, SAME)?),
         "input" => |o, dy, w| Ok(dy.conv2d_input(w, &o.x.shape, SAME)?),
         "weight" => |o, dy, x| Ok(dy.conv2d_weight(x, &o.w.shape, SAME)?),

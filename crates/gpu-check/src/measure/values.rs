@@ -1,7 +1,7 @@
 //! Values for operands, on the device and on the host.
 
 use half::f16;
-use wgrad::{Gpu, Half, Tensor};
+use wgrad::{Gpu, Tensor};
 use wgrad_testkit::Array;
 
 use crate::Result;
@@ -36,9 +36,9 @@ impl Operand {
         Ok(Tensor::from_slice(gpu, &self.values(), &self.shape)?)
     }
 
-    pub fn half(&self, gpu: &Gpu) -> Result<Half> {
+    pub fn half(&self, gpu: &Gpu) -> Result<Tensor> {
         let values: Vec<f16> = self.values().into_iter().map(f16::from_f32).collect();
-        Ok(Half::from_slice(gpu, &values, &self.shape)?)
+        Ok(Tensor::from_slice(gpu, &values, &self.shape)?)
     }
 
     /// A part of it, by indices along each axis.

@@ -1,8 +1,8 @@
 //! Ten training steps of the MLP, the CNN and the residual net against PyTorch's: each loss, and the parameters at the end.
 //! Then thirty, over the same batches three times: each loss.
 
+use wgrad_nn::autograd::Tensor;
 use wgrad_nn::autograd::device::Family;
-use wgrad_nn::autograd::{Indices, Tensor};
 use wgrad_nn::{Adam, AdamOptions, Anneal, Mode, Module, OneCycle, Optimizer, Parameters, Sgd, SgdOptions};
 use wgrad_testkit::Array;
 use wgrad_testkit::compare::assert_close;
@@ -50,8 +50,8 @@ fn train(
         let pixels = &pixels[from * size..(from + 1) * size];
         let x: Vec<f32> = pixels.iter().map(|&byte| (f32::from(byte) / 255.0 - 0.5) / 0.5).collect();
         let x = Tensor::from_slice(gpu, &x, &shape[1..]).unwrap();
-        let labels: Vec<u32> = labels[from * batch..(from + 1) * batch].iter().map(|&y| y.into()).collect();
-        let labels = Indices::from_slice(gpu, &labels).unwrap();
+        let labels: Vec<i32> = labels[from * batch..(from + 1) * batch].iter().map(|&y| y.into()).collect();
+        let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         if let Some(schedule) = recipe.schedule {
             optimizer.set_lr(schedule.lr(step as u64));
         }

@@ -1,13 +1,14 @@
 //! Losses and their gradients against PyTorch's, with logits far from zero among them.
 
-use wgrad_nn::autograd::{Indices, Result, Tensor};
+use wgrad_nn::autograd::{Result, Tensor};
 
 use crate::common::{FAMILIES, Fixture, gpu_of};
 
 type Loss = fn(&Tensor, &Fixture, &str) -> Result<Tensor>;
 
 fn cross_entropy(x: &Tensor, fixture: &Fixture, target: &str, smoothing: f32) -> Result<Tensor> {
-    x.cross_entropy(&Indices::from_slice(x.gpu(), &fixture.labels(target))?, smoothing)
+    let labels: Vec<i32> = fixture.labels(target).iter().map(|&label| label as i32).collect();
+    x.cross_entropy(&Tensor::from_slice(x.gpu(), &labels, &[labels.len()])?, smoothing)
 }
 
 const CASES: [(&str, Loss); 4] = [

@@ -1,6 +1,6 @@
 //! Two runs of one seed are equal to the last bit, and a repeated step takes nothing new from the device.
 
-use wgrad_nn::autograd::{Conv2dOptions, Gpu, Indices, Tensor};
+use wgrad_nn::autograd::{Conv2dOptions, Gpu, Tensor};
 use wgrad_nn::{
     Activation, Builder, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Mode, Optimizer, Parameters,
     Sequential, Sgd, SgdOptions, build,
@@ -38,8 +38,8 @@ fn train(gpu: &Gpu, seed: u64, steps: usize, mut after: impl FnMut(usize, f32)) 
     for step in 1..=steps {
         let shape = [BATCH, 3, 16, 16];
         let x = Tensor::from_slice(gpu, &sampler.uniform(&shape, -1.0, 1.0).to_f32(), &shape).unwrap();
-        let labels: Vec<u32> = (0..BATCH as u32).map(|i| (i * 7 + step as u32) % 10).collect();
-        let labels = Indices::from_slice(gpu, &labels).unwrap();
+        let labels: Vec<i32> = (0..BATCH as i32).map(|i| (i * 7 + step as i32) % 10).collect();
+        let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.1).unwrap();
         sgd.step(&parameters.gradients(&loss).unwrap()).unwrap();
         after(step, loss.item().unwrap());

@@ -1,7 +1,7 @@
 //! A device shared: by threads, by an application, by models that come and go; and nothing left of any of them.
 
 use wgrad_nn::autograd::device::wgpu;
-use wgrad_nn::autograd::{Gpu, Indices, Tensor};
+use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
     Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
     Parameters, Sequential, Sgd, SgdOptions, build,
@@ -48,10 +48,10 @@ fn train(gpu: &Gpu, number: usize) -> Vec<u32> {
     let (model, parameters) = build(gpu, number as u64, make).unwrap();
     let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.1, momentum: 0.9, ..Default::default() }).unwrap();
     let mut adam = Adam::new(&parameters, AdamOptions { lr: 0.01, ..Default::default() }).unwrap();
-    let labels: Vec<u32> = (0..batch as u32).map(|i| i % 3).collect();
+    let labels: Vec<i32> = (0..batch as i32).map(|i| i % 3).collect();
     for step in 0..12 {
         let x = Tensor::from_slice(gpu, &sampler.uniform(&shape, -1.0, 1.0).to_f32(), &shape).unwrap();
-        let labels = Indices::from_slice(gpu, &labels).unwrap();
+        let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();
         let gradients = parameters.gradients(&loss).unwrap();
         let optimizer: &mut dyn Optimizer = if number % 4 < 2 { &mut sgd } else { &mut adam };
@@ -136,7 +136,7 @@ fn a_model_and_a_step(gpu: &Gpu, seed: u64) {
     .unwrap();
     let mut adam = Adam::new(&parameters, AdamOptions::default()).unwrap();
     let x = Tensor::full(gpu, &[3, 1, 6, 6], 0.5).unwrap();
-    let labels = Indices::from_slice(gpu, &[0, 1, 1]).unwrap();
+    let labels = Tensor::from_slice(gpu, &[0i32, 1, 1], &[3]).unwrap();
     let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();
     adam.step(&parameters.gradients(&loss).unwrap()).unwrap();
     gpu.submit().unwrap();
@@ -176,8 +176,8 @@ fn learns(name: &str, gpu: &Gpu, (model, parameters): (impl Module, Parameters),
     let mut adam = Adam::new(&parameters, AdamOptions { lr: 0.0005, ..Default::default() }).unwrap();
     let x = Sampler::new(1).uniform(shape, -1.0, 1.0).to_f32();
     let x = Tensor::from_slice(gpu, &x, shape).unwrap();
-    let labels: Vec<u32> = (0..shape[0] as u32).collect();
-    let labels = Indices::from_slice(gpu, &labels).unwrap();
+    let labels: Vec<i32> = (0..shape[0] as i32).collect();
+    let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
     let mut losses = Vec::new();
     for _ in 0..4 {
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();

@@ -3,7 +3,8 @@
 use wgrad_nn::autograd::device::shaders;
 use wgrad_nn::autograd::{Gpu, Op, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Error, Gradients, Init, Optimizer, Parameters, Sgd, SgdOptions, build,
+    Adam, AdamOptions, Builder, Error, Gradients, Init, Optimizer, Parameters, RmsProp, RmsPropOptions, Sgd,
+    SgdOptions, build,
 };
 
 use crate::common::{Fixture, bits, flat, gpu};
@@ -14,7 +15,7 @@ fn sgd(lr: f64, momentum: f64, weight_decay: f64, nesterov: bool) -> SgdOptions 
     SgdOptions { lr, momentum, weight_decay, nesterov, ..Default::default() }
 }
 
-const CONFIGS: [(&str, Make); 5] = [
+const CONFIGS: [(&str, Make); 8] = [
     ("sgd", |p| Box::new(Sgd::new(p, sgd(0.1, 0.0, 0.0, false)).unwrap())),
     ("sgd_momentum", |p| Box::new(Sgd::new(p, sgd(0.1, 0.9, 0.0, false)).unwrap())),
     ("sgd_nesterov", |p| Box::new(Sgd::new(p, sgd(0.1, 0.9, 5e-4, true)).unwrap())),
@@ -23,6 +24,15 @@ const CONFIGS: [(&str, Make); 5] = [
     }),
     ("adamw", |p| {
         Box::new(Adam::new(p, AdamOptions { lr: 1e-2, weight_decay: 1e-1, ..AdamOptions::adamw() }).unwrap())
+    }),
+    ("sgd_dampening", |p| {
+        let options = SgdOptions { dampening: 0.3, ..sgd(0.1, 0.9, 0.0, false) };
+        Box::new(Sgd::new(p, options).unwrap())
+    }),
+    ("rmsprop", |p| Box::new(RmsProp::new(p, RmsPropOptions { alpha: 0.9, ..Default::default() }).unwrap())),
+    ("rmsprop_momentum", |p| {
+        let options = RmsPropOptions { momentum: 0.9, weight_decay: 1e-2, ..Default::default() };
+        Box::new(RmsProp::new(p, options).unwrap())
     }),
 ];
 
@@ -60,8 +70,10 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
 
             let recorded = gpu.pending_commands();
             let launches: Vec<&str> = recorded.iter().map(|command| command.name.as_str()).collect();
-            let kernel = format!("optimize+{}", if config.starts_with("adam") { "adam" } else { "sgd" });
-            let writes = if step == 1 || config.starts_with("adam") { 1 } else { 0 };
+            let rule = config.split('_').next().unwrap().trim_end_matches('w');
+            let kernel = format!("optimize+{rule}");
+            let is_new = step == 1 || rule == "adam" || (config == "sgd_dampening" && step == 2);
+            let writes = usize::from(is_new);
             let expected: Vec<&str> = ["write", &kernel].split_at(1 - writes).1.to_vec();
             assert_eq!(launches, expected, "{config}: one launch, and its numbers where they changed");
 
@@ -74,6 +86,14 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
         let padding = flat[15..64].iter().chain(&flat[71..]);
         assert!(padding.clone().count() > 0 && padding.clone().all(|&x| x == 0.0), "{config}: {flat:?}");
     }
+    let parameters = parameters(&gpu, &[("a", &[5, 3])]);
+    let mut all = Gradients::zeros(&parameters).unwrap();
+    all.fill(1.0).unwrap();
+    all.add(&all.copy().unwrap()).unwrap();
+    all.scale(0.5).unwrap();
+    all.clip_value(0.5).unwrap();
+    all.clip_norm(0.5).unwrap();
+    all.map(|x| Ok(x.clone())).unwrap();
     let composed = gpu.composed();
     let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
     assert_eq!(shaders::unlaunched(&["optim"], launched), [""; 0]);
@@ -212,6 +232,8 @@ fn options_that_make_no_sense_are_refused() {
         sgd(0.1, -0.9, 0.0, false),
         sgd(0.1, 0.9, -1.0, false),
         sgd(0.1, 0.0, 0.0, true),
+        SgdOptions { dampening: 0.5, ..sgd(0.1, 0.9, 0.0, true) },
+        SgdOptions { dampening: f64::NAN, ..sgd(0.1, 0.9, 0.0, false) },
     ] {
         let error = Sgd::new(&parameters, options).err().unwrap();
         assert!(matches!(error, Error::Options { what: "sgd", .. }), "{options:?}: {error}");
@@ -227,5 +249,14 @@ fn options_that_make_no_sense_are_refused() {
     ] {
         let error = Adam::new(&parameters, options).err().unwrap();
         assert!(matches!(error, Error::Options { what: "adam", .. }), "{options:?}: {error}");
+    }
+    let rms = RmsPropOptions::default();
+    for options in [
+        RmsPropOptions { lr: -1.0, ..rms },
+        RmsPropOptions { eps: 0.0, ..rms },
+        RmsPropOptions { momentum: f64::INFINITY, ..rms },
+    ] {
+        let error = RmsProp::new(&parameters, options).err().unwrap();
+        assert!(matches!(error, Error::Options { what: "rmsprop", .. }), "{options:?}: {error}");
     }
 }

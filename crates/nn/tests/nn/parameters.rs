@@ -122,6 +122,19 @@ fn weights_are_a_function_of_the_seed() {
 }
 
 #[test]
+fn weights_do_not_depend_on_the_order_of_declaration() {
+    let gpu = gpu();
+    let layer = |b: &Builder, name: &str| drop(Linear::new(&b.scope(name), 20, 10));
+    let one = build(&gpu, 5, |b| ["a", "b", "c"].map(|name| layer(b, name))).unwrap().1.state_dict().unwrap();
+    let other = build(&gpu, 5, |b| ["c", "a"].map(|name| layer(b, name))).unwrap().1.state_dict().unwrap();
+    assert_eq!(other.tensors.len(), 4);
+    for (name, values) in &other.tensors {
+        assert_eq!(&one.tensors[name], values, "{name}");
+    }
+    assert_ne!(one.tensors["a.weight"], one.tensors["b.weight"]);
+}
+
+#[test]
 fn constants_fill() {
     let gpu = gpu();
     let make = |b: &Builder| {

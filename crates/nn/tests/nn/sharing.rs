@@ -13,13 +13,20 @@ use crate::models::{Cnn, Mlp, Resnet9};
 
 /// The application: an instance, and a device of default limits and no features on the adapter that [`Gpu::new`] takes.
 fn application() -> (wgpu::Instance, wgpu::Device, wgpu::Queue) {
+    application_with(|_| {})
+}
+
+/// As [`application`], with limits changed.
+pub fn application_with(change: fn(&mut wgpu::Limits)) -> (wgpu::Instance, wgpu::Device, wgpu::Queue) {
     let own = gpu();
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = own.info().backend.into();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let adapter = adapters.into_iter().find(|a| a.get_info().name == own.info().name).unwrap();
-    let device = adapter.request_device(&wgpu::DeviceDescriptor::default());
+    let mut descriptor = wgpu::DeviceDescriptor::default();
+    change(&mut descriptor.required_limits);
+    let device = adapter.request_device(&descriptor);
     let (device, queue) = pollster::block_on(device).unwrap();
     (instance, device, queue)
 }

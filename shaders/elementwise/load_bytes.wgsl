@@ -1,5 +1,4 @@
-// Four bytes of a word as numbers, the lowest first: X and E are u32, C what is computed with.
+// Four bytes of a word as numbers, the lowest first: X is u32, C what is computed with.
 fn load(word: X) -> vec4<C> {
     return vec4<C>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
 }
-fn load_at(at: u32) -> C { return C((x[at / 4u] >> (8u * (at % 4u))) & 255u); }

@@ -1,5 +1,6 @@
 // As unary_forward.wgsl for an x that is a view: y[i] = f(x[strided(i)]), y contiguous. With unary/identity.wgsl it copies and
-// converts. n: elements. One invocation a quad of y. Alias: E, the elements of x.
+// converts. n: elements. One invocation a quad of y. Alias: E, the elements of x, or u32 for bytes.
+// load_at stands in load_element.wgsl or load_byte.wgsl.
 // Uses: index, strided.
 struct Params { first_group: u32, n: u32, offset: u32, a: f32, b: f32, axes: array<vec4<u32>, RANK> }
 @group(0) @binding(0) var<uniform> p: Params;

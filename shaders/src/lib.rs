@@ -34,12 +34,13 @@ files! {
     BINARY_BROADCAST = "elementwise/binary_broadcast";
     BINARY_FORWARD = "elementwise/binary_forward";
     DROPOUT = "elementwise/dropout";
+    LOAD_BYTE = "elementwise/load_byte";
     LOAD_BYTES = "elementwise/load_bytes";
+    LOAD_ELEMENT = "elementwise/load_element";
     LOAD_QUAD = "elementwise/load_quad";
     STORE_BYTES = "elementwise/store_bytes";
     STORE_QUAD = "elementwise/store_quad";
     UNARY_ABS = "elementwise/unary/abs";
-    UNARY_MUL_ADD_SCALAR = "elementwise/unary/mul_add_scalar";
     UNARY_CLAMP = "elementwise/unary/clamp";
     UNARY_EXP = "elementwise/unary/exp";
     UNARY_EXPM1 = "elementwise/unary/expm1";
@@ -48,6 +49,7 @@ files! {
     UNARY_IDENTITY = "elementwise/unary/identity";
     UNARY_LOG = "elementwise/unary/log";
     UNARY_LOG1P = "elementwise/unary/log1p";
+    UNARY_MUL_ADD_SCALAR = "elementwise/unary/mul_add_scalar";
     UNARY_NEG = "elementwise/unary/neg";
     UNARY_RELU = "elementwise/unary/relu";
     UNARY_SIGMOID = "elementwise/unary/sigmoid";
@@ -79,11 +81,11 @@ files! {
     RANDOM = "lib/random";
     RELU_IF = "lib/relu_if";
     SPECIAL = "lib/special";
+    STRIDED = "lib/strided";
     WIDE_F32 = "lib/wide_f32";
     WIDE_U64 = "lib/wide_u64";
     LIMIT_COPY = "limits/limit_copy";
     LIMIT_FMA = "limits/limit_fma";
-    STRIDED = "move/strided";
     STRIDED_SCATTER = "move/strided_scatter";
     ADAM = "optim/adam";
     FLAT = "optim/flat";

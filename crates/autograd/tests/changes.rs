@@ -150,7 +150,7 @@ fn every_op_notices_what_it_kept() -> Result<()> {
         Ok(())
     };
     let leaf = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).map(|t| t.tracked());
-    let labels = Tensor::from_slice(&gpu, &[1, 0])?;
+    let labels = Tensor::from_slice(&gpu, &[1, 0], &[2])?;
     run("log", &[2, 3], &|x| x.log())?;
     run("square", &[2, 3], &|x| x.square())?;
     run("abs", &[2, 3], &|x| x.abs())?;
@@ -184,7 +184,7 @@ fn every_op_notices_what_it_kept() -> Result<()> {
 #[test]
 fn labels_are_kept_too() -> Result<()> {
     let gpu = gpu();
-    let labels = Tensor::from_slice(&gpu, &[0, 1])?;
+    let labels = Tensor::from_slice(&gpu, &[0, 1], &[2])?;
     let x = Tensor::zeros(&gpu, &[2, 3])?.tracked();
     let loss = x.cross_entropy(&labels, 0.0)?;
     gpu.write(&labels.bind(), &[2u32, 2])?;

@@ -22,7 +22,7 @@ fn tensors_of_two_devices_are_refused() {
     assert_eq!(a.add(&a).unwrap().to_vec().unwrap(), [2.0, 4.0]);
     let error = a.add(&b).unwrap_err().to_string();
     assert!(error.contains("another Gpu"), "{error}");
-    let labels = Tensor::from_slice(&other, &[0]).unwrap();
+    let labels = Tensor::from_slice(&other, &[0], &[1]).unwrap();
     let x = Tensor::from_slice(&one, &[0.0, 1.0], &[1, 2]).unwrap();
     assert!(x.cross_entropy(&labels, 0.0).unwrap_err().to_string().contains("another Gpu"));
     assert_eq!(a.add(&a).unwrap().to_vec().unwrap(), [2.0, 4.0]);
@@ -66,12 +66,12 @@ fn a_wide_dilated_kernel_sees_the_right_pixels() {
 fn infinite_logits_and_rows_keep_their_meaning() {
     let gpu = gpu();
     let x = Tensor::from_slice(&gpu, &[0.0, f32::NEG_INFINITY], &[1, 2]).unwrap();
-    let labels = Tensor::from_slice(&gpu, &[0]).unwrap();
+    let labels = Tensor::from_slice(&gpu, &[0], &[1]).unwrap();
     assert_eq!(x.cross_entropy(&labels, 0.0).unwrap().item().unwrap(), 0.0);
     let low = Tensor::from_slice(&gpu, &[f32::NEG_INFINITY; 8], &[2, 4]).unwrap();
     assert_eq!(low.max(&[1]).unwrap().to_vec().unwrap(), [f32::NEG_INFINITY; 2]);
-    for label in [2, 1 << 22, 1 << 30, u32::MAX] {
-        let labels = Tensor::from_slice(&gpu, &[label]).unwrap();
+    for label in [2, 1 << 22, 1 << 30, -1] {
+        let labels = Tensor::from_slice(&gpu, &[label], &[1]).unwrap();
         let logits = Tensor::from_slice(&gpu, &[0.0, 1.0], &[1, 2]).unwrap();
         assert!(logits.cross_entropy(&labels, 0.0).unwrap().item().unwrap().is_nan(), "label {label}");
     }
@@ -83,10 +83,11 @@ fn slices_at_many_places_share_one_kernel() {
     let x = Tensor::from_slice(&gpu, &(0..64).map(|i| i as f32).collect::<Vec<_>>(), &[64]).unwrap();
     let mut kernels = Vec::new();
     for i in 0..64 {
-        assert_eq!(x.slice(0, i, i + 1).unwrap().to_vec().unwrap(), [i as f32]);
+        assert_eq!(x.slice(0, i, i + 1).unwrap().contiguous().unwrap().to_vec().unwrap(), [i as f32]);
         kernels.push(gpu.composed().len());
     }
-    assert_eq!(kernels[0], kernels[63]);
+    // The first begins where a binding may, and is no copy.
+    assert_eq!((kernels[0], kernels[1]), (0, kernels[63]));
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn an_empty_list_of_axes_reduces_nothing() -> Result<()> {
     // A zero's sign and a NaN stay too: nothing is computed.
     let x = Tensor::from_slice(&gpu, &[1.0, -0.0, f32::NAN, 4.0, 5.0, -6.0], &[2, 3])?.tracked();
     let bits = |t: &Tensor| t.to_vec().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
-    let axes: Vec<usize> = x.shape().iter().enumerate().filter(|&(_, &n)| n > 3).map(|(d, _)| d).collect();
+    let long = |&(_, n): &(isize, &usize)| *n > 3;
+    let axes: Vec<isize> = (0..).zip(x.shape()).filter(long).map(|(d, _)| d).collect();
     for y in [x.sum(&axes)?, x.mean(&axes)?, x.max(&axes)?] {
         assert_eq!((y.shape(), bits(&y)), (x.shape(), bits(&x)));
         let dy = Tensor::from_slice(&gpu, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3])?;
@@ -100,7 +101,7 @@ fn wrong_walks_are_refused() -> Result<()> {
     // Another loss over a part that was walked.
     assert!(matches!(squares.mean_all()?.backward(), Err(Error::AlreadyWalked)));
     let error = x.square()?.backward().unwrap_err().to_string();
-    assert!(error.contains("[2] is no scalar") && error.contains("backward_from"), "{error}");
+    assert!(error.contains("[2] of f32 is no scalar") && error.contains("backward_from"), "{error}");
     let error = x.square()?.backward_from(&tensor(&gpu, &[1.0; 3])).unwrap_err().to_string();
     assert!(error.contains("[3]") && error.contains("[2]"), "{error}");
     assert!(matches!(tensor(&gpu, &[1.0]).backward(), Err(Error::NotTracked)));
@@ -156,7 +157,7 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
     let gpu = gpu();
     let t = |shape: &[usize]| Tensor::zeros(&gpu, shape).unwrap();
     let (m, v, image) = (t(&[2, 3]), t(&[4]), t(&[1, 2, 5, 5]));
-    let labels = Tensor::from_slice(&gpu, &[0, 1, 2])?;
+    let labels = Tensor::from_slice(&gpu, &[0, 1, 2], &[3])?;
     let options = Conv2dOptions::default();
     let grouped = Conv2dOptions { groups: 2, ..options };
     let halting = Conv2dOptions { stride: [0, 1], ..options };
@@ -193,9 +194,13 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
         ("reshape", &["[2, 3]", "[4]"], m.reshape(&[4])),
         ("flatten", &["axis 2", "[2, 3]"], m.flatten(2)),
         ("permute", &["[0, 0]", "[2, 3]"], m.permute(&[0, 0])),
-        ("permute", &["[2, 1]", "[2, 3]"], m.permute(&[2, 1])),
+        ("permute", &["axis 2", "[2, 3]"], m.permute(&[2, 1])),
         ("slice", &["1..4", "axis 1", "[2, 3]"], m.slice(1, 1, 4)),
-        ("slice", &["1..1"], m.slice(1, 1, 1)),
+        ("slice", &["2..1"], m.slice(1, 2, 1)),
+        ("slice", &["axis -3", "-2 to 1"], m.slice(-3, 0, 1)),
+        ("split", &["[1, 1]", "[2, 3]"], m.split(-1, &[1, 1]).map(|mut parts| parts.remove(0))),
+        ("squeeze", &["axis 0", "[2, 3]"], m.squeeze(0)),
+        ("unsqueeze", &["axis 3"], m.unsqueeze(3)),
         ("slice", &["axis 2"], m.slice(2, 0, 1)),
         ("broadcast_to", &["[2, 3]", "[4]"], m.broadcast_to(&[4])),
         ("broadcast_to", &["[2, 3]", "[3]"], m.broadcast_to(&[3])),
@@ -270,35 +275,24 @@ fn a_tensor_over_the_limits_names_the_limit_and_a_batch_that_fits() -> Result<()
             "{message}"
         );
         // As many values as the product is modulo 2^64.
-        assert!(Tensor::from_slice(&gpu, &[], shape).is_err());
+        assert!(Tensor::from_slice::<f32>(&gpu, &[], shape).is_err());
         assert!(Tensor::from_slice(&gpu, &[0.0; 4], &[2]).unwrap_err().to_string().contains("4 values"));
     }
     // An op's result is refused in the same way.
     let column = Tensor::zeros(&gpu, &[1 << 20, 1])?;
-    let message = column.broadcast_to(&[1 << 20, 64]).unwrap_err().to_string();
+    let message = column.broadcast_to(&[1 << 20, 64])?.contiguous().unwrap_err().to_string();
     assert!(message.contains("at most 524288 fits"), "{message}");
     Ok(())
-}
-
-#[test]
-fn tensors_without_elements_are_refused() {
-    let gpu = gpu();
-    for shape in [&[0][..], &[0, 3], &[4, 0, 2], &[0, 1 << 60, 1 << 60]] {
-        let error = Tensor::empty(&gpu, shape).unwrap_err().to_string();
-        assert!(error.contains(&format!("{shape:?}")) && error.contains("at least one"), "{error}");
-        assert!(Tensor::zeros(&gpu, shape).is_err() && Tensor::full(&gpu, shape, 1.0).is_err());
-    }
-    assert!(Tensor::from_slice(&gpu, &[], &[0]).is_err() && Tensor::from_slice(&gpu, &[]).is_err());
-    assert!(tensor(&gpu, &[1.0]).reshape(&[1, 0]).is_err());
 }
 
 #[test]
 fn a_label_that_is_no_class_makes_the_loss_nan() -> Result<()> {
     let gpu = gpu();
     let x = Tensor::zeros(&gpu, &[2, 3])?;
-    let loss = |labels: &[u32]| x.cross_entropy(&Tensor::from_slice(&gpu, labels)?, 0.0)?.item();
+    let loss =
+        |labels: &[i32]| x.cross_entropy(&Tensor::from_slice(&gpu, labels, &[labels.len()])?, 0.0)?.item();
     assert!((loss(&[0, 2])? - 3f32.ln()).abs() < 1e-6);
-    assert!(loss(&[0, 3])?.is_nan() && loss(&[u32::MAX, 0])?.is_nan());
+    assert!(loss(&[0, 3])?.is_nan() && loss(&[-1, 0])?.is_nan());
     Ok(())
 }
 

@@ -188,6 +188,6 @@ fn a_device_without_f16_says_so() {
     let gpu = Gpu::builder().baseline().quiet().build().unwrap();
     let x = Tensor::zeros(&gpu, &[2, 2]).unwrap();
     let error = x.to_dtype(DType::F16).unwrap_err();
-    assert!(matches!(error, Error::Unsupported { op: "to_half", feature: "SHADER_F16", .. }), "{error}");
+    assert!(matches!(error, Error::Unsupported { op: "tensor", feature: "SHADER_F16", .. }), "{error}");
     assert!(matches!(Tensor::from_slice(&gpu, &[f16::ONE], &[1]), Err(Error::Unsupported { .. })));
 }

@@ -38,7 +38,7 @@ fn sequences_of_any_length_compile_nothing() {
             let loss = concat(&[&column, &column], 2)?.square()?.mean_all()?.add(&most)?;
             let rows = y.reshape(&[2 * n, 12])?;
             rows.argmax(1)?;
-            let labels = Tensor::from_slice(&gpu, &vec![3; 2 * n])?;
+            let labels = Tensor::from_slice(&gpu, &vec![3; 2 * n], &[2 * n])?;
             let gradients = loss.add(&rows.cross_entropy(&labels, 0.1)?)?.backward()?;
             assert!(gradients.get(&bias).is_some());
             gpu.submit()?;

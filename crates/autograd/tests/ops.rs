@@ -26,7 +26,6 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
         "lib/wide_f32" => gpu.info().device_type != wgpu::DeviceType::Cpu,
         "products/software/load_subgroup" => !lanes,
         "images/batch_norm/lanes_subgroup" => gpu.subgroup().is_none(),
-        "elementwise/cast" => !gpu.has_f16(),
         _ => false,
     }
 }
@@ -62,6 +61,30 @@ fn every_op_agrees_with_its_reference() {
         checks || checked.count() == 0,
         "ops launch their kernels without checks, which cost up to twentyfold"
     );
+}
+
+/// The same for inputs that are views, and in half precision.
+#[test]
+fn every_op_takes_views_and_halves() {
+    let gpus = table::gpus();
+    let wrong = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for views in [true, false] {
+            let (wrong, gpus) = (&wrong, &gpus);
+            scope.spawn(move || {
+                for (i, row) in table::rows().iter().enumerate() {
+                    // Neighbouring rows, which are much alike, take turns on the families.
+                    let (family, gpu) = &gpus[(i + usize::from(views)) % 2];
+                    let broken =
+                        if views { row.check_views(family, gpu) } else { row.check_halves(family, gpu) };
+                    broken.iter().for_each(|message| println!("{}{message}", table::FAILED_ROW));
+                    wrong.lock().unwrap().extend(broken);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Special values in every input of every op, in both families.
@@ -161,10 +184,10 @@ fn argmax(family: &str, gpu: &Gpu) {
         // Drawn from three values, so that ties occur: the first wins.
         let x = sampler.uniform(shape, -1.4, 1.4).map(f64::round);
         for x in [x, sampler.distinct(shape)] {
-            let y = Tensor::from_slice(gpu, &x.to_f32(), shape).unwrap().argmax(axis).unwrap();
+            let y = Tensor::from_slice(gpu, &x.to_f32(), shape).unwrap().argmax(axis as isize).unwrap();
             let want = reference::argmax(&x, axis, false);
             assert_eq!(y.shape(), want.shape);
-            let got: Vec<f64> = y.to_vec().unwrap().into_iter().map(f64::from).collect();
+            let got: Vec<f64> = y.to_vec_as::<i32>().unwrap().into_iter().map(f64::from).collect();
             assert_eq!(got, want.data, "argmax of {shape:?} along {axis} ({family})");
         }
     }

@@ -220,7 +220,7 @@ fn a_set_larger_than_one_binding_lies_in_several_buffers() {
         let (x, label) = set.batch(i, 1, PLAIN).unwrap();
         let x = x.to_vec().unwrap();
         assert_eq!([x[0].round(), x[size - 1].round()], [i as f32, 255.0 - i as f32], "image {i}");
-        assert_eq!(label.to_vec().unwrap(), [i as u32 % 2]);
+        assert_eq!(label.to_vec_as::<i32>().unwrap(), [i as i32 % 2]);
     }
 }
 

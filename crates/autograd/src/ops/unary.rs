@@ -151,22 +151,24 @@ fn apply(op: &Unary, x: &Tensor, y: View, dtype: DType, [a, b]: [f32; 2]) -> Res
         return Ok(());
     }
     let (from, n4) = (x.dtype(), n.div_ceil(4));
-    let load = if from == DType::U8 { &shaders::LOAD_BYTES } else { &shaders::LOAD_QUAD };
+    let is_bytes = from == DType::U8;
     let store = if dtype == DType::U8 { &shaders::STORE_BYTES } else { &shaders::STORE_QUAD };
     // Between integers no float comes in; what is converted to integers is rounded by them.
     let computed = if from.is_float() || dtype.is_float() { "f32" } else { "i32" };
-    let aliases = [("X", from.wgsl4()), ("E", from.wgsl()), ("Y", dtype.wgsl4()), ("C", computed)];
     let composed = |kernel: Kernel<'static>| {
-        let kernel = kernel.with(op.file).with(load).with(store);
-        aliases.into_iter().fold(launch(gpu, kernel), |launch, (name, to)| launch.alias(name, to))
+        launch(gpu, kernel.with(op.file).with(store)).alias("Y", dtype.wgsl4()).alias("C", computed)
     };
     let launch = if x.is_contiguous() {
-        composed(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward"))
+        let load = if is_bytes { &shaders::LOAD_BYTES } else { &shaders::LOAD_QUAD };
+        composed(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(load))
+            .alias("X", from.wgsl4())
             .bind("x", x.bind_padded())
             .set("n4", n4)
     } else {
         let (strided, axes) = (x.strided(), x.merged_axes());
-        composed(Kernel::new(&shaders::UNARY_STRIDED, "unary_strided"))
+        let load = if is_bytes { &shaders::LOAD_BYTE } else { &shaders::LOAD_ELEMENT };
+        composed(Kernel::new(&shaders::UNARY_STRIDED, "unary_strided").with(load))
+            .alias("E", from.wgsl())
             .constant("RANK", axes.len())
             .bind("x", strided.view)
             .set_all([("n", n), ("offset", strided.offset)])

@@ -3,7 +3,7 @@
 use wgrad_autograd::{Tensor, concat};
 use wgrad_testkit::{Array, reference as r};
 
-use super::{Row, UNIT, row};
+use super::{Row, UNIT, row, signed};
 
 /// The shapes of all inputs, for each case.
 type Cases<'a> = &'a [&'a [&'a [usize]]];
@@ -35,11 +35,11 @@ pub fn rows() -> Vec<Row> {
         (&[3, 1, 2, 0], &[&[&[2, 3, 4, 5]]]),
     ];
     for (axes, cases) in permutations {
-        let op = move |x: &[Tensor]| x[0].permute(axes);
+        let op = move |x: &[Tensor]| x[0].permute(&signed(axes));
         rows.push(row(format!("permute {axes:?}"), cases, UNIT, op, move |x| r::permute(&x[0], axes)));
     }
     for (axis, start, end) in [(0, 0, 1), (0, 1, 3), (1, 2, 5), (1, 0, 5), (1, 4, 5)] {
-        let op = move |x: &[Tensor]| x[0].slice(axis, start, end);
+        let op = move |x: &[Tensor]| x[0].slice(axis as isize, start, end);
         let reference = move |x: &[Array]| r::slice(&x[0], axis, start, end);
         rows.push(row(
             format!("slice {start}..{end} of axis {axis}"),
@@ -67,7 +67,7 @@ fn broadcasts() -> Vec<Row> {
 
 fn concats() -> Vec<Row> {
     let joined = |axis: usize, cases: &[&[&[usize]]]| {
-        let op = move |x: &[Tensor]| concat(&x.iter().collect::<Vec<_>>(), axis);
+        let op = move |x: &[Tensor]| concat(&x.iter().collect::<Vec<_>>(), axis as isize);
         let reference = move |x: &[Array]| r::concat(&x.iter().collect::<Vec<_>>(), axis);
         row(format!("concat along {axis}"), cases, UNIT, op, reference)
     };

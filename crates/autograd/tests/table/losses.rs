@@ -43,8 +43,10 @@ fn far_bce() -> Row {
 
 fn cross_entropy([n, classes]: [usize; 2], draw: Draw, smoothing: f32) -> Row {
     let labels = Sampler::new(12).labels(n, classes);
-    let uploaded: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
-    let op = move |x: &[Tensor]| x[0].cross_entropy(&Tensor::from_slice(x[0].gpu(), &uploaded)?, smoothing);
+    let uploaded: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    let op = move |x: &[Tensor]| {
+        x[0].cross_entropy(&Tensor::from_slice(x[0].gpu(), &uploaded, &[uploaded.len()])?, smoothing)
+    };
     let reference = move |x: &[wgrad_testkit::Array]| r::cross_entropy(&x[0], &labels, f64::from(smoothing));
     let row = row(format!("cross_entropy, smoothing {smoothing}"), &[&[&[n, classes]]], draw, op, reference);
     // With logits far apart, most gradients are next to nothing.

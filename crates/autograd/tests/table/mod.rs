@@ -14,6 +14,7 @@ pub mod norms;
 mod products;
 mod reductions;
 pub mod specials;
+mod views;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,7 @@ pub struct Row {
     differentiable: bool,
     terms: fn(&[Array]) -> usize,
     promise: specials::Promise,
+    without_halves: bool,
 }
 
 /// What a line begins with that tells of a row's failure.
@@ -92,6 +94,7 @@ pub fn row(
         differentiable: true,
         terms: |_| 1,
         promise: specials::Promise::default(),
+        without_halves: false,
     }
 }
 
@@ -101,6 +104,12 @@ impl Row {
     /// by 6e-8 of it, and n of these errors add up at random. Up to 150 terms the default holds.
     fn terms(mut self, terms: fn(&[Array]) -> usize) -> Self {
         self.terms = terms;
+        self
+    }
+
+    /// States that values of half precision are too far apart for this row.
+    fn without_halves(mut self) -> Self {
+        self.without_halves = true;
         self
     }
 
@@ -139,6 +148,11 @@ impl Row {
         self.promise.largest = Some(largest);
         self
     }
+}
+
+/// Axes as ops take them.
+pub fn signed(axes: &[usize]) -> Vec<isize> {
+    axes.iter().map(|&axis| axis as isize).collect()
 }
 
 /// Every row.

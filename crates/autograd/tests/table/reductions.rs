@@ -3,9 +3,9 @@
 use wgrad_autograd::{Pool2dOptions, Result, Tensor};
 use wgrad_testkit::{Array, reference as r};
 
-use super::{Draw, Row, UNIT, row};
+use super::{Draw, Row, UNIT, row, signed};
 
-type Reduce = fn(&Tensor, &[usize]) -> Result<Tensor>;
+type Reduce = fn(&Tensor, &[isize]) -> Result<Tensor>;
 type ReduceAll = fn(&Tensor) -> Result<Tensor>;
 type ReferenceAll = fn(&Array) -> Array;
 type Reference = fn(&Array, &[usize], bool) -> Array;
@@ -52,7 +52,7 @@ pub fn rows() -> Vec<Row> {
 
 fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<Row> {
     let over = |axes: &'static [usize], cases: &[&[&[usize]]]| {
-        let op = move |x: &[Tensor]| op(&x[0], axes);
+        let op = move |x: &[Tensor]| op(&x[0], &signed(axes));
         let row =
             row(format!("{name} over {axes:?}"), cases, draw, op, move |x| reference(&x[0], axes, false));
         let row = row.terms(|x| x[0].len());

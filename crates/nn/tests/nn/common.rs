@@ -57,9 +57,9 @@ impl Fixture {
         self.raw(name, Dtype::U8)
     }
 
-    pub fn labels(&self, name: &str) -> Vec<u32> {
+    pub fn labels(&self, name: &str) -> Vec<i32> {
         let (_, bytes) = self.raw(name, Dtype::I64);
-        let label = |b: &[u8; 8]| u32::try_from(i64::from_le_bytes(*b)).unwrap();
+        let label = |b: &[u8; 8]| i32::try_from(i64::from_le_bytes(*b)).unwrap();
         bytes.as_chunks::<8>().0.iter().map(label).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Module, Optimizer, Parameters,
+    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters,
     Sequential, Sgd, SgdOptions, build,
 };
 use wgrad_testkit::sample::Sampler;

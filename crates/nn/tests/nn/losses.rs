@@ -7,8 +7,10 @@ use crate::common::{FAMILIES, Fixture, gpu_of};
 type Loss = fn(&Tensor, &Fixture, &str) -> Result<Tensor>;
 
 fn cross_entropy(x: &Tensor, fixture: &Fixture, target: &str, smoothing: f32) -> Result<Tensor> {
-    let labels: Vec<i32> = fixture.labels(target).iter().map(|&label| label as i32).collect();
-    x.cross_entropy(&Tensor::from_slice(x.gpu(), &labels, &[labels.len()])?, smoothing)
+    x.cross_entropy(
+        &Tensor::from_slice(x.gpu(), &fixture.labels(target), &[fixture.labels(target).len()])?,
+        smoothing,
+    )
 }
 
 const CASES: [(&str, Loss); 4] = [

@@ -330,6 +330,47 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
     assert_eq!(std::fs::read(checkpoint.path()).unwrap(), bytes);
 }
 
+/// Parameters that were frozen for some steps have made fewer, and a checkpoint says so.
+#[test]
+fn a_checkpoint_holds_the_steps_of_each_parameter() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_folder(folder.path());
+    let mut first = Setup::new(1);
+    first.parameters.freeze("2.*").unwrap();
+    first.fit(&Options { max_steps: Some(3), ..options.clone() }, &Interrupt::default()).unwrap();
+    let resume = Options { resume: true, ..options };
+    let mut second = Setup::new(1);
+    second.fit(&Options { max_steps: Some(5), ..resume.clone() }, &Interrupt::default()).unwrap();
+    let steps = |setup: &Setup| ["0.weight", "2.weight"].map(|name| setup.adam.state().steps_of(name));
+    assert_eq!((steps(&first), steps(&second)), ([Some(3), Some(0)], [Some(5), Some(2)]));
+
+    // Without them it is of version 3, in which all have made the optimizer's steps.
+    let checkpoint = Checkpoint::in_folder(&folder.path().join("run")).unwrap();
+    let mut state = StateDict::load(checkpoint.path()).unwrap();
+    assert_eq!(state.metadata["wgrad.optimizer_steps.2.weight"], "2");
+    state.metadata.retain(|key, _| !key.starts_with("wgrad.optimizer_steps."));
+    state.metadata.insert("wgrad.schema".to_owned(), "3".to_owned());
+    state.save(checkpoint.path()).unwrap();
+    let mut third = Setup::new(1);
+    third.fit(&Options { max_steps: Some(6), ..resume.clone() }, &Interrupt::default()).unwrap();
+    assert_eq!(steps(&third), [Some(6), Some(6)]);
+
+    for (key, value, part) in
+        [("schema", "2", "version 2"), ("optimizer_steps.2.weight", "few", "steps.2.weight")]
+    {
+        let mut state = StateDict::load(checkpoint.path()).unwrap();
+        state.metadata.insert(format!("wgrad.{key}"), value.to_owned());
+        let bytes = std::fs::read(checkpoint.path()).unwrap();
+        state.save(checkpoint.path()).unwrap();
+        let mut fourth = Setup::new(1);
+        let before = fourth.state();
+        let error = fourth.fit(&resume, &Interrupt::default()).unwrap_err();
+        assert!(error.exit_code() == 3 && error.to_string().contains(part), "{error}");
+        assert_eq!((fourth.state(), fourth.adam.steps()), (before, 0));
+        std::fs::write(checkpoint.path(), bytes).unwrap();
+    }
+}
+
 #[test]
 fn a_loss_that_is_no_number_stops_and_leaves_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();

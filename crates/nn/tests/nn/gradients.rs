@@ -2,8 +2,8 @@
 
 use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters,
-    Sequential, Sgd, SgdOptions, build,
+    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sequential, Sgd,
+    SgdOptions, build,
 };
 use wgrad_testkit::sample::Sampler;
 

@@ -27,7 +27,8 @@ fn train(gpu: &Gpu, parts: usize) -> Result<(Parameters, f32)> {
     for step in 0..STEPS {
         let mut sum = Gradients::zeros(&params)?;
         for part in 0..parts {
-            let (x, y) = (x.slice(0, part * rows, rows)?, y.slice(0, part * rows, rows)?);
+            let (x, y) =
+                (x.slice(0, part * rows, (part + 1) * rows)?, y.slice(0, part * rows, (part + 1) * rows)?);
             let loss = model.forward(&x, Mode::Train)?.mse_loss(&y)?;
             sum.add(&params.gradients(&loss)?)?; // One launch, whatever the model.
         }

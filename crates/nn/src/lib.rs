@@ -17,6 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arithmetic;
 mod builder;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]

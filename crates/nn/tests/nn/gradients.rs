@@ -42,11 +42,12 @@ fn values_of(gradients: &Gradients) -> Vec<Vec<f32>> {
     gradients.iter().map(|(_, value)| value.to_vec().unwrap()).collect()
 }
 
-/// The names of what `f` records.
+/// The names of what `f` records, but for the writes by which the device's new buffers begin as NaN.
 fn launches<T>(gpu: &Gpu, f: impl FnOnce() -> T) -> (T, Vec<String>) {
     gpu.submit().unwrap();
     let result = f();
-    (result, gpu.pending_commands().into_iter().map(|command| command.name).collect())
+    let names = gpu.pending_commands().into_iter().map(|command| command.name);
+    (result, names.filter(|name| name != "write").collect())
 }
 
 fn apply(values: &[Vec<f32>], f: impl Fn(f32) -> f32) -> Vec<Vec<f32>> {
@@ -186,7 +187,7 @@ fn gradients_of_micro_batches_add_up_to_those_of_the_batch() {
     let whole = parameters.gradients(&loss(&x)).unwrap();
     let mut sum = Gradients::zeros(&parameters).unwrap();
     for i in 0..4 {
-        sum.add(&parameters.gradients(&loss(&x.slice(0, 2 * i, 2).unwrap())).unwrap()).unwrap();
+        sum.add(&parameters.gradients(&loss(&x.slice(0, 2 * i, 2 * i + 2).unwrap())).unwrap()).unwrap();
     }
     sum.scale(0.25).unwrap();
     assert_eq!((sum.len(), whole.len()), (4, 4));
@@ -240,11 +241,11 @@ fn a_model_larger_than_a_binding_trains_as_one_in_one_buffer() {
     let large = application_with(|_| {});
     let (whole, launches) = trained(&Gpu::builder().poison().from_wgpu(large.1, large.2));
     assert_eq!((whole.flats().len(), launches), (1, vec![1; 3]));
-    let small = application_with(|limits| limits.max_storage_buffer_binding_size = 13_000);
+    let small = application_with(|limits| limits.max_storage_buffer_binding_size = 16_384);
     let gpu = Gpu::builder().poison().from_wgpu(small.1, small.2);
     let (parts, launches) = trained(&gpu);
     assert_eq!((parts.flats().len(), launches), (2, vec![2; 3]));
-    assert!(parts.flats().iter().all(|flat| flat.numel() * 4 <= 13_000));
+    assert!(parts.flats().iter().all(|flat| flat.numel() * 4 <= 16_384));
     let (a, b) = (whole.state_dict().unwrap(), parts.state_dict().unwrap());
     for (name, (_, values)) in &a.tensors {
         // Norms are added up in another order.
@@ -255,9 +256,9 @@ fn a_model_larger_than_a_binding_trains_as_one_in_one_buffer() {
     parts.load_state_dict(&a, "whole").unwrap();
     assert_eq!(parts.state_dict().unwrap(), a);
 
-    let error = build(&gpu, 0, |b| Linear::new(&b.scope("fc"), 65, 51)).err().unwrap();
+    let error = build(&gpu, 0, |b| Linear::new(&b.scope("fc"), 65, 65)).err().unwrap();
     assert!(
-        matches!(&error, Error::ModelTooLarge { name, limit: 13_000, .. } if name == "fc.weight"),
+        matches!(&error, Error::ModelTooLarge { name, limit: 16_384, .. } if name == "fc.weight"),
         "{error}"
     );
 }

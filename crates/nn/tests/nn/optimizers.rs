@@ -166,7 +166,7 @@ fn a_gradient_of_another_shape_is_refused() {
     let a = parameters.get("a").unwrap();
     let loss = a.detach().with_op(&[a], || Misshapen).sum_all().unwrap();
     let error = parameters.gradients(&loss).unwrap_err().to_string();
-    assert!(error.contains("a [7]") && error.contains("[300]"), "{error}");
+    assert!(error.contains("[7]") && error.contains("[300]"), "{error}");
     assert_eq!(bits(&flat(&parameters)), bits(&before));
 }
 

@@ -71,6 +71,26 @@ fn headless_names_the_adapter_and_sees_the_loss_fall() {
 }
 
 #[test]
+fn fine_tuning_loads_a_part_and_unfreezes_another() {
+    let out = printed("fine_tuning", &[]);
+    assert!(out.contains("loaded 4; skipped 2: fc.weight, fc.bias"), "{out}");
+    let frozen = number_after(&out, "with the trunk frozen ");
+    assert!(frozen < 0.2 && number_after(&out, "a tenth of the rate ") < 0.5 * frozen, "{out}");
+}
+
+#[test]
+fn accumulation_comes_to_the_whole_batch() {
+    let out = printed("accumulation", &[]);
+    assert!(number_after(&out, "gradients ") > 0.0, "{out}");
+}
+
+#[test]
+fn gan_makes_points_near_the_circle() {
+    let out = printed("gan", &[]);
+    assert!(number_after(&out, "circle: ") > 0.5 && number_after(&out, "before, ") < 0.2, "{out}");
+}
+
+#[test]
 fn mlp_learns_the_synthetic_set() {
     let out = printed("mlp", &["--epochs", "3"]);
     assert!(out.starts_with("no --data: training on the synthetic set"), "{out}");

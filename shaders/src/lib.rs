@@ -93,6 +93,10 @@ files! {
     LIMIT_FMA = "limits/limit_fma";
     STRIDED_SCATTER = "move/strided_scatter";
     ADAM = "optim/adam";
+    FLAT = "optim/flat";
+    FLAT_NORM = "optim/flat_norm";
+    OPTIMIZE = "optim/optimize";
+    RMSPROP = "optim/rmsprop";
     SGD = "optim/sgd";
     EPILOGUE = "products/epilogue";
     GEMM_TILE = "products/gemm_tile";

@@ -234,13 +234,6 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }
-    // Where the adapter limits loops.
-    if gpu.loop_limit() != u64::MAX {
-        let error = long.argmax(0).unwrap_err().to_string();
-        assert!(error.starts_with("argmax") && error.contains("65535"), "{error}");
-        let error = long.log_softmax().unwrap_err().to_string();
-        assert!(error.starts_with("log_softmax: rows of [65536]") && error.contains("21844"), "{error}");
-    }
     let error = m.item().unwrap_err().to_string();
     assert!(error.starts_with("item") && error.contains("[2, 3]"), "{error}");
     Ok(())

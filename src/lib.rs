@@ -33,8 +33,9 @@
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, optional_features, preferred_limits, wgpu};
 pub use wgrad_autograd::{
-    BatchNormOptions, Conv2dOptions, DType, Element, Epilogue, Gpu, Pool2dOptions, RunningStats, Tensor,
-    TextureOptions, concat, f16, grad, no_grad,
+    Activation, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, DType, Element,
+    Elementwise, Epilogue, Gpu, MatmulOptions, Op, Pool2dOptions, RunningStats, Tensor, TextureOptions,
+    concat, f16, grad, no_grad, saved_output,
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;

@@ -52,6 +52,30 @@ fn xor_names_all_four_rightly() {
 }
 
 #[test]
+fn a_network_satisfies_the_heat_equation_by_its_second_derivatives() {
+    let out = printed("heat", &[]);
+    assert!(number_after(&out, "against the solution: ") < 0.01, "{out}");
+}
+
+#[test]
+fn a_decoder_block_learns_to_copy() {
+    let out = printed("copy_task", &[]);
+    assert!(number_after(&out, "step 400: loss ") < 0.1, "{out}");
+}
+
+#[test]
+fn half_precision_learns_as_single_precision_does() {
+    let out = printed("mixed_precision", &[]);
+    assert!(out.contains("in f16 (") && !out.contains("(0 steps"), "{out}");
+}
+
+#[test]
+fn ops_of_ones_own_agree_with_their_references() {
+    let out = printed("custom_op", &[]);
+    assert!(out.contains("snake: off by") && out.contains("rms_norm: off by"), "{out}");
+}
+
+#[test]
 fn linear_regression_recovers_slope_and_intercept() {
     let out = printed("linear_regression", &[]);
     // Least squares over 1,000 points with noise of standard deviation 0.115 is off by 0.0063 (slope, as x has

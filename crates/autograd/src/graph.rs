@@ -134,11 +134,16 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether an op on these inputs becomes a part of the graph.
+pub(crate) fn is_recording(inputs: &[&Tensor]) -> bool {
+    NO_GRAD_DEPTH.get() == 0 && inputs.iter().any(|input| input.is_tracked())
+}
+
 impl Tensor {
     /// This tensor as the result of `op` on `inputs`, where one of them is tracked; otherwise as it is. To be called when
     /// the op's launches have been recorded: what its backward pass reads and is written later counts as changed.
     pub fn with_op<O: Op + 'static>(self, inputs: &[&Tensor], op: impl FnOnce() -> O) -> Tensor {
-        if NO_GRAD_DEPTH.get() > 0 || !inputs.iter().any(|input| input.is_tracked()) {
+        if !is_recording(inputs) {
             return self;
         }
         let inputs = inputs.iter().map(|input| Edge::to(input)).collect();

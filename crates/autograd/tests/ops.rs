@@ -15,7 +15,7 @@ use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor}
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// The folders of the kernels that ops launch.
-const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "images", "products"];
+const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "index", "images", "products"];
 
 /// Files that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
 fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
@@ -166,13 +166,17 @@ fn diverged(family: &str, gpu: &Gpu) {
         let x = Tensor::full(gpu, &[1, channels, 8, 8], f32::NAN).unwrap();
         let w = Tensor::full(gpu, &[8, channels, 3, 3], -0.5).unwrap();
         for (max_pool, values) in [(false, 8 * 64), (true, 8 * 16)] {
-            let y = x.conv2d_with(&w, None, options, Epilogue { relu: true, max_pool }).unwrap();
+            let y = x.conv2d_with(&w, None, options, Epilogue { max_pool, ..Epilogue::relu() }).unwrap();
             assert_eq!(count(y), values, "{channels} channels, pooling {max_pool} ({family})");
         }
     }
     for k in [8, 1024] {
         let [x, w] = [f32::NAN, -0.5].map(|value| Tensor::full(gpu, &[8, k], value).unwrap());
-        assert_eq!(count(x.linear_relu(&w, None).unwrap()), 64, "linear and relu of {k} terms ({family})");
+        assert_eq!(
+            count(x.linear_with(&w, None, Epilogue::relu()).unwrap()),
+            64,
+            "linear and relu of {k} terms ({family})"
+        );
     }
 }
 

@@ -143,8 +143,8 @@ fn halves(gpu: &Gpu) -> Result<()> {
     let (x, w) = (half(&[BATCH, 64, 16, 16])?, half(&[128, 64, 3, 3])?);
     x.conv2d(&w, None, same)?;
     let dy = half(&[BATCH, 128, 16, 16])?;
-    dy.conv2d_input(&w, x.shape(), same)?;
-    dy.conv2d_weight(&x, w.shape(), same)?;
+    dy.conv2d_input(&w, x.shape(), same, None)?;
+    dy.conv2d_weight(&x, w.shape(), same, None)?;
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl Training {
         let (x, labels) = self.batch()?;
         let x = self.norm.forward(&self.conv1.forward(&x)?, Mode::Train)?;
         let x = MaxPool2d::new(2).forward(&self.conv2.forward(&x)?)?;
-        let x = Activation::Relu.forward(&x)?;
+        let x = Activation::Relu.apply(&x)?;
         let x = self.dropout.forward(&x.flatten(1)?, Mode::Train)?;
         let loss = self.fc.forward(&x)?.cross_entropy(&labels, 0.1)?;
         self.adam.step(&self.parameters.gradients(&loss)?)?;

@@ -27,9 +27,8 @@ fn batch(gpu: &Gpu, state: &mut u64) -> Result<(Tensor, Tensor)> {
 
 /// How far the points are from the circle in the mean.
 fn distance(points: &Tensor) -> Result<f32> {
-    let points = points.to_vec()?;
-    let far = points.as_chunks::<2>().0.iter().map(|[x, y]| ((x - 2.0).hypot(y + 1.0) - 1.0).abs());
-    Ok(far.sum::<f32>() / BATCH as f32)
+    let far = |[x, y]: &[f32; 2]| ((x - 2.0).hypot(y + 1.0) - 1.0).abs();
+    Ok(points.to_vec()?.as_chunks().0.iter().map(far).sum::<f32>() / BATCH as f32)
 }
 
 fn main() -> Result<()> {
@@ -58,13 +57,9 @@ fn main() -> Result<()> {
         g_adam.step(&gradients)?;
         if step == 0 {
             let loss = judged(&generator.forward(&noise, Mode::Train)?, &ones)?;
-            let before = products();
-            loss.backward()?;
+            let (before, _) = (products(), loss.backward()?);
             let all = products() - before;
-            assert!(
-                own + 3 <= all,
-                "{own} products for the generator's gradients, and {all} for both networks'"
-            );
+            assert!(own + 3 <= all, "{own} products for its own gradients, of {all} for both");
         }
         gpu.submit()?;
     }

@@ -2,12 +2,12 @@
 
 use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sequential, Sgd,
-    SgdOptions, build,
+    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sequential,
+    build,
 };
 use wgrad_testkit::sample::Sampler;
 
-use crate::common::{FAMILIES, Fixture, bits, flat, gpu, gpu_of};
+use crate::common::{FAMILIES, Fixture, flat, gpu, gpu_of};
 use crate::sharing::application_with;
 
 /// Parameters of odd sizes.

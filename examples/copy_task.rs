@@ -69,7 +69,8 @@ fn main() -> Result<()> {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 61) as i32
         };
-        let half = Tensor::from_slice(&gpu, &(0..BATCH * HALF).map(token).collect::<Vec<_>>(), &[BATCH, HALF])?;
+        let half =
+            Tensor::from_slice(&gpu, &(0..BATCH * HALF).map(token).collect::<Vec<_>>(), &[BATCH, HALF])?;
         let logits = model.forward(&concat(&[&half, &half], 1)?.slice(1, 0, LEN)?)?;
         let second = logits.slice(1, HALF - 1, LEN)?.reshape(&[BATCH * HALF, TOKENS])?;
         let loss = second.cross_entropy(&half.flatten(0)?, 0.0)?;

@@ -25,7 +25,7 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
         // The device without 64-bit integers is a borrowed one, whose family is its adapter's.
         "lib/wide_f32" => gpu.info().device_type != wgpu::DeviceType::Cpu,
         "products/software/load_subgroup" => !lanes,
-        "images/batch_norm/lanes_subgroup" => gpu.subgroup().is_none(),
+        "images/batch_norm/lanes_subgroup" | "rows/lanes/subgroup" => gpu.subgroup().is_none(),
         _ => false,
     }
 }
@@ -182,17 +182,40 @@ fn diverged(family: &str, gpu: &Gpu) {
 
 fn argmax(family: &str, gpu: &Gpu) {
     let mut sampler = Sampler::new(21);
-    for (shape, axis) in
-        [(&[1][..], 0), (&[257], 0), (&[5, 7], 0), (&[5, 7], 1), (&[4, 3, 5], 1), (&[65, 10], 1)]
-    {
+    for (shape, axis) in [
+        (&[1][..], 0),
+        (&[257], 0),
+        (&[5, 7], 0),
+        (&[5, 8], 1),
+        (&[4, 3, 5], 1),
+        (&[65, 10], 1),
+        (&[2, 1203], 1),
+    ] {
         // Drawn from three values, so that ties occur: the first wins.
         let x = sampler.uniform(shape, -1.4, 1.4).map(f64::round);
-        for x in [x, sampler.distinct(shape)] {
-            let y = Tensor::from_slice(gpu, &x.to_f32(), shape).unwrap().argmax(axis as isize).unwrap();
-            let want = reference::argmax(&x, axis, false);
-            assert_eq!(y.shape(), want.shape);
-            let got: Vec<f64> = y.to_vec_as::<i32>().unwrap().into_iter().map(f64::from).collect();
-            assert_eq!(got, want.data, "argmax of {shape:?} along {axis} ({family})");
+        for x in [x, sampler.distinct(shape).map(|v| (v * 1e4).round())] {
+            let floats = Tensor::from_slice(gpu, &x.to_f32(), shape).unwrap();
+            let values: Vec<i32> = x.data.iter().map(|&v| v as i32).collect();
+            let integers = Tensor::from_slice(gpu, &values, shape).unwrap();
+            let (along, axes) = (axis as isize, [axis as isize]);
+            let check = |what: &str, y: Tensor, want: Array| {
+                assert_eq!(y.shape(), want.shape);
+                let got: Vec<f64> = y.to_vec_as::<i32>().unwrap().into_iter().map(f64::from).collect();
+                assert_eq!(got, want.data, "{what} of {shape:?} along {axis} ({family})");
+            };
+            for x_of in [&floats, &integers] {
+                check("argmax", x_of.argmax(along).unwrap(), reference::argmax(&x, axis, false));
+                check("argmin", x_of.argmin(along).unwrap(), reference::argmin(&x, axis, false));
+            }
+            check("max", integers.max(&axes).unwrap(), reference::max(&x, &[axis], false));
+            check("min", integers.min(&axes).unwrap(), reference::min(&x, &[axis], false));
+            check("sum", integers.sum(&axes).unwrap(), reference::sum(&x, &[axis], false));
+            let small = x.map(|v| 2.0f64.powf((v.abs() % 3.0) - 1.0).floor().max(1.0));
+            let powers: Vec<i32> = small.data.iter().map(|&v| v as i32).collect();
+            let product = Tensor::from_slice(gpu, &powers, shape).unwrap().prod(&axes).unwrap();
+            // Powers of two wrap around to 0.
+            let wrapped = |v: f64| if v >= 2f64.powi(32) { 0.0 } else { f64::from(v as u32 as i32) };
+            check("prod", product, reference::prod(&small, &[axis], false).map(wrapped));
         }
     }
 }

@@ -3,8 +3,25 @@
 # Wayland's loader complains on standard error where this is not set, as in containers.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
+# step NAME: what follows belongs to it. The seconds of the step before are printed, and kept for `steps`.
 step() {
+    end_step
     printf '\n== %s\n' "$*"
+    step_name="$*" step_start=$SECONDS
+}
+
+end_step() {
+    [ -n "${step_name:-}" ] || return 0
+    local took=$((SECONDS - step_start))
+    printf -- '-- %s: %d s\n' "$step_name" "$took"
+    step_table="${step_table:-}$(printf '%5d s  %s' "$took" "$step_name")"$'\n'
+    step_name=
+}
+
+# What each step took. As a trap on EXIT it also tells of a run that failed.
+steps() {
+    end_step
+    printf '\n%s%5d s  in all\n' "${step_table:-}" "$SECONDS"
 }
 
 as_root() {

@@ -18,10 +18,30 @@ end_step() {
     step_name=
 }
 
-# What each step took. As a trap on EXIT it also tells of a run that failed.
+# What each step took. As a trap on EXIT it also tells of a run that failed, and ends what still runs beside it.
 steps() {
     end_step
     printf '\n%s%5d s  in all\n' "${step_table:-}" "$SECONDS"
+    local pid
+    for pid in ${beside_all:-}; do
+        kill -- "-$pid" 2>/dev/null || true
+    done
+}
+
+# beside NAME COMMAND...: runs it with what the tests leave of the processors; `await NAME` waits for it.
+beside() {
+    local name="$1"
+    shift
+    mkdir -p target
+    # In a session of its own, so that all of it can be ended.
+    setsid nice -n 19 "$@" >"target/beside-$name.log" 2>&1 &
+    declare -g "beside_$name=$!"
+    beside_all="${beside_all:-} $!"
+}
+
+await() {
+    local pid="beside_$1"
+    wait "${!pid}" || { cat "target/beside-$1.log" >&2; return 1; }
 }
 
 as_root() {

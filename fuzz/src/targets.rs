@@ -73,8 +73,7 @@ fn state_dicts() -> Vec<Vec<u8>> {
 fn header_length(file: &mut Vec<u8>) {
     let end = file.iter().rposition(|&byte| byte == b'}').filter(|&end| end >= 8);
     if let Some(end) = end {
-        let length = (end as u64 - 7).to_le_bytes();
-        file[..8].copy_from_slice(&length);
+        file.splice(..8, (end as u64 - 7).to_le_bytes());
     }
 }
 

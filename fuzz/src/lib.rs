@@ -68,8 +68,8 @@ pub fn judge(target: &Target, input: &[u8]) -> Result<String, String> {
     Ok(outcome)
 }
 
-/// An outcome without what the file brings to it: its numbers, and names in backticks.
+/// An outcome without what the file brings to it: its numbers, and names in quotes.
 fn shape(outcome: &str) -> String {
-    let own = outcome.split('`').step_by(2).flat_map(str::chars);
+    let own = outcome.split(['`', '"']).step_by(2).flat_map(str::chars);
     own.filter(|c| c.is_ascii_alphabetic() || *c == ' ').collect()
 }

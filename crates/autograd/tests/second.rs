@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Error, Gpu, Result, Tensor, grad};
+use wgrad_autograd::{CrossEntropyOptions, Error, Gpu, Result, Tensor, grad};
 use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::{Array, sample::Sampler};
 
@@ -55,7 +55,13 @@ fn check(name: &str, gpu: &Gpu, op: Op, shapes: &[&[usize]]) -> Result<()> {
 #[test]
 fn reductions_have_second_derivatives() -> Result<()> {
     let matrix: &[&[usize]] = &[&[3, 5]];
-    let ops: [(&str, Op, &[&[usize]]); 12] = [
+    let ignored: Op = |x| {
+        let options = CrossEntropyOptions { label_smoothing: 0.1, ignore_index: Some(4) };
+        x[0].cross_entropy_with(&Tensor::from_slice(x[0].gpu(), &[0, 4, 2], &[3])?, options)
+    };
+    let ops: [(&str, Op, &[&[usize]]); 14] = [
+        ("cross_entropy, one ignored", ignored, matrix),
+        ("cumsum", |x| x[0].cumsum(1)?.square(), matrix),
         ("sum", |x| x[0].square()?.sum(&[1])?.square(), matrix),
         ("mean", |x| x[0].square()?.mean(&[0])?.square(), matrix),
         ("max", |x| x[0].max(&[1])?.square(), matrix),

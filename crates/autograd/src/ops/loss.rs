@@ -44,18 +44,16 @@ impl CrossEntropy {
         rows
     }
 
-    /// The gradient of one row's loss, for all rows.
-    fn per_row(&self, dy: &Tensor) -> Result<Tensor> {
-        match &self.count {
-            Some(count) => dy.div(count),
-            None => dy.mul_add_scalar(1.0 / self.labels.numel() as f32, 0.0),
-        }
-    }
-
-    fn input_grad(&self, per_row: &Tensor) -> Result<Tensor> {
-        let dx = Tensor::empty(per_row.gpu(), self.x.shape())?;
+    /// By the gradient of the mean.
+    fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        // Of the sum of the losses, where the number of rows that count is not the kernel's.
+        let dloss = match &self.count {
+            Some(count) => dy.div(count)?,
+            None => dy.clone(),
+        };
+        let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         let rows = Self::kernels(&self.x, self.x.rows("cross_entropy")?, self.options, true);
-        let views = [("x", &self.x), ("labels", &self.labels), ("dloss", per_row), ("dx", &dx)];
+        let views = [("x", &self.x), ("labels", &self.labels), ("dloss", &dloss), ("dx", &dx)];
         rows.map_units(&self.rows, &views.map(|(name, tensor)| (name, tensor.bind())))?;
         Ok(dx)
     }
@@ -67,22 +65,22 @@ impl Op for CrossEntropy {
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(self.input_grad(&self.per_row(dy)?)?)])
+        Ok(vec![Some(self.input_grad(dy)?)])
     }
 
     fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
-        // (softmax - target) of the rows that count: the target is a constant.
-        let (target, counts) = no_grad(|| -> Result<_> {
+        // (softmax - target) / rows of those that count: the target is a constant.
+        let (target, share) = no_grad(|| -> Result<_> {
             let one = Tensor::full(dy.gpu(), dy.shape(), 1.0)?;
-            let counts = match self.options.ignore_index {
-                Some(ignored) => counting(&self.labels, ignored)?.unsqueeze(-1)?,
-                None => one.clone(),
+            let share = match (self.options.ignore_index, &self.count) {
+                (Some(ignored), Some(count)) => counting(&self.labels, ignored)?.unsqueeze(-1)?.div(count)?,
+                _ => one.mul_add_scalar(1.0 / self.labels.numel() as f32, 0.0)?,
             };
-            let softmax = self.x.softmax()?.mul(&counts)?;
-            Ok((softmax.sub(&self.input_grad(&one)?)?, counts))
+            let softmax = self.x.softmax()?.mul(&share)?;
+            Ok((softmax.sub(&self.input_grad(&one)?)?, share))
         })?;
-        let difference = self.x.softmax()?.mul(&counts)?.sub(&target)?;
-        Ok(Some(vec![Some(difference.mul(&self.per_row(dy)?)?)]))
+        let difference = self.x.softmax()?.mul(&share)?.sub(&target)?;
+        Ok(Some(vec![Some(difference.mul(dy)?)]))
     }
 }
 

@@ -27,7 +27,9 @@ impl Lanes {
     fn of(gpu: &Gpu, n: usize, columns: bool) -> Self {
         let shared = |file, group| Self { file, group, lanes: group };
         match (gpu.family(), gpu.subgroup()) {
-            (Family::Cpu, _) => Self { file: &shaders::ROW_LANES_SINGLE, group: 16, lanes: 1 },
+            // Small workgroups, for both of two processors to have some; not where there is little to do.
+            (Family::Cpu, _) if n > 16 => Self { file: &shaders::ROW_LANES_SINGLE, group: 16, lanes: 1 },
+            (Family::Cpu, _) => Self { file: &shaders::ROW_LANES_SINGLE, group: 64, lanes: 1 },
             _ if columns || n <= 16 => Self { file: &shaders::ROW_LANES_SINGLE, group: 64, lanes: 1 },
             (_, Some(lanes)) if n <= SHORT => shared(&shaders::ROW_LANES_SUBGROUP, lanes as usize),
             _ if n <= SHORT => shared(&shaders::ROW_LANES_WORKGROUP, 64),

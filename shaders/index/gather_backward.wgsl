@@ -1,4 +1,4 @@
-// The gradient of gather.wgsl: dx[o][r][i] = Σ dy[o][j][i] over the places j whose index is r, in rising order. dx is 0 before.
+// The gradient of gather.wgsl: dx[o][r][i] += Σ dy[o][j][i] over the places j whose index is r, in rising order.
 // dx: [outer, n, inner]; dy: [outer, m, inner], `total` in all; at, next: [m] (SHARED = 1) or as dy (next_equal.wgsl).
 // is_later: as next, 1 where an earlier place has the same index. One invocation an element of dy; that of the first place of each
 // index adds up and writes. An index out of range is nowhere in x: it writes nothing.
@@ -39,5 +39,6 @@ fn gather_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
             j = next[from_dy];
         }
     }
-    dx[(o * p.n + u32(index)) * p.inner + i] = E(sum);
+    let to = (o * p.n + u32(index)) * p.inner + i;
+    dx[to] = E(f32(dx[to]) + sum);
 }

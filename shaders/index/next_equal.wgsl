@@ -1,8 +1,7 @@
 // Chains of equal indices, so that a sum over them has one writer: next[t] is the next place along the axis with the index of t, or
-// `m` if there is none. at, next: [outer, m, inner], `total` in all; first: the first place along the axis looked at in this
-// launch counted from j + 1, of which `len` are: long axes take several launches. One invocation a place.
+// `m` if there is none. at, next: [outer, m, inner], `total` in all. One invocation a place.
 // Uses: divide, index.
-struct Params { first_group: u32, total: u32, m: u32, inner: u32, first: u32, len: u32 }
+struct Params { first_group: u32, total: u32, m: u32, inner: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> at: array<i32>;
 @group(0) @binding(2) var<storage, read_write> next: array<u32>;
@@ -13,20 +12,12 @@ fn next_equal(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     if t >= p.total {
         return;
     }
-    if p.first == 0u {
-        next[t] = p.m;
-    } else if next[t] < p.m {
-        return;
-    }
     let line = divide(t, p.inner);
     let start = divide(line, p.m) * p.m;
-    let j = line - start + 1u + p.first;
-    let i = t - line * p.inner;
-    let end = min(j + p.len, p.m);
-    for (var k = j; k < end; k++) {
-        if at[(start + k) * p.inner + i] == at[t] {
-            next[t] = k;
-            break;
-        }
+        let i = t - line * p.inner;
+    var k = line - start + 1u;
+    while k < p.m && at[(start + k) * p.inner + i] != at[t] {
+        k++;
     }
+    next[t] = k;
 }

@@ -3,10 +3,11 @@
 // One workgroup makes TILE_M × TILE_N outputs, 8 × 8 an invocation: two quads of neighbouring rows times two of columns.
 // It steps through k in slices of TILE_K. The invocations copy the slices of A and B into workgroup memory; then each
 // multiplies, for each k, four vec4 that serve 64 multiply-adds: one byte for each, half of what GPUs read per clock.
-// An invocation loads from lines (rows of A, columns of B) of its own, whose part of the address is computed before the
-// loop. Lines past the edge read the last line again, and are not stored; k past the end counts as zero.
-// Chosen: operands/*, store_*, bias_*. Constants: TILE_M, TILE_N (64 or 128), TILE_K (16),
+// An invocation loads from rows of A and columns of B of its own, whose part of the address is computed before the loop.
+// Those past the edge read the last one again, and are not stored; k past the end counts as zero.
+// Chosen: operands/*, store_*, and what the epilogue chooses. Constants: TILE_M, TILE_N (64 or 128), TILE_K (16),
 // WHOLE (1 where k is a multiple of TILE_K).
+// Uses: epilogue.
 struct Params {
     first_group: u32,
     batches: u32, splits: u32, row_tiles: u32, col_tiles: u32, // grid: one workgroup for each combination
@@ -15,8 +16,11 @@ struct Params {
     k_per_split: u32, // a multiple of TILE_K; the last split may be shorter
     // out's layout: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
-    // a matrix product's strides, see operands/matmul.wgsl
-    a_batch: u32, a_row: u32, a_k: u32, b_batch: u32, b_col: u32, b_k: u32,
+    bias_of: u32, activate: u32, // see epilogue.wgsl
+    // where a matrix product's operands lie, see operands/matmul.wgsl
+    inner: u32,
+    a_offset: u32, a_outer: u32, a_batch: u32, a_row: u32, a_k: u32,
+    b_offset: u32, b_outer: u32, b_batch: u32, b_col: u32, b_k: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
@@ -24,14 +28,14 @@ const THREADS = TILE_M * TILE_N / 64u;
 // Drivers unroll a loop of this many k; one of all TILE_K is too long for some of them.
 const UNROLLED = 4u;
 
-// A line's slice is loaded by PARTS invocations, RUN neighbouring k each, and an invocation loads from LINES lines.
-// Neighbouring invocations share a line where it is contiguous along k, else they have neighbouring lines.
+// The slice of a row or column is loaded by PARTS invocations, RUN neighbouring k each, and an invocation loads from A_ROWS rows
+// and B_COLS columns. Neighbouring invocations share one where it is contiguous along k, else theirs are neighbours.
 const A_PARTS = select((THREADS + TILE_M - 1u) / TILE_M, 4u, A_ALONG_K);
 const B_PARTS = select((THREADS + TILE_N - 1u) / TILE_N, 4u, B_ALONG_K);
 const A_RUN = TILE_K / A_PARTS;
 const B_RUN = TILE_K / B_PARTS;
-const A_LINES = TILE_M * A_PARTS / THREADS;
-const B_LINES = TILE_N * B_PARTS / THREADS;
+const A_ROWS = TILE_M * A_PARTS / THREADS;
+const B_COLS = TILE_N * B_PARTS / THREADS;
 
 // a_slice[k * A_STRIDE + row]. Four floats a row spread the rows over the memory's banks, where 16 KiB leave room for them.
 const PAD = select(0u, 4u, (TILE_M + TILE_N) * TILE_K < 4096u);
@@ -58,41 +62,41 @@ fn b_step_of(k: u32, part: u32) -> vec3<u32> {
     return step + (vec3<u32>(0u - part) & (b_step(k + B_RUN) - step));
 }
 
-// A whole slice of the lines of one invocation, from k on.
-fn load_a(lines: array<vec3<u32>, A_LINES>, part: u32, to: u32, k: u32) {
-    for (var l = 0u; l < A_LINES; l++) {
-        let line = lines[l] + select(vec3<u32>(), a_step(part * A_RUN), A_LINEAR && A_PARTS > 1u);
+// A whole slice of the rows, or columns, of one invocation, from k on.
+fn load_a(rows: array<vec3<u32>, A_ROWS>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < A_ROWS; l++) {
+        let row = rows[l] + select(vec3<u32>(), a_step(part * A_RUN), A_LINEAR && A_PARTS > 1u);
         for (var s = 0u; s < A_RUN; s++) {
-            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = a_at(line + a_step_of(k + s, part));
+            a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = a_at(row + a_step_of(k + s, part));
         }
     }
 }
 
-fn load_b(lines: array<vec3<u32>, B_LINES>, part: u32, to: u32, k: u32) {
-    for (var l = 0u; l < B_LINES; l++) {
-        let line = lines[l] + select(vec3<u32>(), b_step(part * B_RUN), B_LINEAR && B_PARTS > 1u);
+fn load_b(cols: array<vec3<u32>, B_COLS>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < B_COLS; l++) {
+        let col = cols[l] + select(vec3<u32>(), b_step(part * B_RUN), B_LINEAR && B_PARTS > 1u);
         for (var s = 0u; s < B_RUN; s++) {
-            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = b_at(line + b_step_of(k + s, part));
+            b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = b_at(col + b_step_of(k + s, part));
         }
     }
 }
 
 // The last slice, where k may end in the midst of it.
-fn load_last_a(lines: array<vec3<u32>, A_LINES>, part: u32, to: u32, k: u32) {
-    for (var l = 0u; l < A_LINES; l++) {
+fn load_last_a(rows: array<vec3<u32>, A_ROWS>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < A_ROWS; l++) {
         for (var s = 0u; s < A_RUN; s++) {
             let at = k + part * A_RUN + s;
-            let value = a_at(lines[l] + a_step(min(at, p.k - 1u)));
+            let value = a_at(rows[l] + a_step(min(at, p.k - 1u)));
             a_slice[to + l * (THREADS / A_PARTS) + s * A_STRIDE] = select(0.0, value, at < p.k);
         }
     }
 }
 
-fn load_last_b(lines: array<vec3<u32>, B_LINES>, part: u32, to: u32, k: u32) {
-    for (var l = 0u; l < B_LINES; l++) {
+fn load_last_b(cols: array<vec3<u32>, B_COLS>, part: u32, to: u32, k: u32) {
+    for (var l = 0u; l < B_COLS; l++) {
         for (var s = 0u; s < B_RUN; s++) {
             let at = k + part * B_RUN + s;
-            let value = b_at(lines[l] + b_step(min(at, p.k - 1u)));
+            let value = b_at(cols[l] + b_step(min(at, p.k - 1u)));
             b_slice[to + l * (THREADS / B_PARTS) + s * B_STRIDE] = select(0.0, value, at < p.k);
         }
     }
@@ -127,13 +131,13 @@ fn main(
     let b_part = select(thread / TILE_N, thread % B_PARTS, B_ALONG_K);
     let a_first = select(thread % TILE_M, thread / A_PARTS, A_ALONG_K);
     let b_first = select(thread % TILE_N, thread / B_PARTS, B_ALONG_K);
-    var a_lines: array<vec3<u32>, A_LINES>;
-    for (var l = 0u; l < A_LINES; l++) {
-        a_lines[l] = a_line(batch, min(row + a_first + l * (THREADS / A_PARTS), p.m - 1u));
+    var a_rows: array<vec3<u32>, A_ROWS>;
+    for (var l = 0u; l < A_ROWS; l++) {
+        a_rows[l] = a_row(batch, min(row + a_first + l * (THREADS / A_PARTS), p.m - 1u));
     }
-    var b_lines: array<vec3<u32>, B_LINES>;
-    for (var l = 0u; l < B_LINES; l++) {
-        b_lines[l] = b_line(batch, min(col + b_first + l * (THREADS / B_PARTS), p.columns - 1u));
+    var b_cols: array<vec3<u32>, B_COLS>;
+    for (var l = 0u; l < B_COLS; l++) {
+        b_cols[l] = b_col(batch, min(col + b_first + l * (THREADS / B_PARTS), p.columns - 1u));
     }
     let a_to = a_part * A_RUN * A_STRIDE + a_first;
     let b_to = b_part * B_RUN * B_STRIDE + b_first;
@@ -144,11 +148,11 @@ fn main(
     var acc: array<array<vec4<f32>, 2>, 8>;
     for (var k0 = k_begin; k0 < k_end; k0 += TILE_K) {
         if (WHOLE == 1u || k0 + TILE_K <= p.k) {
-            load_a(a_lines, a_part, a_to, k0);
-            load_b(b_lines, b_part, b_to, k0);
+            load_a(a_rows, a_part, a_to, k0);
+            load_b(b_cols, b_part, b_to, k0);
         } else {
-            load_last_a(a_lines, a_part, a_to, k0);
-            load_last_b(b_lines, b_part, b_to, k0);
+            load_last_a(a_rows, a_part, a_to, k0);
+            load_last_b(b_cols, b_part, b_to, k0);
         }
         workgroupBarrier();
         for (var k = 0u; k < TILE_K; k += UNROLLED) {
@@ -173,10 +177,12 @@ fn main(
     for (var j = 0u; j < 2u; j++) {
         let out_col = col + tx + j * (TILE_N / 2u);
         let place = place_of(out_col);
+        let of_cols = col_bias(out_col, p.n - 1u);
         for (var i = 0u; i < 8u; i++) {
             let out_row = row + ty + i / 4u * (TILE_M / 2u) + i % 4u;
             if (out_row < p.m) {
-                store(base + out_row * p.c_row, place, out_col, biased(acc[i][j], batch, out_row, out_col));
+                let bias = of_cols + row_bias(batch * p.m + out_row);
+                store(base + out_row * p.c_row, place, out_col, acc[i][j] + bias);
             }
         }
     }

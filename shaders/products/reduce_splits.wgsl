@@ -1,11 +1,12 @@
-// Sums the partial products that gemm_strips or gemm_tile made with splits > 1, and lays out the result.
-//   out[batch][row][col] = f(bias + sum over split of partial[split][batch][row][col]), splits in order; f is ReLU if relu is 1
+// Sums the partial products that gemm_panels or gemm_tile made with splits > 1, and lays out the result.
+//   out[batch][row][col] = the epilogue of the sum over split of partial[split][batch][row][col], splits in order
 // partial: [splits, batches, m, padded], rows padded to a multiple of 4. One invocation makes four columns.
-// Chosen: store_*, bias_*.
-// Uses: relu_if.
+// Chosen: store_*, and what the epilogue chooses.
+// Uses: epilogue.
 struct Params {
     first_group: u32,
-    batches: u32, splits: u32, m: u32, n: u32, padded: u32, relu: u32,
+    batches: u32, splits: u32, m: u32, n: u32, padded: u32,
+    bias_of: u32, activate: u32, // see epilogue.wgsl
     // out's layout: batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
 }
@@ -31,6 +32,6 @@ fn main(
     let col = i % quads * 4u;
     let row = i / quads % p.m;
     let batch = i / (quads * p.m);
-    let y = relu_if(biased(sum, batch, row, col), p.relu == 1u);
-    store(batch * p.c_batch + row * p.c_row, place_of(col), col, y);
+    let bias = col_bias(col, p.n - 1u) + row_bias(batch * p.m + row);
+    store(batch * p.c_batch + row * p.c_row, place_of(col), col, sum + bias);
 }

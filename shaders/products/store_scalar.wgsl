@@ -1,5 +1,5 @@
-// Stores four columns of a product one by one, for any layout of the output.
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+// Stores four columns of a product one by one, for any layout of the output. Alias: Out, its element (f32, f16).
+@group(0) @binding(3) var<storage, read_write> out: array<Out>;
 
 // Where columns col .. col + 3 stand within a row of the output.
 fn place_of(col: u32) -> vec4<u32> {
@@ -10,7 +10,8 @@ fn place_of(col: u32) -> vec4<u32> {
 fn store(row_offset: u32, place: vec4<u32>, col: u32, value: vec4<f32>) {
     for (var e = 0u; e < 4u; e++) {
         if (col + e < p.n) {
-            out[row_offset + place[e]] = value[e];
+            let i = row_offset + place[e];
+            out[i] = Out(finished(vec4<f32>(value[e]), i).x);
         }
     }
 }

@@ -134,11 +134,16 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether an op on these inputs becomes a part of the graph.
+pub(crate) fn is_recording(inputs: &[&Tensor]) -> bool {
+    NO_GRAD_DEPTH.get() == 0 && inputs.iter().any(|input| input.is_tracked())
+}
+
 impl Tensor {
     /// This tensor as the result of `op` on `inputs`, where one of them is tracked; otherwise as it is. To be called when
     /// the op's launches have been recorded: what its backward pass reads and is written later counts as changed.
     pub fn with_op<O: Op + 'static>(self, inputs: &[&Tensor], op: impl FnOnce() -> O) -> Tensor {
-        if NO_GRAD_DEPTH.get() > 0 || !inputs.iter().any(|input| input.is_tracked()) {
+        if !is_recording(inputs) {
             return self;
         }
         let inputs = inputs.iter().map(|input| Edge::to(input)).collect();
@@ -311,6 +316,12 @@ impl Walk {
         found.extend(sums.into_iter().filter(|(id, _)| is_wanted(*id)).map(|(id, (sum, _))| (id, sum)));
         for (id, home) in &self.homes {
             if let Some(gradient) = found.get_mut(id).filter(|gradient| !gradient.lies_with(home)) {
+                if gradient.shape() != home.shape() {
+                    let (found, leaf) = (gradient.shape(), home.shape());
+                    let message =
+                        format!("an op gave a gradient {found:?} for a leaf {leaf:?}: both have one shape");
+                    return Err(Error::shape("backward_into", message));
+                }
                 gradient.copy_into(home)?;
                 *gradient = home.clone();
             }

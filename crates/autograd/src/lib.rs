@@ -17,19 +17,13 @@
 
 mod dtype;
 mod error;
-mod gemm;
 mod gradients;
 mod graph;
 mod launch;
 mod ops;
-mod pack;
+mod products;
 mod shape;
-mod strips;
 mod tensor;
-mod tile;
-mod windows;
-mod winograd;
-mod winograd_guard;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
@@ -37,12 +31,12 @@ pub use gradients::Gradients;
 pub use graph::{Op, grad, no_grad, saved_output};
 pub use half::f16;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
-pub use ops::conv::{Conv2dOptions, Epilogue};
 pub use ops::elementwise::Elementwise;
 pub use ops::loss::CrossEntropyOptions;
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
 pub use ops::texture::TextureOptions;
+pub use products::{Activation, Conv2dOptions, ConvTranspose2dOptions, Epilogue, MatmulOptions};
 pub use tensor::Tensor;
 pub use wgrad_device as device;
 pub use wgrad_device::Gpu;

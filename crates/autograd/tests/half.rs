@@ -11,13 +11,20 @@
 
 use half::f16;
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Conv2dOptions, DType, Error, Gpu, Result, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Error, Gpu, MatmulOptions, Result, Tensor};
 use wgrad_testkit::reference::{self, Conv2dParams};
 use wgrad_testkit::{Array, gradient::numeric_gradient, sample::Sampler};
 
 /// One rounding of an f16 and of an f32.
 const HALF: f64 = 1.0 / 2048.0;
 const SINGLE: f64 = 1.0 / 16_777_216.0;
+
+/// The output's type of products that are held against bounds of f32 sums.
+const F32: Option<DType> = Some(DType::F32);
+
+fn f32_out() -> Epilogue<'static> {
+    Epilogue { out_dtype: F32, ..Epilogue::default() }
+}
 
 fn gpus() -> Vec<(&'static str, Gpu)> {
     let gpu = |family| Gpu::builder().family(family).poison().quiet().build().unwrap();
@@ -87,7 +94,13 @@ fn products_of_halves_are_within_their_bounds() {
         for (a_shape, b_shape, ta, tb) in cases {
             let (a, b) = (Input::new(&mut sampler, a_shape), Input::new(&mut sampler, b_shape));
             let k = a_shape[a_shape.len() - 1 - usize::from(ta)];
-            let y = a.upload(&gpu).matmul_transposed(ta, &b.upload(&gpu), tb).unwrap();
+            let y = a
+                .upload(&gpu)
+                .matmul_with(
+                    &b.upload(&gpu),
+                    MatmulOptions { transpose: ta, transpose_other: tb, out_dtype: F32 },
+                )
+                .unwrap();
             let name = format!("matmul {a_shape:?} {b_shape:?} ({family})");
             check(&name, &y, k, [&a, &b], |a, b| reference::matmul(a, b, ta, tb));
         }
@@ -116,15 +129,15 @@ fn convolutions_of_halves_are_within_their_bounds() {
             let name = |what: &str| format!("{what} of {x_shape:?} {w_shape:?} ({family})");
             let taps = w_shape[2] * w_shape[3];
 
-            let y = hx.conv2d(&hw, None, options).unwrap();
+            let y = hx.conv2d_with(&hw, None, options, f32_out()).unwrap();
             check(&name("conv2d"), &y, w_shape[1] * taps, [&x, &w], conv);
             // The reference of a gradient is the numeric gradient of a linear function, exact but for f64's rounding.
-            let dx = hdy.conv2d_input(&hw, &x_shape, options).unwrap();
+            let dx = hdy.conv2d_input(&hw, &x_shape, options, F32).unwrap();
             let zero = Array::zeros(&x_shape);
             check(&name("input gradient"), &dx, w_shape[0] / groups * taps, [&w, &dy], |w, dy| {
                 numeric_gradient(std::slice::from_ref(&zero), dy, |x: &[Array]| conv(&x[0], w)).remove(0)
             });
-            let dw = hdy.conv2d_weight(&hx, &w_shape, options).unwrap();
+            let dw = hdy.conv2d_weight(&hx, &w_shape, options, F32).unwrap();
             let zero = Array::zeros(&w_shape);
             check(&name("weight gradient"), &dw, dy.exact.len() / w_shape[0], [&x, &dy], |x, dy| {
                 numeric_gradient(std::slice::from_ref(&zero), dy, |w: &[Array]| conv(x, &w[0])).remove(0)
@@ -140,8 +153,9 @@ fn a_bias_is_added_in_f32() {
             Tensor::from_slice(&gpu, &vec![f16::ONE; shape.iter().product()], shape).unwrap()
         };
         let bias = Tensor::from_slice(&gpu, &[0.1, -0.3], &[2]).unwrap();
-        let y =
-            one(&[1, 3, 2, 2]).conv2d(&one(&[2, 3, 1, 1]), Some(&bias), Conv2dOptions::default()).unwrap();
+        let y = one(&[1, 3, 2, 2])
+            .conv2d_with(&one(&[2, 3, 1, 1]), Some(&bias), Conv2dOptions::default(), f32_out())
+            .unwrap();
         assert_eq!(y.to_vec().unwrap(), [[3.1f32; 4], [2.7; 4]].concat(), "{family}");
     }
 }
@@ -176,7 +190,8 @@ fn what_does_not_fit_is_refused() {
     };
     assert!(message(half(&[2, 3]).matmul(&half(&[4, 2]))).starts_with("matmul: [2, 3] × [4, 2]"));
     let options = Conv2dOptions::default();
-    let refused = message(half(&[1, 2, 3, 3]).conv2d_input(&half(&[2, 1, 2, 2]), &[1, 1, 3, 3], options));
+    let refused =
+        message(half(&[1, 2, 3, 3]).conv2d_input(&half(&[2, 1, 2, 2]), &[1, 1, 3, 3], options, None));
     assert!(refused.starts_with("conv2d_input: a gradient [1, 2, 3, 3]"), "{refused}");
     assert!(Tensor::from_slice(&gpu, &[f16::ONE; 3], &[2, 2]).is_err());
     let bias = Tensor::zeros(&gpu, &[3]).unwrap();

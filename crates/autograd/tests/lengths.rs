@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Gpu, Result, Tensor, concat};
+use wgrad_autograd::{Gpu, MatmulOptions, Result, Tensor, concat};
 
 fn gpus() -> [Gpu; 2] {
     [Family::Cpu, Family::Gpu].map(|family| Gpu::builder().family(family).poison().quiet().build().unwrap())
@@ -80,10 +80,10 @@ fn products_of_any_size_compile_a_handful() {
         let work = |n: usize| -> Result<()> {
             let x = ramp(&gpu, &[2, n, 36]);
             let y = x.linear(&shared, Some(&bias))?;
-            let scores = y.matmul_transposed(false, &y, true)?;
+            let scores = y.matmul_with(&y, MatmulOptions { transpose_other: true, ..Default::default() })?;
             scores.matmul(&y)?.sum_all()?.backward()?;
             let odd = ramp(&gpu, &[n, n % 7 + 1]);
-            odd.matmul_transposed(true, &odd, false)?;
+            odd.matmul_with(&odd, MatmulOptions { transpose: true, ..Default::default() })?;
             gpu.submit()?;
             Ok(())
         };

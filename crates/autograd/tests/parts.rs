@@ -19,7 +19,7 @@ fn a_batch_of_3_by_3_convolutions_is_its_parts() {
 /// The same, pooled on the way.
 #[test]
 fn a_batch_of_pooled_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(16, 3, Epilogue { relu: true, max_pool: true });
+    a_batch_in_parts_is_its_parts(16, 3, Epilogue { max_pool: true, ..Epilogue::relu() });
 }
 
 /// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 8 MB a part. Sums of 200 terms are never split.

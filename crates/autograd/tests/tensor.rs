@@ -88,7 +88,7 @@ fn types_that_do_not_fit_are_named_with_shapes() -> Result<()> {
 
 #[test]
 fn views_launch_nothing_and_see_the_right_elements() -> Result<()> {
-    let gpu = gpu();
+    let gpu = Gpu::builder().quiet().build()?;
     let x = counted(&gpu, &[2, 3, 4]);
     gpu.submit()?;
     let turned = x.transpose(0, -1)?;
@@ -260,6 +260,12 @@ fn gradients_have_gradients() {
             x.permute(&[1, 0])?.reshape(&[6])?.slice(0, 1, 6)?.square()?.mul_add_scalar(0.5, 0.0)?.exp()
         }),
         ("concat", |x| concat(&[&x.square()?, x], 0)?.exp()),
+        ("index_select", |x| {
+            x.index_select(1, &Tensor::from_slice(x.gpu(), &[2, 0, 2], &[3])?)?
+                .square()?
+                .mul_add_scalar(1.0, 0.5)?
+                .exp()
+        }),
         ("f16", |x| x.square()?.mul(x)?.to_dtype(DType::F32)),
     ];
     for family in [Family::Cpu, Family::Gpu] {

@@ -3,18 +3,18 @@
 //   iy = oy * STRIDE_H - PAD_H + kh * DILATION_H, ix likewise, zero outside of the image
 // Rows are the group's output channels, k = (ci, kh, kw), columns = (image, oy, ox).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], x: [images, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
+// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Alias: Element. Constants: GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
-@group(0) @binding(1) var<storage, read> w: array<Element>;
-@group(0) @binding(2) var<storage, read> x: array<Element>;
+// Aliases: ElementA, ElementB (f32, f16). Constants: GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
+@group(0) @binding(1) var<storage, read> w: array<ElementA>;
+@group(0) @binding(2) var<storage, read> x: array<ElementB>;
 
 const A_ALONG_K = true;
 const B_ALONG_K = false;
 const A_LINEAR = true;
 const B_LINEAR = false;
 
-fn a_line(group: u32, row: u32) -> vec3<u32> {
+fn a_row(group: u32, row: u32) -> vec3<u32> {
     return vec3<u32>((group * C_OUT + row) * (C_IN * KH * KW), 0u, 0u);
 }
 
@@ -26,7 +26,7 @@ fn a_at(place: vec3<u32>) -> f32 {
     return f32(w[place.x]);
 }
 
-fn b_line(group: u32, col: u32) -> vec3<u32> {
+fn b_col(group: u32, col: u32) -> vec3<u32> {
     let pixel = col % (OH * OW);
     let iy = pixel / OW * STRIDE_H - PAD_H;
     let ix = pixel % OW * STRIDE_W - PAD_W;

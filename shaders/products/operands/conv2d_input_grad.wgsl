@@ -3,11 +3,11 @@
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a line's part and k's: see operands/matmul.wgsl. What is
+// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a row's or column's part and k's: see operands/matmul.wgsl. What is
 // negative wraps around to large numbers, which the comparisons refuse.
-// Alias and constants: as for operands/conv2d_forward.wgsl.
-@group(0) @binding(1) var<storage, read> w: array<Element>;
-@group(0) @binding(2) var<storage, read> dy: array<Element>;
+// Aliases and constants: as for operands/conv2d_forward.wgsl.
+@group(0) @binding(1) var<storage, read> w: array<ElementA>;
+@group(0) @binding(2) var<storage, read> dy: array<ElementB>;
 
 const A_ALONG_K = false;
 const B_ALONG_K = false;
@@ -16,7 +16,7 @@ const B_LINEAR = false;
 // With a stride of 1 every place lies on a pixel, and the offset holds rows and columns too.
 const UNIT_STRIDE = STRIDE_H == 1u && STRIDE_W == 1u;
 
-fn a_line(group: u32, row: u32) -> vec3<u32> {
+fn a_row(group: u32, row: u32) -> vec3<u32> {
     return vec3<u32>((group * C_OUT * C_IN + row) * (KH * KW), 0u, 0u);
 }
 
@@ -28,7 +28,7 @@ fn a_at(place: vec3<u32>) -> f32 {
     return f32(w[place.x]);
 }
 
-fn b_line(group: u32, col: u32) -> vec3<u32> {
+fn b_col(group: u32, col: u32) -> vec3<u32> {
     let pixel = col % (H * W);
     let y = pixel / W + PAD_H;
     let x = pixel % W + PAD_W;

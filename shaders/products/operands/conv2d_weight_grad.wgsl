@@ -4,11 +4,11 @@
 // Rows are (ci, kh, kw), k = (image, oy, ox), columns are the group's output channels: the product is dw transposed,
 // which the output's layout undoes (c_row = 1, c_col = m).
 // x: [images, GROUPS * C_IN, H, W], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a line's part and k's: see operands/matmul.wgsl. Rows above and columns left of
+// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns left of
 // the image wrap around to large numbers, so one comparison finds both sides.
-// Alias and constants: as for operands/conv2d_forward.wgsl.
-@group(0) @binding(1) var<storage, read> x: array<Element>;
-@group(0) @binding(2) var<storage, read> dy: array<Element>;
+// Aliases and constants: as for operands/conv2d_forward.wgsl.
+@group(0) @binding(1) var<storage, read> x: array<ElementA>;
+@group(0) @binding(2) var<storage, read> dy: array<ElementB>;
 
 // 16 k from a multiple of 16 on stay in one row of pixels, or at least in one image.
 const A_LINEAR = OW % 16u == 0u;
@@ -16,7 +16,7 @@ const B_LINEAR = OH * OW % 16u == 0u;
 const A_ALONG_K = false;
 const B_ALONG_K = B_LINEAR;
 
-fn a_line(group: u32, row: u32) -> vec3<u32> {
+fn a_row(group: u32, row: u32) -> vec3<u32> {
     let tap = row % (KH * KW);
     let iy = tap / KW * DILATION_H - PAD_H;
     let ix = tap % KW * DILATION_W - PAD_W;
@@ -36,7 +36,7 @@ fn a_at(place: vec3<u32>) -> f32 {
     return select(0.0, f32(x[select(0u, place.x, inside)]), inside);
 }
 
-fn b_line(group: u32, col: u32) -> vec3<u32> {
+fn b_col(group: u32, col: u32) -> vec3<u32> {
     return vec3<u32>((group * C_OUT + col) * (OH * OW), 0u, 0u);
 }
 

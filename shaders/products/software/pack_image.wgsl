@@ -1,12 +1,12 @@
-// Packs a convolution's image operand for gemm_strips, for stride 1: the fast way where rows hold whole vec4.
+// Packs a convolution's image operand for gemm_panels, for stride 1: the fast way where rows hold whole vec4.
 //   value(channel, tap, image, oy, ox) = x[image][channel][oy + shift_h(tap)][ox + shift_w(tap)], zero outside
 //   shift(t) = t * DILATION - PAD; FLIP 1 numbers the taps in reverse, as the input gradient wants them
-//   AS_A 1: rows are (channel, tap), k = (image, oy, ox): out[group][strip][k / 4][row % STRIP][k % 4]
-//   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][strip][k][col % STRIP]
+//   AS_A 1: rows are (channel, tap), k = (image, oy, ox): out[group][panel][k / 4][row % PANEL][k % 4]
+//   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][panel][k][col % PANEL]
 // Either way a vec4 is four neighbouring pixels at one tap. One invocation loads the window of four output pixels in
 // one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
 // Alias: Element (f32, f16). Constants: GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
-// FLIP, AS_A, STRIP (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
+// FLIP, AS_A, PANEL (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
 // Uses: divide.
 struct Params { first_group: u32, images: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -25,11 +25,11 @@ const WINDOW = ((KW - 1u) * DILATION_W + 4u + LEFT * 4u - PAD_W + 3u) / 4u;
 // Where the vec4 of four pixels at depth d = (channel, tap) is packed.
 fn packed(group: u32, d: u32, pixel: u32) -> u32 {
     let pixels = p.images * OH * OW;
-    let strips = (select(pixels, DEPTH, AS_A == 1u) + STRIP - 1u) / STRIP;
+    let panels = (select(pixels, DEPTH, AS_A == 1u) + PANEL - 1u) / PANEL;
     if (AS_A == 1u) {
-        return ((group * strips + d / STRIP) * (pixels / 4u) + pixel / 4u) * STRIP + d % STRIP;
+        return ((group * panels + d / PANEL) * (pixels / 4u) + pixel / 4u) * PANEL + d % PANEL;
     }
-    return ((group * strips + pixel / STRIP) * K_PADDED + d) * (STRIP / 4u) + pixel % STRIP / 4u;
+    return ((group * panels + pixel / PANEL) * K_PADDED + d) * (PANEL / 4u) + pixel % PANEL / 4u;
 }
 
 @compute @workgroup_size(64)

@@ -67,15 +67,12 @@ impl Picked {
         let (total, inner) = (at.numel(), if self.shared { 1 } else { self.inner() });
         let next = Tensor::empty_of(at.gpu(), at.shape(), DType::I32)?;
         let is_later = Tensor::zeros_of(at.gpu(), at.shape(), DType::I32)?;
-        let len = usize::try_from(at.gpu().loop_limit() - 1).unwrap_or(usize::MAX).min(m);
-        for first in (0..m).step_by(len.max(1)) {
-            launch(at.gpu(), Kernel::new(&shaders::NEXT_EQUAL, "next_equal"))
-                .bind_all([("at", at.bind()), ("next", next.bind())])
-                .set_all([("total", total), ("m", m), ("inner", inner), ("first", first), ("len", len)])
-                .max_iterations(len + 1)
-                .threads(total)
-                .enqueue()?;
-        }
+        launch(at.gpu(), Kernel::new(&shaders::NEXT_EQUAL, "next_equal"))
+            .bind_all([("at", at.bind()), ("next", next.bind())])
+            .set_all([("total", total), ("m", m), ("inner", inner)])
+            .max_iterations(m + 1)
+            .threads(total)
+            .enqueue()?;
         launch(at.gpu(), Kernel::new(&shaders::MARK_LATER, "mark_later"))
             .bind_all([("next", next.bind()), ("is_later", is_later.bind())])
             .set_all([("total", total), ("m", m), ("inner", inner)])
@@ -83,11 +80,46 @@ impl Picked {
             .enqueue()?;
         Ok([next, is_later])
     }
+
+    /// Adds the gradient for `dy` to `dx`.
+    fn add_gradient(&self, dy: &Tensor, dx: &Tensor) -> Result<()> {
+        let [next, is_later] = self.chains()?;
+        let kernel = Kernel::new(&shaders::GATHER_BACKWARD, "gather_backward");
+        self.set(launch(dy.gpu(), kernel).alias("E", dy.dtype().wgsl()), dy.numel())
+            .bind_all([("dy", dy.bind()), ("at", self.at.bind()), ("next", next.bind())])
+            .bind_all([("is_later", is_later.bind()), ("dx", dx.bind())])
+            .max_iterations(self.picked() + 1)
+            .threads(dy.numel())
+            .enqueue()?;
+        Ok(())
+    }
+}
+
+/// The gradient of a picking as an op: its own gradient is picked again.
+struct Unpicked(Picked);
+
+impl Op for Unpicked {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(self.0.forward(dy)?)])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(&dy.contiguous()?, needed).map(Some)
+    }
 }
 
 impl Op for Picked {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        let dx = self.backward(&dy.detach(), needed)?.remove(0);
+        Ok(Some(vec![dx.map(|dx| dx.with_op(&[dy], || Unpicked(self.clone())))]))
     }
 
     fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
@@ -102,17 +134,16 @@ impl Op for Picked {
             }
             _ => Tensor::zeros_of(dy.gpu(), &self.shape, dy.dtype())?,
         };
-        if dy.is_empty() {
-            return Ok(vec![Some(dx)]);
+        // As many places as one invocation may go over.
+        let most = usize::try_from(dy.gpu().loop_limit()).unwrap_or(usize::MAX) - 1;
+        let m = self.picked();
+        for first in (0..m).step_by(most).filter(|_| !dy.is_empty()) {
+            let end = m.min(first.saturating_add(most));
+            let (axis, along) = (self.axis as isize, if self.shared { 0 } else { self.axis as isize });
+            let at = self.at.slice(along, first, end)?.contiguous()?;
+            let part = Self { at, ..self.clone() };
+            part.add_gradient(&dy.slice(axis, first, end)?.contiguous()?, &dx)?;
         }
-        let [next, is_later] = self.chains()?;
-        let kernel = Kernel::new(&shaders::GATHER_BACKWARD, "gather_backward");
-        self.set(launch(dy.gpu(), kernel).alias("E", dy.dtype().wgsl()), dy.numel())
-            .bind_all([("dy", dy.bind()), ("at", self.at.bind()), ("next", next.bind())])
-            .bind_all([("is_later", is_later.bind()), ("dx", dx.bind())])
-            .max_iterations(self.picked() + 1)
-            .threads(dy.numel())
-            .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }

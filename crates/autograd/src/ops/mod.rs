@@ -1,17 +1,14 @@
 //! The ops, one file a family. Each is a method on [`crate::Tensor`] that checks its input, appends launches and
 //! records an [`crate::Op`] with what its gradient needs.
 
+pub(crate) mod argmax_mask;
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
-pub(crate) mod conv;
-mod conv_gradients;
-mod conv_halves;
 pub(crate) mod dropout;
 pub(crate) mod elementwise;
 pub(crate) mod index;
 pub(crate) mod layer_norm;
 pub(crate) mod loss;
-pub(crate) mod matmul;
 pub(crate) mod movement;
 mod operators;
 pub(crate) mod pool;

@@ -4,7 +4,7 @@ use wgrad_device::Launch;
 use wgrad_device::shaders::{self, File, Kernel};
 
 use crate::launch::launch;
-use crate::windows::Winners;
+use crate::ops::argmax_mask::ArgmaxMask;
 use crate::{DType, Error, Gpu, Op, Result, Tensor};
 
 /// Window, stride and padding of a pooling, each `[height, width]`.
@@ -117,7 +117,7 @@ struct MaxPool {
 
 /// Max pooling over 2 × 2 windows.
 struct MaxPoolPairs {
-    winners: Winners,
+    mask: ArgmaxMask,
 }
 
 impl Op for MaxPoolPairs {
@@ -126,7 +126,7 @@ impl Op for MaxPoolPairs {
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(self.winners.unpool(dy)?)])
+        Ok(vec![Some(self.mask.unpool(dy)?)])
     }
 }
 
@@ -178,11 +178,11 @@ impl Tensor {
     fn max_pool2d_f32(&self, options: Pool2dOptions) -> Result<Tensor> {
         let geometry = Geometry::new("max_pool2d", self, options)?;
         if let (true, &[n, c, h, w]) = (options == Pool2dOptions::square(2), self.shape())
-            && let Some(shape) = Winners::pooled([n, c, h, w])
+            && let Some(shape) = ArgmaxMask::pooled([n, c, h, w])
         {
-            let (y, winners) = Winners::with_image(self.gpu(), shape)?;
-            winners.pool(self, false, &y)?;
-            return Ok(y.with_op(&[self], || MaxPoolPairs { winners }));
+            let (y, mask) = ArgmaxMask::with_image(self.gpu(), shape)?;
+            mask.pool(self, false, &y)?;
+            return Ok(y.with_op(&[self], || MaxPoolPairs { mask }));
         }
         if let Some([wide, high]) = geometry.in_two("max_pool2d", self)? {
             return self.max_pool2d_f32(wide)?.max_pool2d_f32(high);

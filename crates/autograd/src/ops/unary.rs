@@ -20,7 +20,7 @@ enum Saves {
 /// The gradient of the input by what was saved and the gradient of the output, as ops that have gradients themselves.
 type Recorded = fn(&UnaryOp, &Tensor, &Tensor) -> Result<Tensor>;
 
-struct Unary {
+pub(crate) struct Unary {
     name: &'static str,
     /// Declares `f` and `gradient`.
     file: &'static File,
@@ -38,7 +38,7 @@ impl Unary {
 
 macro_rules! table {
     ($($ident:ident = $name:literal $file:ident $saves:ident $integers:literal $recorded:expr;)*) => {
-        $(static $ident: Unary = Unary {
+        $(pub(crate) static $ident: Unary = Unary {
             name: $name,
             file: &shaders::$file,
             saves: Saves::$saves,
@@ -62,6 +62,7 @@ table! {
     TANH = "tanh" UNARY_TANH Output false Some(|_, y, dy| dy.mul(&y.square()?.mul_add_scalar(-1.0, 1.0)?));
     SOFTPLUS = "softplus" UNARY_SOFTPLUS Input false Some(|_, x, dy| dy.mul(&x.sigmoid()?));
     GELU = "gelu" UNARY_GELU Input false Some(|_, x, dy| dy.mul(&x.unary(&GELU_GRAD, 0.0, 0.0)?));
+    SILU = "silu" UNARY_SILU Input false Some(UnaryOp::silu_grad);
     GELU_GRAD = "gelu_grad" UNARY_GELU_GRAD Input false None;
     CLAMP = "clamp" UNARY_CLAMP Input false Some(UnaryOp::by_slope);
     MUL_ADD_SCALAR = "mul_add_scalar" UNARY_MUL_ADD_SCALAR Nothing false Some(|op, _, dy| dy.mul_add_scalar(op.a, 0.0));
@@ -109,6 +110,12 @@ impl UnaryOp {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
         let saved = self.saved.as_ref().map_or_else(|| Ok(dy.clone()), Tensor::contiguous)?;
         self.op.formula(self.a, self.b).input_grad(&saved, dy)
+    }
+
+    /// σ(x) + silu(x) · (1 - σ(x)), times `dy`.
+    fn silu_grad(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let s = x.sigmoid()?;
+        dy.mul(&s.add(&x.mul(&s)?.mul(&s.mul_add_scalar(-1.0, 1.0)?)?)?)
     }
 
     /// For functions made of straight pieces, whose slope has no derivative: the slope, times `dy`.
@@ -165,9 +172,28 @@ impl Op for Converted {
     }
 }
 
-/// The gradient of a ReLU's input, by its output and the gradient of that.
-pub(crate) fn relu_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    UnaryOp { op: &RELU, saved: Some(y.clone()), a: 0.0, b: 0.0 }.input_grad(dy)
+impl Unary {
+    /// Declares the function as `f`.
+    pub(crate) fn file(&self) -> &'static File {
+        self.file
+    }
+
+    /// Whether its gradient is a function of its output.
+    pub(crate) fn saves_output(&self) -> bool {
+        self.saves == Saves::Output
+    }
+
+    /// The gradient of its input by its output `y`, of those that save that, and the gradient of y.
+    pub(crate) fn gradient_by_output(&'static self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        UnaryOp { op: self, saved: Some(y.clone()), a: 0.0, b: 0.0 }.input_grad(dy)
+    }
+
+    /// The same as ops of the graph.
+    pub(crate) fn recorded_gradient_by_output(&'static self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let op = UnaryOp { op: self, saved: Some(y.clone()), a: 0.0, b: 0.0 };
+        let no_derivative = Error::NoSecondDerivative { op: self.name };
+        self.recorded.ok_or(no_derivative).and_then(|recorded| recorded(&op, y, dy))
+    }
 }
 
 /// Writes `f(x)` to `y`, of as many elements as `x`, converted to `dtype`.
@@ -205,7 +231,7 @@ pub(super) fn apply<'a>(formula: &Formula<'a>, x: &'a Tensor, y: View, dtype: DT
 }
 
 impl Tensor {
-    fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
+    pub(crate) fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
         if !self.dtype().is_float() && !(op.integers && self.dtype() == DType::I32) {
             return Err(self.no_floats(op.name));
         }
@@ -259,7 +285,7 @@ impl Tensor {
         Err(self.no_floats(op))
     }
 
-    pub(super) fn no_floats(&self, op: &'static str) -> Error {
+    pub(crate) fn no_floats(&self, op: &'static str) -> Error {
         let (shape, dtype) = (self.shape(), self.dtype());
         let message =
             format!("a tensor {shape:?} of {dtype}: it takes floats; convert it with to_dtype first");
@@ -382,6 +408,14 @@ impl Tensor {
     /// [`Error::Device`].
     pub fn gelu(&self) -> Result<Tensor> {
         self.unary(&GELU, 0.0, 0.0)
+    }
+
+    /// `x·σ(x)` with the sigmoid σ. Shape: any, kept. Counterpart: `torch.nn.functional.silu`.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn silu(&self) -> Result<Tensor> {
+        self.unary(&SILU, 0.0, 0.0)
     }
 
     /// `min(max(x, low), high)`. Shape: any, kept. The derivative is 1 between the bounds and 0 elsewhere, on the bounds

@@ -1,7 +1,7 @@
 //! Winograd's transforms mix the values of a tile: what an output doesn't see must not show in it.
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{Conv2dOptions, Epilogue, Gpu, Tensor};
+use wgrad_autograd::{Activation, Conv2dOptions, Epilogue, Gpu, Tensor};
 use wgrad_testkit::reference::{self, Conv2dParams};
 use wgrad_testkit::{Array, sample::Sampler};
 
@@ -181,7 +181,9 @@ fn what_follows_a_convolution_follows_the_direct_sums_too() {
     let biased = reference::add(&conv(&x, &w), &reference::reshape(&bias, &[9, 1, 1]));
     let magnitudes = conv(&magnitude(&x), &magnitude(&w));
     for (relu, max_pool) in [(true, false), (false, true), (true, true)] {
-        let y = tx.conv2d_with(&tw, Some(&tb), OPTIONS, Epilogue { relu, max_pool }).unwrap();
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        let epilogue = Epilogue { activation, max_pool, ..Epilogue::default() };
+        let y = tx.conv2d_with(&tw, Some(&tb), OPTIONS, epilogue).unwrap();
         let (mut want, mut scale) = (biased.clone(), magnitudes.clone());
         if relu {
             want = reference::relu(&want);

@@ -1,6 +1,6 @@
 //! Matrix products and convolutions.
 
-use wgrad_autograd::{Conv2dOptions, Epilogue, Result, Tensor};
+use wgrad_autograd::{Activation, Conv2dOptions, Epilogue, MatmulOptions, Result, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{self as r, Conv2dParams};
 
@@ -19,7 +19,9 @@ fn longest_axis(x: &[Array]) -> usize {
 }
 
 fn matmul(name: &str, cases: &[&[&[usize]]], ta: bool, tb: bool) -> Row {
-    let op = move |x: &[Tensor]| x[0].matmul_transposed(ta, &x[1], tb);
+    let op = move |x: &[Tensor]| {
+        x[0].matmul_with(&x[1], MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() })
+    };
     row(name, cases, UNIT, op, move |x| r::matmul(&x[0], &x[1], ta, tb)).terms(longest_axis)
 }
 
@@ -103,7 +105,7 @@ fn matmuls() -> Vec<Row> {
             "xᵀ · x (matmul)",
             &[&[&[6, 5]]],
             UNIT,
-            |x| x[0].matmul_transposed(true, &x[0], false),
+            |x| x[0].matmul_with(&x[0], MatmulOptions { transpose: true, ..Default::default() }),
             |x| r::matmul(&x[0], &x[0], true, false),
         ),
     ]
@@ -147,7 +149,7 @@ fn linears() -> Vec<Row> {
             "linear and relu",
             biased,
             UNIT,
-            |x| x[0].linear_relu(&x[1], x.get(2)),
+            |x| x[0].linear_with(&x[1], x.get(2), Epilogue::relu()),
             |x| r::relu(&linear_reference(x)),
         )
         .kinked()
@@ -157,7 +159,7 @@ fn linears() -> Vec<Row> {
             "linear and relu, 64 rows",
             &[&[&[64, 36], &[64, 36], &[64]], &[&[33, 20], &[8, 20]]],
             UNIT,
-            |x| x[0].linear_relu(&x[1], x.get(2)),
+            |x| x[0].linear_with(&x[1], x.get(2), Epilogue::relu()),
             |x| r::relu(&linear_reference(x)),
         )
         .kinked(),
@@ -182,19 +184,19 @@ fn epilogues() -> Vec<Row> {
     ];
     let mut rows = Vec::new();
     for epilogue in [
-        Epilogue { relu: true, max_pool: false },
-        Epilogue { relu: false, max_pool: true },
-        Epilogue { relu: true, max_pool: true },
+        Epilogue::relu(),
+        Epilogue { max_pool: true, ..Epilogue::default() },
+        Epilogue { max_pool: true, ..Epilogue::relu() },
     ] {
         let op = move |x: &[Tensor]| x[0].conv2d_with(&x[1], x.get(2), options, epilogue);
         let reference = move |x: &[Array]| {
             let mut y = r::conv2d(&x[0], &x[1], x.get(2), &params);
-            if epilogue.relu {
+            if epilogue.activation == Activation::Relu {
                 y = r::relu(&y);
             }
             if epilogue.max_pool { r::max_pool2d(&y, [2, 2], [2, 2], [0, 0]) } else { y }
         };
-        let name = format!("conv2d, relu {}, pooling {}", epilogue.relu, epilogue.max_pool);
+        let name = format!("conv2d, {:?}, pooling {}", epilogue.activation, epilogue.max_pool);
         rows.push(row(name, cases, UNIT, op, reference).padded().kinked());
     }
     rows

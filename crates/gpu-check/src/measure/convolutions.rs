@@ -1,6 +1,6 @@
 //! 3 × 3 convolutions with padding 1 in their three directions: `conv2d forward|input|weight f32|f16 BATCH IN OUT SIZE`.
 
-use wgrad::{Conv2dOptions, Gpu, Tensor};
+use wgrad::{Conv2dOptions, DType, Epilogue, Gpu, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{Conv2dParams, conv2d, permute};
 
@@ -10,6 +10,9 @@ use super::{Case, Name};
 use crate::Result;
 
 const SAME: Conv2dOptions = Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+
+/// The output's type, so that half-precision operands are held against their exact product.
+const F32: Option<DType> = Some(DType::F32);
 
 /// The operands: image, weight, and the gradient of the result.
 struct Operands {
@@ -69,9 +72,12 @@ fn single<'a>(gpu: &'a Gpu, name: &Name<'_>, direction: &str, operands: Operands
 
 fn halves<'a>(gpu: &'a Gpu, name: &Name<'_>, direction: &str, operands: Operands) -> Result<Case<'a>> {
     let compute: fn(&Operands, &Tensor, &Tensor) -> Result<Tensor> = match direction {
-        "forward" => |_, x, w| Ok(x.conv2d(w, None, SAME)?),
-        "input" => |o, dy, w| Ok(dy.conv2d_input(w, &o.x.shape, SAME)?),
-        "weight" => |o, dy, x| Ok(dy.conv2d_weight(x, &o.w.shape, SAME)?),
+        "forward" => |_, x, w| {
+            let epilogue = Epilogue { out_dtype: F32, ..Epilogue::default() };
+            Ok(x.conv2d_with(w, None, SAME, epilogue)?)
+        },
+        "input" => |o, dy, w| Ok(dy.conv2d_input(w, &o.x.shape, SAME, F32)?),
+        "weight" => |o, dy, x| Ok(dy.conv2d_weight(x, &o.w.shape, SAME, F32)?),
         _ => return Err(name.unknown()),
     };
     let compare = match direction {

@@ -1,6 +1,6 @@
 //! Matrix products: `matmul f32|f16 N`.
 
-use wgrad::{Gpu, Tensor};
+use wgrad::{DType, Gpu, MatmulOptions, Tensor};
 use wgrad_testkit::reference;
 
 use super::check::compare;
@@ -21,9 +21,11 @@ pub fn case<'a>(gpu: &'a Gpu, name: &Name<'_>) -> Result<Case<'a>> {
         }
         Some("f16") => {
             let (a, b) = (x.half(gpu)?, y.half(gpu)?);
+            // In f32, to be held against the operands' exact product.
+            let options = MatmulOptions { out_dtype: Some(DType::F32), ..MatmulOptions::default() };
             let (c, d) = (a.clone(), b.clone());
-            let case = Case::op(gpu, "f16", move || Ok(a.matmul(&b)?));
-            Ok(case.work(flops, 8 * n * n).checked(move || check(n, &x, &y, &c.matmul(&d)?)))
+            let case = Case::op(gpu, "f16", move || Ok(a.matmul_with(&b, options)?));
+            Ok(case.work(flops, 8 * n * n).checked(move || check(n, &x, &y, &c.matmul_with(&d, options)?)))
         }
         _ => Err(name.unknown()),
     }

@@ -1,30 +1,14 @@
 //! Activations as layers.
 
+pub use wgrad_autograd::Activation;
 use wgrad_autograd::Tensor;
 
 use super::{Mode, Module};
 use crate::Result;
 
 /// An elementwise function as a layer, for [`super::Sequential`]. Shape: any, kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `max(x, 0)`.
-    Relu,
-    /// `1 / (1 + e^-x)`.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `x·Φ(x)`, exact.
-    Gelu,
-}
-
 impl Module for Activation {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        Ok(match self {
-            Self::Relu => x.relu(),
-            Self::Sigmoid => x.sigmoid(),
-            Self::Tanh => x.tanh(),
-            Self::Gelu => x.gelu(),
-        }?)
+        Ok(self.apply(x)?)
     }
 }

@@ -1,11 +1,11 @@
 //! 2-D convolution layer.
 
-use wgrad_autograd::{Conv2dOptions, Epilogue, Tensor};
+use wgrad_autograd::{Activation, Conv2dOptions, Epilogue, Tensor};
 
 use super::{Mode, Module, in_layer, name_of};
 use crate::{Builder, Init, Param, Result};
 
-/// 2-D convolution, and perhaps a ReLU and max pooling in the same op. Counterpart: `torch.nn.Conv2d`.
+/// 2-D convolution, and perhaps an activation and max pooling in the same op. Counterpart: `torch.nn.Conv2d`.
 ///
 /// Shape: `[n, inputs, h, w]` to `[n, outputs, oh, ow]`, pooled to half of both; weight `[outputs, inputs / groups, kh, kw]`, bias `[outputs]`.
 pub struct Conv2d {
@@ -13,7 +13,7 @@ pub struct Conv2d {
     weight: Param,
     bias: Option<Param>,
     options: Conv2dOptions,
-    epilogue: Epilogue,
+    epilogue: Epilogue<'static>,
 }
 
 impl Conv2d {
@@ -46,21 +46,36 @@ impl Conv2d {
     }
 
     /// This layer, followed by a ReLU.
-    pub fn with_relu(mut self) -> Self {
-        self.epilogue.relu = true;
+    pub fn with_relu(self) -> Self {
+        self.with_activation(Activation::Relu)
+    }
+
+    /// This layer, followed by an activation.
+    pub fn with_activation(mut self, activation: Activation) -> Self {
+        self.epilogue.activation = activation;
         self
     }
 
-    /// This layer, followed by max pooling over 2 × 2 windows, behind the ReLU if there is one.
+    /// This layer, followed by max pooling over 2 × 2 windows, behind the activation if there is one.
     pub fn with_max_pool(mut self) -> Self {
         self.epilogue.max_pool = true;
         self
     }
 }
 
-impl Module for Conv2d {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+impl Conv2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
         in_layer(&self.name, x.conv2d_with(self.weight.tensor()?, bias, self.options, self.epilogue))
+    }
+}
+
+impl Module for Conv2d {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.forward(x)
     }
 }

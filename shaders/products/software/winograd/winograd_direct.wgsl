@@ -1,27 +1,24 @@
 // The quads of a convolution that the guard found (winograd_guard.wgsl), and the channels whose filter it found, as direct sums:
-//   flipped 0: pixel (y, x) of channel oc = f(bias[oc] + Σ over ic, ky, kx of w[oc][ic][ky][kx] · x[ic][y + ky - 1][x + kx - 1])
+//   flipped 0: pixel (y, x) of channel oc = the epilogue of Σ over ic, ky, kx of w[oc][ic][ky][kx] · x[ic][y + ky - 1][x + kx - 1]
 //   flipped 1: the input gradient, the same of w[ic][oc][2 - ky][2 - kx], ic being an output channel of the convolution
-// option & 1: the bias is added; option & 2: f is ReLU. They go over what Winograd's output transform wrote: winograd_direct over
+// They go over what Winograd's output transform wrote: winograd_direct over
 // its pixels, winograd_direct_pooled over four pooled windows side by side and the word of their winners (pool_windows.wgsl).
 // One invocation makes a row of a tile, or four windows, of `per` channels, or has nothing to do. That is rare, so the code is
 // short rather than fast: the first step waits until it is compiled.
-// Uses: divide, images/pool_windows, index, relu_if, winograd_odd, winograd_tile.
+// Chosen: what the epilogue chooses; with pooling f is ReLU.
+// Uses: divide, images/pool_windows, index, products/epilogue, winograd_odd, winograd_tile.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
+@group(0) @binding(2) var<storage, read_write> code: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> code: array<u32>;
-@group(0) @binding(5) var<storage, read> guard: array<Seen>;
+@group(0) @binding(9) var<storage, read> guard: array<Seen>;
 @group(0) @binding(6) var<storage, read> guard_filter: array<Seen>;
 @group(0) @binding(7) var<storage, read> w: array<f32>;
 @group(0) @binding(8) var<storage, read> mean: array<f32>;
 
-// A pixel before the ReLU.
+// A pixel with its bias.
 fn pixel(image: u32, channel: u32, row: u32, column: u32) -> f32 {
-    let width = p.across * 4u;
-    var sum = 0.0;
-    if ((p.option & 1u) != 0u) {
-        sum = bias[channel];
-    }
+    let width = p.tiles_x * 4u;
+    var sum = row_bias(channel);
     for (var ic = 0u; ic < p.depth; ic++) {
         for (var ky = 0u; ky < p.edge / 2u; ky++) {
             let source = row + ky - 1u; // above the image it wraps around to a large number
@@ -30,8 +27,8 @@ fn pixel(image: u32, channel: u32, row: u32, column: u32) -> f32 {
                 let left = select(0.0, x[at - min(column, 1u)], column > 0u);
                 let right = select(0.0, x[at + select(0u, 1u, column + 1u < width)], column + 1u < width);
                 let plain = (channel * p.depth + ic) * 9u + ky * 3u;
-                let turned = (ic * p.channels + channel) * 9u + (2u - ky) * 3u;
-                let tap = select(plain, turned, p.flipped == 1u);
+                let flipped = (ic * p.channels + channel) * 9u + (2u - ky) * 3u;
+                let tap = select(plain, flipped, p.flipped == 1u);
                 let first = tap + p.flipped * 2u;
                 let last = tap + 2u - p.flipped * 2u;
                 sum += w[first] * left + w[tap + 1u] * x[at] + w[last] * right;
@@ -42,13 +39,13 @@ fn pixel(image: u32, channel: u32, row: u32, column: u32) -> f32 {
 }
 
 fn is_found(tile: u32) -> bool {
-    return is_odd_quad(guard[tile / 4u], mean[0], (p.images * p.in_image + 3u) / 4u);
+    return is_odd_quad(guard[tile / 4u], mean[0], (p.images * p.tiles_per_image + 3u) / 4u);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn winograd_direct(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
-    let rows = p.images * p.in_image * 4u;
+    let rows = p.images * p.tiles_per_image * 4u;
     let first = divide(i, rows) * p.per;
     let tile = (i % rows) / 4u;
     if (first >= p.channels) {
@@ -62,9 +59,9 @@ fn winograd_direct(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     }
     for (var channel = first; channel < min(first + p.per, p.channels); channel++) {
         if (found || is_odd(guard_filter[channel])) {
-            let to = ((at.image * p.channels + channel) * p.h + row) * p.across * 4u;
+            let to = ((at.image * p.channels + channel) * p.h + row) * p.tiles_x * 4u;
             for (var c = at.column * 4u; c < at.column * 4u + p.edge - 2u; c++) {
-                y[to + c] = relu_if(vec4<f32>(pixel(at.image, channel, row, c)), (p.option & 2u) != 0u).x;
+                y[to + c] = finished(vec4<f32>(pixel(at.image, channel, row, c)), to + c).x;
             }
         }
     }
@@ -75,7 +72,7 @@ fn winograd_direct_pooled(@builtin(global_invocation_id) id: vec3<u32>, @builtin
     let i = thread_index(id, groups);
     // Rows of windows, and fours in a row.
     let high = p.h / 2u;
-    let wide = p.across / 2u;
+    let wide = p.tiles_x / 2u;
     let fours = p.images * high * wide;
     let first = divide(i, fours) * p.per;
     let rest = i % fours;
@@ -85,7 +82,7 @@ fn winograd_direct_pooled(@builtin(global_invocation_id) id: vec3<u32>, @builtin
     let image = rest / (high * wide);
     let row = rest / wide % high;
     let column = rest % wide;
-    let tile = image * p.in_image + row / 2u * p.across + column * 2u;
+    let tile = image * p.tiles_per_image + row / 2u * p.tiles_x + column * 2u;
     let found = is_found(tile) || is_found(tile + 1u);
     if (!found && mean[1] == 0.0) {
         return;
@@ -98,7 +95,7 @@ fn winograd_direct_pooled(@builtin(global_invocation_id) id: vec3<u32>, @builtin
                     pixels[k][c] = pixel(image, channel, row * 2u + k / 2u, (column * 4u + c) * 2u + k % 2u);
                 }
             }
-            let four = pool(pixels, (p.option & 2u) != 0u);
+            let four = pool(pixels, p.activate == 1u);
             let at = ((image * p.channels + channel) * high + row) * wide + column;
             for (var c = 0u; c < p.edge - 2u; c++) {
                 y[at * 4u + c] = four.best[c];

@@ -1,11 +1,11 @@
-// Winograd's input transform, packed for gemm_strips: V = Bᵀ d B of every 6 × 6 window of a padded image.
+// Winograd's input transform, packed for gemm_panels: V = Bᵀ d B of every 6 × 6 window of a padded image.
 //   d[r][c] = x[image][channel][4 · tile row + r - 1][4 · tile column + c - 1], 0 outside of the image
-//   option 0: out[e][tile strip][channel][tile % strip], the operand B of the forward pass and of the input gradient
-//   option 1: out[e][channel strip][tile / 4][channel % strip][tile % 4], the operand A of the weight gradient
-//   For the guard (winograd_guard.wgsl), of a quad of tiles: option 0: summary[quad][channel][8], their windows' blocks;
-//   option 1: summary[quad][channel], of the pixels that are the tiles' own.
+//   as_a 0: out[e][tile panel][channel][tile % panel], the operand B of the forward pass and of the input gradient
+//   as_a 1: out[e][channel panel][tile / 4][channel % panel][tile % 4], the operand A of the weight gradient
+//   For the guard (winograd_guard.wgsl), of a quad of tiles: as_a 0: summary[quad][channel][8], their windows' blocks;
+//   as_a 1: summary[quad][channel], of the pixels that are the tiles' own.
 // e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
-// last, up to the next multiple of four (option 0), and tiles likewise are zero.
+// last, up to the next multiple of four (as_a 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
 // than that, EDGES is 1. Both are constants: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
 // 8, else 1, where the image is a single tile. Chosen: wide_*.
@@ -23,7 +23,7 @@ struct Pair {
 
 // Pixels 8 · i to 8 · i + 7 of a row, counted over all images and channels.
 fn eight(row: u32, i: u32) -> array<vec4<f32>, 2> {
-    return floats(x[row * (p.across / 2u) + i]);
+    return floats(x[row * (p.tiles_x / 2u) + i]);
 }
 
 fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
@@ -40,7 +40,7 @@ fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
         if (begins && found.column > 0u) {
             left = eight(y, at - 1u)[1].w;
         }
-        if (ends && found.column + 2u < p.across) {
+        if (ends && found.column + 2u < p.tiles_x) {
             right = eight(y, at + 1u)[0].x;
         }
     }
@@ -84,7 +84,7 @@ fn row(tile: u32, channel: u32, r: u32, seen: ptr<function, Blocks>) -> Six {
         vec4<f32>(t[0].z, t[1].z, t[2].z, t[3].z), vec4<f32>(t[0].w, t[1].w, t[2].w, t[3].w),
         right);
     // The border of the window belongs to the tiles around.
-    let border = vec4<f32>(select(1.0, 0.0, p.option == 1u));
+    let border = vec4<f32>(select(1.0, 0.0, p.as_a == 1u));
     let inner = select(vec4<f32>(1.0), border, r == 0u || r == 5u);
     let block = select(0u, 2u, r > 2u);
     (*seen)[block] += inner * (border * abs(six[0]) + abs(six[1]) + abs(six[2]));
@@ -106,22 +106,22 @@ fn combined(rows: array<Six, 6>, i: u32) -> Six {
 @compute @workgroup_size(WORKGROUP)
 fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let t = thread_index(id, groups);
-    let quads = (p.images * p.in_image + 3u) / 4u;
+    let quads = (p.images * p.tiles_per_image + 3u) / 4u;
     let depth = (p.channels + 3u) / 4u * 4u;
     let channel = divide(t, quads);
-    if (channel >= select(depth, p.channels, p.option == 1u)) {
+    if (channel >= select(depth, p.channels, p.as_a == 1u)) {
         return;
     }
     let quad = t - channel * quads;
-    // Strips of channels, a vec4 for each quad of tiles, or strips of quads, a vec4 for each channel.
-    let as_a = p.option == 1u;
-    let strip = select(p.strip / 4u, p.strip, as_a);
-    let line = select(quad, channel, as_a);
-    let lines = select(quads, p.channels, as_a);
-    let of_line = select(depth, quads, as_a);
-    let in_strip = divide(line, strip);
-    var at = (in_strip * of_line + select(channel, quad, as_a)) * strip + line - in_strip * strip;
-    let step = divide(lines + strip - 1u, strip) * of_line * strip;
+    // Panels of channels, a vec4 for each quad of tiles, or panels of quads, a vec4 for each channel.
+    let as_a = p.as_a == 1u;
+    let panel = select(p.panel / 4u, p.panel, as_a);
+    let edge = select(quad, channel, as_a);
+    let edges = select(quads, p.channels, as_a);
+    let k_count = select(depth, quads, as_a);
+    let in_panel = divide(edge, panel);
+    var at = (in_panel * k_count + select(channel, quad, as_a)) * panel + edge - in_panel * panel;
+    let step = divide(edges + panel - 1u, panel) * k_count * panel;
     // Written out, because the driver unrolls loops only up to some 800 instructions.
     let tile = quad * 4u;
     var seen: Blocks;
@@ -130,7 +130,7 @@ fn winograd_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         row(tile, channel, 3u, &seen), row(tile, channel, 4u, &seen), row(tile, channel, 5u, &seen));
     if (channel < p.channels) {
         let at = (p.group_base + quad) * p.channels + channel;
-        if (p.option == 1u) {
+        if (p.as_a == 1u) {
             summary[at] = peak_and_rest(seen);
         } else {
             let words = array<vec4<u32>, 2>(pair(seen[0], seen[1]), pair(seen[2], seen[3]));

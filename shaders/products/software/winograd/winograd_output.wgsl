@@ -1,11 +1,10 @@
 // Winograd's output transform: Y = Aᵀ M A, four rows of four pixels of a tile from the 36 products.
-//   pixel (4 · tile row + r, 4 · tile column + c) of an image's channel = f((Aᵀ M A)[r][c] + bias[channel])
-// option & 1: the bias is added; option & 2: f is ReLU. store_*.wgsl says how pixels are stored.
+//   pixel (4 · tile row + r, 4 · tile column + c) of an image's channel = the epilogue of (Aᵀ M A)[r][c]
+// store_*.wgsl says how pixels are stored.
 // m: [36, channels, tiles], rows padded to a multiple of 8. One invocation makes a quad of tiles of a channel.
-// Chosen: store_*.
-// Uses: divide, index, winograd, winograd_tile.
+// Chosen: store_*, and what the epilogue chooses.
+// Uses: divide, products/epilogue, index, winograd, winograd_tile.
 @group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // not read where option & 1 is 0
 // Four rows of four pixels of a quad's tiles.
 alias Square = array<Four, 4>;
 
@@ -18,7 +17,7 @@ fn row(at: u32, step: u32) -> Four {
 @compute @workgroup_size(WORKGROUP)
 fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
-    let quads = (p.images * p.in_image + 7u) / 8u * 2u;
+    let quads = (p.images * p.tiles_per_image + 7u) / 8u * 2u;
     let channel = divide(i, quads);
     if (channel >= p.channels) {
         return;
@@ -34,14 +33,11 @@ fn winograd_output(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
             }
         }
     }
-    var added = 0.0;
-    if ((p.option & 1u) != 0u) {
-        added = bias[channel];
-    }
+    let added = row_bias(channel);
     for (var q = 0u; q < 4u; q++) {
         for (var c = 0u; c < 4u; c++) {
             pixels[q][c] += added;
         }
     }
-    store_quad(pixels, (i - channel * quads) * 4u, channel, (p.option & 2u) != 0u);
+    store_quad(pixels, (i - channel * quads) * 4u, channel);
 }

@@ -1,5 +1,5 @@
-// The transpose of Winograd's output transform, packed for gemm_strips: D = A dy Aᵀ of every 4 × 4 tile of dy.
-//   out[e][channel strip][tile][channel % strip], the operand B of the weight gradient, e = 0 … 35
+// The transpose of Winograd's output transform, packed for gemm_panels: D = A dy Aᵀ of every 4 × 4 tile of dy.
+//   out[e][channel panel][tile][channel % panel], the operand B of the weight gradient, e = 0 … 35
 //   summary[tile][channel / 4], of four channels, for the guard (winograd_guard.wgsl)
 // Rows of a tile past the image's last are zero, and so are tiles from the last to the next multiple of four. One
 // invocation transforms a tile in four channels, the four components of each vec4.
@@ -11,7 +11,7 @@ fn load(tile: Place, r: u32) -> vec4<f32> {
     if (tile.y + r >= p.h) {
         return vec4<f32>();
     }
-    return dy[(tile.row + r) * p.across + tile.column];
+    return dy[(tile.row + r) * p.tiles_x + tile.column];
 }
 
 // Row r of the tile in four channels, transformed along the row.
@@ -43,7 +43,7 @@ fn combined(rows: array<Six, 4>, i: u32) -> Six {
 fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let t = thread_index(id, groups);
     let channel_quads = (p.channels + 3u) / 4u;
-    let tiles4 = (p.images * p.in_image + 3u) / 4u * 4u;
+    let tiles4 = (p.images * p.tiles_per_image + 3u) / 4u * 4u;
     let tile = divide(t, channel_quads);
     if (tile >= tiles4) {
         return;
@@ -54,12 +54,12 @@ fn winograd_output_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     var seen: Blocks;
     let rows = array<Six, 4>(
         row(tiles, 0u, &seen), row(tiles, 1u, &seen), row(tiles, 2u, &seen), row(tiles, 3u, &seen));
-    if (tile < p.images * p.in_image) {
+    if (tile < p.images * p.tiles_per_image) {
         summary[(p.group_base + tile) * channel_quads + t - tile * channel_quads] = peaks_and_rests(seen);
     }
-    let strip = divide(channel, p.strip);
-    var at = (strip * tiles4 + tile) * (p.strip / 4u) + (channel - strip * p.strip) / 4u;
-    let step = divide(p.channels + p.strip - 1u, p.strip) * tiles4 * (p.strip / 4u);
+    let panel = divide(channel, p.panel);
+    var at = (panel * tiles4 + tile) * (p.panel / 4u) + (channel - panel * p.panel) / 4u;
+    let step = divide(p.channels + p.panel - 1u, p.panel) * tiles4 * (p.panel / 4u);
     for (var i = 0u; i < p.edge; i++) {
         store_row(combined(rows, i), at, step);
         at += 6u * step;

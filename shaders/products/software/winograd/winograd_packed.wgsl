@@ -1,4 +1,4 @@
-// Shared: how a transformed tile is stored in strips.
+// Shared: how a transformed tile is stored in panels.
 // Uses: winograd.
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 

@@ -4,10 +4,11 @@
 struct Params {
     first_group: u32,
     images: u32, channels: u32, h: u32,
-    across: u32, // columns of tiles, w / 4
-    in_image: u32, // tiles
-    option: u32, // what the kernel says
-    strip: u32, // lines of a strip
+    tiles_x: u32, // columns of tiles, w / 4
+    tiles_per_image: u32, // tiles
+    as_a: u32, // see winograd_input.wgsl
+    bias_of: u32, activate: u32, // see epilogue.wgsl
+    panel: u32, // rows or columns of a panel
     edge: u32, // 6: see winograd.wgsl
     group_base: u32, // of summaries: the first group of this part of the images
     depth: u32, flipped: u32, per: u32, // see winograd_direct.wgsl
@@ -23,11 +24,11 @@ struct Place {
 
 // The pixels of a tile in a channel. Past the last image or channel, y lies beyond the row below the image.
 fn place(tile: u32, channel: u32) -> Place {
-    let image = divide(tile, p.in_image);
+    let image = divide(tile, p.tiles_per_image);
     if (image >= p.images || channel >= p.channels) {
         return Place(0u, p.h + 1u, 0u, 0u);
     }
-    let rest = tile - image * p.in_image;
-    let row = divide(rest, p.across);
-    return Place(image, row * 4u, (image * p.channels + channel) * p.h + row * 4u, rest - row * p.across);
+    let rest = tile - image * p.tiles_per_image;
+    let row = divide(rest, p.tiles_x);
+    return Place(image, row * 4u, (image * p.channels + channel) * p.h + row * 4u, rest - row * p.tiles_x);
 }

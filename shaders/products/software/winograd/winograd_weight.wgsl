@@ -1,12 +1,12 @@
-// Winograd's filter transform, packed for gemm_strips: U = G g Gᵀ of every 3 × 3 filter.
-//   turned 0: g[r][c] = w[row][k][r][c], for the forward pass: rows are output channels, k input channels
-//   turned 1: g[r][c] = w[k][row][2 - r][2 - c], for the input gradient: rows are input channels, k output channels
-//   out[e][row strip][k / 4][row % strip][k % 4], the operand A, e = 0 … 35
+// Winograd's filter transform, packed for gemm_panels: U = G g Gᵀ of every 3 × 3 filter.
+//   flipped 0: g[r][c] = w[row][k][r][c], for the forward pass: rows are output channels, k input channels
+//   flipped 1: g[r][c] = w[k][row][2 - r][2 - c], for the input gradient: rows are input channels, k output channels
+//   out[e][row panel][k / 4][row % panel][k % 4], the operand A, e = 0 … 35
 // w: [C_out, C_in, 3, 3]. One invocation transforms four k of a row, the four components of each vec4; k from
 // `depth` to the next multiple of four are zero.
 //   summary[k / 4][row]: for the guard (winograd_guard.wgsl)
 // Uses: divide, index, winograd, winograd_summary.
-struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32, edge: u32 } // depth: the number of k; strip: rows of one; edge: 6
+struct Params { first_group: u32, rows: u32, depth: u32, flipped: u32, panel: u32, edge: u32 } // depth: the number of k; panel: rows of one; edge: 6
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
@@ -16,7 +16,7 @@ struct Params { first_group: u32, rows: u32, depth: u32, turned: u32, strip: u32
 fn taps(row: u32, k: u32, r: u32, c: u32) -> vec4<f32> {
     var first = (row * p.depth + k) * 9u + r * 3u + c;
     var step = 9u;
-    if (p.turned == 1u) {
+    if (p.flipped == 1u) {
         first = (k * p.rows + row) * 9u + (2u - r) * 3u + 2u - c;
         step = p.rows * 9u;
     }
@@ -49,9 +49,9 @@ fn winograd_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         seen[r] = abs(left[r]) + abs(middle[r]) + abs(right[r]);
     }
     summary[quad * p.rows + row] = peak_and_rest(seen);
-    let strip = divide(row, p.strip);
-    var at = (strip * quads + quad) * p.strip + row - strip * p.strip;
-    let step = divide(p.rows + p.strip - 1u, p.strip) * quads * p.strip;
+    let panel = divide(row, p.panel);
+    var at = (panel * quads + quad) * p.panel + row - panel * p.panel;
+    let step = divide(p.rows + p.panel - 1u, p.panel) * quads * p.panel;
     for (var r = 0u; r < p.edge; r++) {
         let k = weight_row(r);
         let u = transform_weight(array<vec4<f32>, 3>(

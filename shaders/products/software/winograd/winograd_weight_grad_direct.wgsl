@@ -6,7 +6,7 @@
 struct Params {
     first_group: u32,
     first: u32, last: u32, c_in: u32, c_out: u32, h: u32,
-    across: u32, // w / 4
+    tiles_x: u32, // w / 4
     chunks_x: u32, chunks_dy: u32, // of groups that the guard looked at
     edge: u32, // 6: see winograd.wgsl
 }
@@ -20,10 +20,10 @@ struct Params {
 // The pixel of a channel, counted over all images, in a row and column that may lie outside of it: then 0.
 fn pixel(plane: u32, row: u32, column: u32) -> f32 {
     // Above and left of the image these wrap around to large numbers.
-    if (row >= p.h || column >= p.across * 4u) {
+    if (row >= p.h || column >= p.tiles_x * 4u) {
         return 0.0;
     }
-    return x[(plane * p.h + row) * p.across * 4u + column];
+    return x[(plane * p.h + row) * p.tiles_x * 4u + column];
 }
 
 fn is_found(ic: u32, oc: u32) -> bool {
@@ -55,13 +55,13 @@ fn winograd_weight_grad_direct(
         for (var image = p.first; image < p.last; image++) {
             for (var row = 0u; row < p.h; row++) {
                 let plane = image * p.c_in + ic;
-                let dy_row = ((image * p.c_out + oc) * p.h + row) * p.across;
+                let dy_row = ((image * p.c_out + oc) * p.h + row) * p.tiles_x;
                 let y = row + ky - 1u;
                 if (y >= p.h) {
                     // Not even a NaN of dy reaches the taps over the border.
                     continue;
                 }
-                for (var c = 0u; c < p.across; c++) {
+                for (var c = 0u; c < p.tiles_x; c++) {
                     let g = dy[dy_row + c];
                     let left = pixel(plane, y, c * 4u - 1u);
                     let middle = vec4<f32>(
@@ -70,7 +70,7 @@ fn winograd_weight_grad_direct(
                     let right = pixel(plane, y, c * 4u + 4u);
                     // At the border, the first and last columns of dy meet nothing.
                     let g_left = vec4<f32>(select(g.x, 0.0, c == 0u), g.yzw);
-                    let g_right = vec4<f32>(g.xyz, select(g.w, 0.0, c + 1u == p.across));
+                    let g_right = vec4<f32>(g.xyz, select(g.w, 0.0, c + 1u == p.tiles_x));
                     sum += vec3<f32>(
                         dot(g_left, vec4<f32>(left, middle.xyz)), dot(g, middle),
                         dot(g_right, vec4<f32>(middle.yzw, right)));

@@ -1,0 +1,6 @@
+//! Products on software adapters (the `cpu` family): operands are packed into panels, which are multiplied in registers.
+
+pub(super) mod pack;
+pub(super) mod panels;
+pub(super) mod winograd;
+mod winograd_guard;

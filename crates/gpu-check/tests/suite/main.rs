@@ -22,6 +22,10 @@ mod autograd_ops;
 mod autograd_parts;
 #[path = "../../../autograd/tests/races.rs"]
 mod autograd_races;
+#[path = "../../../autograd/tests/rows.rs"]
+mod autograd_rows;
+#[path = "../../../autograd/tests/second.rs"]
+mod autograd_second;
 #[path = "../../../autograd/tests/tensor.rs"]
 mod autograd_tensor;
 

@@ -35,8 +35,8 @@
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, optional_features, preferred_limits, wgpu};
 pub use wgrad_autograd::{
-    BatchNormOptions, Conv2dOptions, DType, Element, Epilogue, Gpu, Gradients, Pool2dOptions, RunningStats,
-    Tensor, TextureOptions, concat, f16, grad, no_grad,
+    Activation, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, DType, Element, Epilogue, Gpu, Gradients,
+    MatmulOptions, Pool2dOptions, RunningStats, Tensor, TextureOptions, concat, f16, grad, no_grad,
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;

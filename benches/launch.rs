@@ -15,14 +15,23 @@ use wgrad_benches::random;
 /// Launches in a recording; a training step has about fifty.
 const LAUNCHES: usize = 100;
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+    .with(&shaders::UNARY_NEG)
+    .with(&shaders::LOAD_QUAD)
+    .with(&shaders::STORE_QUAD);
 
 /// An elementwise launch: two bindings, three parameters.
 fn small(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
     // SAFETY: both ranges have four vec4.
     let launch = unsafe { gpu.launch_unchecked(NEG) };
     let launch = launch.bind_all([("x", x.view(0, 64)), ("y", y.view(0, 64))]).set("n4", 4);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(4).enqueue()
+    launch
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(4)
+        .enqueue()
 }
 
 /// As large as launches get: five bindings, sixteen parameters, three constants and a stated trip count.

@@ -3,9 +3,7 @@
 //!
 //!     cargo run --release --example headless
 
-use wgrad::nn::{
-    Activation, Adam, AdamOptions, Builder, Linear, Mode, Module, Optimizer, Result, Sequential,
-};
+use wgrad::nn::{self, Activation, Adam, AdamOptions, Linear, Mode, Optimizer, Result, Sequential};
 use wgrad::{Gpu, Tensor};
 
 fn main() -> Result<()> {
@@ -13,13 +11,13 @@ fn main() -> Result<()> {
     let info = gpu.info();
     println!("adapter: {} ({:?}, {})", info.name, info.device_type, info.backend);
 
-    let builder = Builder::new(&gpu, 0);
-    let model = Sequential::new(&builder)
-        .with(|b| Linear::new(b, 1, 16))
-        .with(|_| Activation::Tanh)
-        .with(|b| Linear::new(b, 16, 1));
-    let parameters = builder.finish()?;
-    let mut adam = Adam::new(&parameters, AdamOptions { lr: 0.05, ..Default::default() })?;
+    let (model, params) = nn::build(&gpu, 0, |b| {
+        Sequential::new(b)
+            .with(|b| Linear::new(b, 1, 16))
+            .with(|_| Activation::Tanh)
+            .with(|b| Linear::new(b, 16, 1))
+    })?;
+    let mut adam = Adam::new(&params, AdamOptions { lr: 0.05, ..Default::default() })?;
 
     // One period of a sine.
     let (x, y): (Vec<f32>, Vec<f32>) =
@@ -29,7 +27,7 @@ fn main() -> Result<()> {
     let mut losses = Vec::new();
     for _ in 0..100 {
         let loss = model.forward(&x, Mode::Train)?.mse_loss(&y)?;
-        adam.step(&parameters, &loss.backward()?)?;
+        adam.step(&params.gradients(&loss)?)?;
         losses.push(loss.item()?);
     }
     let (first, last) = (losses[0], losses[99]);

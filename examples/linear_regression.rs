@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example linear_regression
 
-use wgrad::nn::{Builder, Linear, Mode, Module, Optimizer, Result, Sgd, SgdOptions};
+use wgrad::nn::{self, Linear, Optimizer, Result, Sgd, SgdOptions};
 use wgrad::{Gpu, Tensor};
 
 const SLOPE: f32 = 2.5;
@@ -32,14 +32,12 @@ fn main() -> Result<()> {
     let y = Tensor::from_slice(&gpu, &y, &[POINTS, 1])?;
 
     // A linear layer with one input and one output is a line: y = weight · x + bias.
-    let builder = Builder::new(&gpu, 0);
-    let line = Linear::new(&builder.scope("line"), 1, 1);
-    let parameters = builder.finish()?;
-    let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.5, ..Default::default() })?;
+    let (line, params) = nn::build(&gpu, 0, |b| Linear::new(&b.scope("line"), 1, 1))?;
+    let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.5, ..Default::default() })?;
 
     for step in 1..=60 {
-        let loss = line.forward(&x, Mode::Train)?.mse_loss(&y)?;
-        sgd.step(&parameters, &loss.backward()?)?;
+        let loss = line.forward(&x)?.mse_loss(&y)?;
+        sgd.step(&params.gradients(&loss)?)?;
         if step % 10 == 0 {
             println!("step {step}  loss {:.5}", loss.item()?);
         } else {
@@ -47,7 +45,7 @@ fn main() -> Result<()> {
         }
     }
 
-    let state = parameters.state_dict()?;
+    let state = params.state_dict()?;
     println!("slope {:.3}, made with {SLOPE}", state.tensors["line.weight"].1[0]);
     println!("intercept {:.3}, made with {INTERCEPT}", state.tensors["line.bias"].1[0]);
     Ok(())

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use wgrad::data::{DeviceImages, Normalize, Split, mnist, synthetic};
-use wgrad::nn::{Adam, AdamOptions, Builder, Linear, Mode, Module};
+use wgrad::nn::{self, Adam, AdamOptions, Builder, Linear, Mode, Module};
 use wgrad::train::{Interrupt, Options, Result, Task, fit};
 use wgrad::{Gpu, Tensor};
 
@@ -46,10 +46,10 @@ impl Mlp {
 
 impl Module for Mlp {
     /// Images `[n, 1, 28, 28]` to logits `[n, 10]`.
-    fn forward(&self, x: &Tensor, mode: Mode) -> wgrad::nn::Result<Tensor> {
-        let x = self.fc1.forward(&x.flatten(1)?, mode)?;
-        let x = self.fc2.forward(&x, mode)?;
-        self.fc3.forward(&x, mode)
+    fn forward(&self, x: &Tensor, _: Mode) -> nn::Result<Tensor> {
+        let x = self.fc1.forward(&x.flatten(1)?)?;
+        let x = self.fc2.forward(&x)?;
+        self.fc3.forward(&x)
     }
 }
 
@@ -69,9 +69,7 @@ fn train(args: Args) -> Result<()> {
     let train = DeviceImages::new(&gpu, &split.train)?;
     let test = DeviceImages::new(&gpu, &split.test)?;
 
-    let builder = Builder::new(&gpu, 0);
-    let model = Mlp::new(&builder);
-    let parameters = builder.finish()?;
+    let (model, parameters) = nn::build(&gpu, 0, Mlp::new)?;
     let mut adam = Adam::new(&parameters, AdamOptions { lr: 1e-3, ..Default::default() })?;
 
     let task =

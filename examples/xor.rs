@@ -4,7 +4,7 @@
 //!
 //! Prints the loss now and then, and at the end the four predictions.
 
-use wgrad::nn::{Builder, Linear, Mode, Module, Optimizer, Result, Sgd, SgdOptions};
+use wgrad::nn::{self, Linear, Optimizer, Result, Sgd, SgdOptions};
 use wgrad::{Gpu, Tensor};
 
 /// Two inputs, three hidden units, one logit.
@@ -13,25 +13,23 @@ struct Network {
     output: Linear,
 }
 
-impl Module for Network {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let hidden = self.hidden.forward(x, mode)?.tanh()?;
-        self.output.forward(&hidden, mode)
+impl Network {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let hidden = self.hidden.forward(x)?.tanh()?;
+        self.output.forward(&hidden)
     }
 }
 
 fn main() -> Result<()> {
     let gpu = Gpu::new()?;
 
-    // The builder initialises each layer's parameters from the seed and puts them all into one buffer.
+    // The network and its parameters, which start from the seed and lie in one buffer.
     let seed = 0;
-    let builder = Builder::new(&gpu, seed);
-    let network = Network {
-        hidden: Linear::new(&builder.scope("hidden"), 2, 3),
-        output: Linear::new(&builder.scope("output"), 3, 1),
-    };
-    let parameters = builder.finish()?;
-    let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.5, momentum: 0.9, ..Default::default() })?;
+    let (network, params) = nn::build(&gpu, seed, |b| Network {
+        hidden: Linear::new(&b.scope("hidden"), 2, 3),
+        output: Linear::new(&b.scope("output"), 3, 1),
+    })?;
+    let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.5, momentum: 0.9, ..Default::default() })?;
 
     // The whole truth table is the batch.
     let inputs = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
@@ -40,9 +38,9 @@ fn main() -> Result<()> {
     let y = Tensor::from_slice(&gpu, &targets, &[4, 1])?;
 
     for step in 1..=300 {
-        let loss = network.forward(&x, Mode::Train)?.bce_with_logits(&y)?;
-        let gradients = loss.backward()?;
-        sgd.step(&parameters, &gradients)?;
+        let loss = network.forward(&x)?.bce_with_logits(&y)?;
+        let gradients = params.gradients(&loss)?;
+        sgd.step(&gradients)?;
         if step % 50 == 0 {
             // Reading a value runs what was recorded up to here, and waits for it.
             println!("step {step:3}  loss {:.4}", loss.item()?);
@@ -51,7 +49,7 @@ fn main() -> Result<()> {
         }
     }
 
-    let probabilities = network.forward(&x, Mode::Eval)?.sigmoid()?.to_vec()?;
+    let probabilities = network.forward(&x)?.sigmoid()?.to_vec()?;
     for ([a, b], probability) in inputs.iter().zip(&probabilities) {
         println!("{a} xor {b} = {}  (probability of 1: {probability:.3})", u8::from(*probability > 0.5));
     }

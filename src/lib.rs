@@ -4,23 +4,21 @@
 //! A line through noisy points, from random weights to the answer:
 //!
 //! ```
-//! use wgrad::nn::{Builder, Linear, Mode, Module, Optimizer, Sgd, SgdOptions};
+//! use wgrad::nn::{self, Linear, Optimizer, Sgd, SgdOptions};
 //! use wgrad::{Gpu, Tensor};
 //!
 //! let gpu = Gpu::new()?;
-//! let builder = Builder::new(&gpu, 0); // 0 is the seed.
-//! let line = Linear::new(&builder.scope("line"), 1, 1);
-//! let parameters = builder.finish()?;
-//! let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.5, ..Default::default() })?;
+//! let (line, params) = nn::build(&gpu, 0, |b| Linear::new(&b.scope("line"), 1, 1))?; // 0 is the seed.
+//! let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.5, ..Default::default() })?;
 //!
 //! let x = Tensor::from_slice(&gpu, &[-1.0, -0.5, 0.0, 0.5, 1.0], &[5, 1])?;
 //! let y = Tensor::from_slice(&gpu, &[-1.0, 0.1, 1.0, 1.9, 3.0], &[5, 1])?;
 //! for _ in 0..100 {
-//!     let loss = line.forward(&x, Mode::Train)?.mse_loss(&y)?;
-//!     sgd.step(&parameters, &loss.backward()?)?;
+//!     let loss = line.forward(&x)?.mse_loss(&y)?;
+//!     sgd.step(&params.gradients(&loss)?)?;
 //!     gpu.submit()?;
 //! }
-//! let state = parameters.state_dict()?;
+//! let state = params.state_dict()?;
 //! let (slope, intercept) = (state.tensors["line.weight"].1[0], state.tensors["line.bias"].1[0]);
 //! assert!((slope - 1.96).abs() < 1e-3 && (intercept - 1.0).abs() < 1e-3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,8 +33,9 @@
 pub use wgrad_autograd as autograd;
 pub use wgrad_autograd::device::{self, optional_features, preferred_limits, wgpu};
 pub use wgrad_autograd::{
-    Activation, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, DType, Element, Epilogue, Gpu, Gradients,
-    MatmulOptions, Pool2dOptions, RunningStats, Tensor, TextureOptions, concat, f16, grad, no_grad,
+    Activation, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, DType, Element,
+    Elementwise, Epilogue, Gpu, MatmulOptions, Op, Pool2dOptions, RunningStats, Tensor, TextureOptions,
+    concat, f16, grad, no_grad, saved_output,
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;

@@ -52,6 +52,30 @@ fn xor_names_all_four_rightly() {
 }
 
 #[test]
+fn a_network_satisfies_the_heat_equation_by_its_second_derivatives() {
+    let out = printed("heat", &[]);
+    assert!(number_after(&out, "against the solution: ") < 0.01, "{out}");
+}
+
+#[test]
+fn a_decoder_block_learns_to_copy() {
+    let out = printed("copy_task", &[]);
+    assert!(number_after(&out, "step 400: loss ") < 0.1, "{out}");
+}
+
+#[test]
+fn half_precision_learns_as_single_precision_does() {
+    let out = printed("mixed_precision", &[]);
+    assert!(out.contains("in f16 (") && !out.contains("(0 steps"), "{out}");
+}
+
+#[test]
+fn ops_of_ones_own_agree_with_their_references() {
+    let out = printed("custom_op", &[]);
+    assert!(out.contains("snake: off by") && out.contains("rms_norm: off by"), "{out}");
+}
+
+#[test]
 fn linear_regression_recovers_slope_and_intercept() {
     let out = printed("linear_regression", &[]);
     // Least squares over 1,000 points with noise of standard deviation 0.115 is off by 0.0063 (slope, as x has
@@ -68,6 +92,26 @@ fn headless_names_the_adapter_and_sees_the_loss_fall() {
     assert!(out.starts_with("adapter: "), "{out}");
     let (before, after) = (number_after(&out, "loss: "), number_after(&out, "before, "));
     assert!(after > 0.0 && after < 0.1 * before, "{out}");
+}
+
+#[test]
+fn fine_tuning_loads_a_part_and_unfreezes_another() {
+    let out = printed("fine_tuning", &[]);
+    assert!(out.contains("loaded 4; skipped 2: fc.weight, fc.bias"), "{out}");
+    let frozen = number_after(&out, "with the trunk frozen ");
+    assert!(frozen < 0.2 && number_after(&out, "a tenth of the rate ") < 0.5 * frozen, "{out}");
+}
+
+#[test]
+fn accumulation_comes_to_the_whole_batch() {
+    let out = printed("accumulation", &[]);
+    assert!(number_after(&out, "gradients ") > 0.0, "{out}");
+}
+
+#[test]
+fn gan_makes_points_near_the_circle() {
+    let out = printed("gan", &[]);
+    assert!(number_after(&out, "circle: ") > 0.5 && number_after(&out, "before, ") < 0.2, "{out}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub mod plot;
 
 use wgrad::data::{DeviceImages, Normalize, synthetic};
 use wgrad::nn::{
-    Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters, Result,
+    self, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters, Result,
     Sequential, Sgd, SgdOptions,
 };
 use wgrad::{Conv2dOptions, Gpu, Tensor};
@@ -66,9 +66,7 @@ impl Training {
         batch: usize,
         model: impl FnOnce(&Builder) -> M,
     ) -> Result<Self> {
-        let builder = Builder::new(gpu, 0);
-        let model = Box::new(model(&builder));
-        let parameters = builder.finish()?;
+        let (model, parameters) = nn::build(gpu, 0, |b| Box::new(model(b)))?;
         let options = SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() };
         let optimizer = Box::new(Sgd::new(&parameters, options)?);
         let images = DeviceImages::new(gpu, &synthetic::images(batch, 0)).expect("images fit");
@@ -80,9 +78,7 @@ impl Training {
     /// # Errors
     /// What the device reports.
     pub fn mlp(gpu: &Gpu, batch: usize) -> Result<Self> {
-        let builder = Builder::new(gpu, 0);
-        let model = Box::new(mlp(&builder));
-        let parameters = builder.finish()?;
+        let (model, parameters) = nn::build(gpu, 0, |b| Box::new(mlp(b)))?;
         let optimizer = Box::new(Adam::new(&parameters, AdamOptions::default())?);
         let grey = synthetic::images(batch, 0).to_grey_28().expect("32×32 images hold 28×28 ones");
         let images = DeviceImages::new(gpu, &grey).expect("images fit");
@@ -96,7 +92,7 @@ impl Training {
     pub fn record(&mut self) -> Result<Tensor> {
         let (x, labels) = self.images.batch(0, self.images.len(), Normalize::default()).expect("a batch");
         let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
-        self.optimizer.step(&self.parameters, &loss.backward()?)?;
+        self.optimizer.step(&self.parameters.gradients(&loss)?)?;
         Ok(loss)
     }
 

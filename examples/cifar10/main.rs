@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use wgrad::Gpu;
 use wgrad::data::{DeviceImages, Split, cifar10, synthetic};
-use wgrad::nn::{Builder, Module, Sgd, StateDict, file};
+use wgrad::nn::{self, Builder, Module, Sgd, StateDict, file};
 use wgrad::train::{Error, Interrupt, Options, Task, fit};
 
 use crate::models::{Cnn, Resnet9};
@@ -121,6 +121,9 @@ fn say(line: &str) {
 
 fn run(flags: &Flags) -> Result<ExitCode, Error> {
     // What cannot work is found out before the first step.
+    if flags.model == Model::Cnn && flags.width.is_some() {
+        return Err(Error::Usage("--width is for --model resnet9".to_owned()));
+    }
     for path in flags.save.iter().chain(&flags.profile) {
         file::check_writable(path)?;
     }
@@ -129,13 +132,13 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let schedule = recipe.schedule(images.train.len())?;
     let gpu = Gpu::new()?;
 
-    let builder = Builder::new(&gpu, flags.seed);
-    let model: Box<dyn Module> = match (flags.model, flags.width) {
-        (Model::Cnn, None) => Box::new(Cnn::new(&builder)),
-        (Model::Cnn, Some(_)) => return Err(Error::Usage("--width is for --model resnet9".to_owned())),
-        (Model::Resnet9, width) => Box::new(Resnet9::new(&builder, width.unwrap_or(16) as usize)),
+    let make = |b: &Builder| -> Box<dyn Module> {
+        match flags.model {
+            Model::Cnn => Box::new(Cnn::new(b)),
+            Model::Resnet9 => Box::new(Resnet9::new(b, flags.width.unwrap_or(16) as usize)),
+        }
     };
-    let parameters = builder.finish()?;
+    let (model, parameters) = nn::build(&gpu, flags.seed, make)?;
     if let Some(path) = &flags.init {
         parameters.load_state_dict(&StateDict::load(path)?, &path.display().to_string())?;
     }

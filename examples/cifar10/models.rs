@@ -26,9 +26,9 @@ impl Cnn {
 }
 
 impl Module for Cnn {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.conv2.forward(&self.conv1.forward(x, mode)?, mode)?;
-        self.fc.forward(&x.flatten(1)?, mode)
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        let x = self.conv2.forward(&self.conv1.forward(x)?)?;
+        self.fc.forward(&x.flatten(1)?)
     }
 }
 
@@ -50,7 +50,7 @@ impl ConvNorm {
 
 impl Module for ConvNorm {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x, mode)?, mode)
+        self.norm.forward(&self.conv.forward(x)?, mode)
     }
 }
 
@@ -77,7 +77,6 @@ impl Resnet9 {
                 pair.with(|b| ConvNorm::new(b, channels, channels, false))
             })
         };
-        // Fields are made in this order, which decides the initial weights.
         Self {
             block1: block("block1", 3, width, false),
             block2: block("block2", width, 2 * width, true),
@@ -96,6 +95,6 @@ impl Module for Resnet9 {
         let x = self.residual1.forward(&x, mode)?;
         let x = self.block4.forward(&self.block3.forward(&x, mode)?, mode)?;
         let x = self.residual2.forward(&x, mode)?;
-        self.fc.forward(&GlobalMaxPool2d.forward(&x, mode)?, mode)
+        self.fc.forward(&GlobalMaxPool2d.forward(&x)?)
     }
 }

@@ -43,7 +43,13 @@ impl Model {
             Self::Resnet9 => Recipe {
                 epochs: 10,
                 batch_size: 256,
-                sgd: SgdOptions { lr: 0.3, momentum: 0.9, weight_decay: 5e-4, nesterov: true },
+                sgd: SgdOptions {
+                    lr: 0.3,
+                    momentum: 0.9,
+                    weight_decay: 5e-4,
+                    nesterov: true,
+                    ..Default::default()
+                },
                 label_smoothing: 0.1,
                 schedule: Schedule::OneCycle,
                 augment: Some(Augment::default()),
@@ -61,6 +67,7 @@ impl Recipe {
             momentum: flags.momentum.unwrap_or(own.sgd.momentum),
             weight_decay: flags.weight_decay.unwrap_or(own.sgd.weight_decay),
             nesterov: flags.nesterov.unwrap_or(own.sgd.nesterov),
+            ..own.sgd
         };
         Self {
             epochs: flags.epochs.unwrap_or(own.epochs),

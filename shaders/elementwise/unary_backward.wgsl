@@ -2,7 +2,7 @@
 // whichever the op keeps: it is bound as `saved`.
 // saved, dy, dx: n4 vec4. One invocation a vec4. Alias: X, vec4<f32> or vec4<f16>.
 // Uses: index.
-struct Params { first_group: u32, n4: u32, a: f32, b: f32 }
+struct Params { first_group: u32, n4: u32, a: f32, b: f32, c: f32, d: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> saved: array<X>;
 @group(0) @binding(2) var<storage, read> dy: array<X>;

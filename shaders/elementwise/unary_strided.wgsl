@@ -2,7 +2,7 @@
 // converts. n: elements. One invocation a quad of y. Alias: E, the elements of x, or u32 for bytes.
 // load_at stands in load_element.wgsl or load_byte.wgsl.
 // Uses: index, strided.
-struct Params { first_group: u32, n: u32, offset: u32, a: f32, b: f32, axes: array<vec4<u32>, RANK> }
+struct Params { first_group: u32, n: u32, offset: u32, a: f32, b: f32, c: f32, d: f32, axes: array<vec4<u32>, RANK> }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<E>;
 @group(0) @binding(2) var<storage, read_write> y: array<Y>;

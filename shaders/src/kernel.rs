@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn what_was_not_launched_is_found() {
-        let all = unlaunched(&["rows"], std::iter::empty());
-        assert_eq!(all, ["rows/cross_entropy", "rows/softmax"]);
-        let files = ["rows/softmax".to_owned()];
-        let some = unlaunched(&["rows"], std::iter::once((&files[..], "softmax_forward")));
-        assert!(some.contains(&"rows/softmax: softmax_backward".to_owned()), "{some:?}");
-        assert!(!some.contains(&"rows/softmax: softmax_forward".to_owned()), "{some:?}");
+        let all = unlaunched(&["rows/lanes"], std::iter::empty());
+        assert_eq!(all, ["rows/lanes/single", "rows/lanes/subgroup", "rows/lanes/workgroup"]);
+        let files = ["reduce/reduce".to_owned()];
+        let some = unlaunched(&["reduce"], std::iter::once((&files[..], "reduce_part")));
+        assert!(some.contains(&"reduce/reduce: reduce_parts".to_owned()), "{some:?}");
+        assert!(!some.contains(&"reduce/reduce: reduce_part".to_owned()), "{some:?}");
     }
 }

@@ -316,6 +316,12 @@ impl Walk {
         found.extend(sums.into_iter().filter(|(id, _)| is_wanted(*id)).map(|(id, (sum, _))| (id, sum)));
         for (id, home) in &self.homes {
             if let Some(gradient) = found.get_mut(id).filter(|gradient| !gradient.lies_with(home)) {
+                if gradient.shape() != home.shape() {
+                    let (found, leaf) = (gradient.shape(), home.shape());
+                    let message =
+                        format!("an op gave a gradient {found:?} for a leaf {leaf:?}: both have one shape");
+                    return Err(Error::shape("backward_into", message));
+                }
                 gradient.copy_into(home)?;
                 *gradient = home.clone();
             }

@@ -31,6 +31,8 @@ pub use gradients::Gradients;
 pub use graph::{Op, grad, no_grad, saved_output};
 pub use half::f16;
 pub use ops::batch_norm::{BatchNormOptions, RunningStats};
+pub use ops::elementwise::Elementwise;
+pub use ops::loss::CrossEntropyOptions;
 pub use ops::movement::concat;
 pub use ops::pool::Pool2dOptions;
 pub use ops::texture::TextureOptions;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::{Family, Recorded};
-use wgrad_autograd::{MatmulOptions, Conv2dOptions, Error, Gpu, Pool2dOptions, Result, Tensor, concat, no_grad};
+use wgrad_autograd::{
+    Conv2dOptions, Error, Gpu, MatmulOptions, Pool2dOptions, Result, Tensor, concat, no_grad,
+};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -172,7 +174,11 @@ fn mismatched_shapes_are_named_with_the_op() -> Result<()> {
         ("clamp", &["2", "1"], m.clamp(2.0, 1.0)),
         ("clamp", &["NaN"], m.clamp(f32::NAN, 1.0)),
         ("matmul", &["[2, 3]", "3 ≠ 2"], m.matmul(&m)),
-        ("matmul", &["[2, 3]ᵀ", "2 ≠ 3"], m.matmul_with(&m, MatmulOptions { transpose: true, transpose_other: true, ..Default::default() })),
+        (
+            "matmul",
+            &["[2, 3]ᵀ", "2 ≠ 3"],
+            m.matmul_with(&m, MatmulOptions { transpose: true, transpose_other: true, ..Default::default() }),
+        ),
         ("matmul", &["[4]"], m.matmul(&v)),
         ("matmul", &["[5]", "[7]"], t(&[5, 2, 3]).matmul(&t(&[7, 3, 2]))),
         ("linear", &["[2, 3]", "[5, 4]"], m.linear(&t(&[5, 4]), None)),

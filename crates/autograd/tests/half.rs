@@ -11,7 +11,7 @@
 
 use half::f16;
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{MatmulOptions, Conv2dOptions, DType, Epilogue, Error, Gpu, Result, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Error, Gpu, MatmulOptions, Result, Tensor};
 use wgrad_testkit::reference::{self, Conv2dParams};
 use wgrad_testkit::{Array, gradient::numeric_gradient, sample::Sampler};
 
@@ -94,7 +94,13 @@ fn products_of_halves_are_within_their_bounds() {
         for (a_shape, b_shape, ta, tb) in cases {
             let (a, b) = (Input::new(&mut sampler, a_shape), Input::new(&mut sampler, b_shape));
             let k = a_shape[a_shape.len() - 1 - usize::from(ta)];
-            let y = a.upload(&gpu).matmul_with(&b.upload(&gpu), MatmulOptions { transpose: ta, transpose_other: tb, out_dtype: F32 }).unwrap();
+            let y = a
+                .upload(&gpu)
+                .matmul_with(
+                    &b.upload(&gpu),
+                    MatmulOptions { transpose: ta, transpose_other: tb, out_dtype: F32 },
+                )
+                .unwrap();
             let name = format!("matmul {a_shape:?} {b_shape:?} ({family})");
             check(&name, &y, k, [&a, &b], |a, b| reference::matmul(a, b, ta, tb));
         }
@@ -147,8 +153,9 @@ fn a_bias_is_added_in_f32() {
             Tensor::from_slice(&gpu, &vec![f16::ONE; shape.iter().product()], shape).unwrap()
         };
         let bias = Tensor::from_slice(&gpu, &[0.1, -0.3], &[2]).unwrap();
-        let y =
-            one(&[1, 3, 2, 2]).conv2d_with(&one(&[2, 3, 1, 1]), Some(&bias), Conv2dOptions::default(), f32_out()).unwrap();
+        let y = one(&[1, 3, 2, 2])
+            .conv2d_with(&one(&[2, 3, 1, 1]), Some(&bias), Conv2dOptions::default(), f32_out())
+            .unwrap();
         assert_eq!(y.to_vec().unwrap(), [[3.1f32; 4], [2.7; 4]].concat(), "{family}");
     }
 }
@@ -183,7 +190,8 @@ fn what_does_not_fit_is_refused() {
     };
     assert!(message(half(&[2, 3]).matmul(&half(&[4, 2]))).starts_with("matmul: [2, 3] × [4, 2]"));
     let options = Conv2dOptions::default();
-    let refused = message(half(&[1, 2, 3, 3]).conv2d_input(&half(&[2, 1, 2, 2]), &[1, 1, 3, 3], options, None));
+    let refused =
+        message(half(&[1, 2, 3, 3]).conv2d_input(&half(&[2, 1, 2, 2]), &[1, 1, 3, 3], options, None));
     assert!(refused.starts_with("conv2d_input: a gradient [1, 2, 3, 3]"), "{refused}");
     assert!(Tensor::from_slice(&gpu, &[f16::ONE; 3], &[2, 2]).is_err());
     let bias = Tensor::zeros(&gpu, &[3]).unwrap();

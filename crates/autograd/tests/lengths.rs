@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{MatmulOptions, Gpu, Result, Tensor, concat};
+use wgrad_autograd::{Gpu, MatmulOptions, Result, Tensor, concat};
 
 fn gpus() -> [Gpu; 2] {
     [Family::Cpu, Family::Gpu].map(|family| Gpu::builder().family(family).poison().quiet().build().unwrap())

@@ -15,7 +15,7 @@ use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor}
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// The folders of the kernels that ops launch.
-const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "images", "products"];
+const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "index", "images", "products"];
 
 /// Files that this adapter cannot run: shuffles want subgroups of a fixed 4, 8 or 16 lanes.
 fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
@@ -175,7 +175,11 @@ fn diverged(family: &str, gpu: &Gpu) {
     }
     for k in [8, 1024] {
         let [x, w] = [f32::NAN, -0.5].map(|value| Tensor::full(gpu, &[8, k], value).unwrap());
-        assert_eq!(count(x.linear_with(&w, None, Epilogue::relu()).unwrap()), 64, "linear and relu of {k} terms ({family})");
+        assert_eq!(
+            count(x.linear_with(&w, None, Epilogue::relu()).unwrap()),
+            64,
+            "linear and relu of {k} terms ({family})"
+        );
     }
 }
 

@@ -99,8 +99,12 @@ fn halves(gpu: &Gpu) {
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
     let (x, w, dy) = (half(&[4, 16, 16, 16]), half(&[32, 16, 3, 3]), half(&[4, 32, 16, 16]));
     repeat(gpu, "conv2d of f16", || vec![x.conv2d(&w, None, same).unwrap()]);
-    repeat(gpu, "conv2d of f16, input gradient", || vec![dy.conv2d_input(&w, x.shape(), same, None).unwrap()]);
-    repeat(gpu, "conv2d of f16, weight gradient", || vec![dy.conv2d_weight(&x, w.shape(), same, None).unwrap()]);
+    repeat(gpu, "conv2d of f16, input gradient", || {
+        vec![dy.conv2d_input(&w, x.shape(), same, None).unwrap()]
+    });
+    repeat(gpu, "conv2d of f16, weight gradient", || {
+        vec![dy.conv2d_weight(&x, w.shape(), same, None).unwrap()]
+    });
 }
 
 /// Products of the sizes of a training step, which fill a GPU: the rows of the table are a few workgroups each.

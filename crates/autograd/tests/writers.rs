@@ -15,7 +15,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
 use wgrad_autograd::device::shaders::{self, File, Kernel};
 use wgrad_autograd::device::{Composed, Family};
-use wgrad_autograd::{MatmulOptions, Conv2dOptions, DType, Gpu, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Gpu, MatmulOptions, Tensor};
 
 /// Whether a kernel is a variant that a device without optional features never gets.
 fn needs_subgroups(kernel: &str) -> bool {
@@ -95,7 +95,12 @@ fn half_modules() -> Vec<Composed> {
         let half = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).unwrap().to_dtype(DType::F16).unwrap();
         for (m, n, k) in [(5, 7, 3), (64, 64, 36)] {
             half(&[m, k]).matmul(&half(&[k, n])).unwrap();
-            half(&[k, m]).matmul_with(&half(&[n, k]), MatmulOptions { transpose: true, transpose_other: true, ..Default::default() }).unwrap();
+            half(&[k, m])
+                .matmul_with(
+                    &half(&[n, k]),
+                    MatmulOptions { transpose: true, transpose_other: true, ..Default::default() },
+                )
+                .unwrap();
         }
         let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
         for [x, w] in [[[2, 3, 5, 7], [4, 3, 3, 3]], [[2, 4, 8, 8], [8, 4, 3, 3]]] {

@@ -39,6 +39,7 @@ pub struct Launch<'a> {
     bindings: Vec<(&'static str, View)>,
     textures: Vec<(&'static str, wgpu::TextureView)>,
     unchanged: &'static [&'static str],
+    changed: Vec<(&'static str, View)>,
     params: Vec<(&'static str, Value)>,
     rows: Vec<[u32; 4]>,
     trips: Option<u64>,
@@ -63,8 +64,22 @@ impl<'a> Launch<'a> {
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
         let note = Note { flops: None, bytes_read: None, started };
-        let unchanged = &[];
-        Self { gpu, kernel, trust, declared, bindings, textures, unchanged, params, rows, trips, grid, note }
+        let (unchanged, changed): (&[&str], _) = (&[], Vec::new());
+        Self {
+            gpu,
+            kernel,
+            trust,
+            declared,
+            bindings,
+            textures,
+            unchanged,
+            changed,
+            params,
+            rows,
+            trips,
+            grid,
+            note,
+        }
     }
 
     fn declare(&mut self, name: &'static str, value: Declared) {
@@ -117,6 +132,13 @@ impl<'a> Launch<'a> {
     #[inline]
     pub fn unchanged(mut self, names: &'static [&'static str]) -> Self {
         self.unchanged = names;
+        self
+    }
+
+    /// States that of what is bound to the writable variable `name` the kernel changes no more than these parts, which
+    /// alone then count as changed: an optimizer's step leaves frozen parameters as they are.
+    pub fn changes(mut self, name: &'static str, parts: impl IntoIterator<Item = View>) -> Self {
+        self.changed.extend(parts.into_iter().map(|part| (name, part)));
         self
     }
 
@@ -259,8 +281,13 @@ impl<'a> Launch<'a> {
     fn note_writes(&self, pipeline: &Pipeline) {
         let at = writes::unique();
         for ((name, view), binding) in self.bindings.iter().zip(&pipeline.interface.storage) {
-            if binding.written && !self.unchanged.contains(name) {
-                view.note_write(at);
+            if !binding.written || self.unchanged.contains(name) {
+                continue;
+            }
+            let mut parts = self.changed.iter().filter(|(of, _)| of == name).map(|(_, part)| part).peekable();
+            match parts.peek() {
+                Some(_) => parts.for_each(|part| part.note_write(at)),
+                None => view.note_write(at),
             }
         }
     }

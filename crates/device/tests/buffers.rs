@@ -5,7 +5,10 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Error, Gpu, Result};
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+    .with(&shaders::UNARY_NEG)
+    .with(&shaders::LOAD_QUAD)
+    .with(&shaders::STORE_QUAD);
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -15,7 +18,15 @@ fn gpu() -> Gpu {
 fn neg(gpu: &Gpu, x: &Buffer, y: &Buffer) {
     let n4 = (x.size() / 16) as usize;
     let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-    launch.set("n4", n4).set_f32("a", 0.0).set_f32("b", 0.0).threads(n4).enqueue().unwrap();
+    launch
+        .set("n4", n4)
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(n4)
+        .enqueue()
+        .unwrap();
 }
 
 #[test]

@@ -74,15 +74,30 @@ fn a_kernel_of_the_engine_with_a_wrong_size_stays_inside_too() -> Result<()> {
     let gpu = gpu();
     let (x, _) = surrounded(&gpu)?;
     let (buffer, view) = surrounded(&gpu)?;
-    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+        .with(&shaders::UNARY_NEG)
+        .with(&shaders::LOAD_QUAD)
+        .with(&shaders::STORE_QUAD);
     let launch = gpu.launch(kernel).bind("x", x.view(0, 256)).bind("y", view).set("n4", 1 << 20);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(1 << 12).enqueue()?;
+    launch
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(1 << 12)
+        .enqueue()?;
     neighbours_are_intact(&gpu, &buffer, "n4 of 2^20 for 16 vec4");
     // With the right size it may go without checks, and is another module then.
     // SAFETY: the ranges have 16 vec4.
     let launch = unsafe { gpu.launch_unchecked(kernel) };
     let launch = launch.bind("x", x.view(0, 256)).bind("y", buffer.view(256, 256)).set("n4", 16);
-    launch.set_all_f32([("a", 0.0), ("b", 0.0)]).threads(16).enqueue()?;
+    launch
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(16)
+        .enqueue()?;
     let mut checked: Vec<_> = gpu.composed().iter().map(|composed| composed.checked).collect();
     checked.sort_unstable();
     assert_eq!(checked, [false, true]);

@@ -8,7 +8,10 @@ use serde_json::Value;
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Gpu, LaunchProfile, Profile, Result, Timing};
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+    .with(&shaders::UNARY_NEG)
+    .with(&shaders::LOAD_QUAD)
+    .with(&shaders::STORE_QUAD);
 
 /// An adapter with all its features, and one without timestamps.
 fn gpus() -> [Gpu; 2] {
@@ -97,7 +100,12 @@ fn a_launch_may_state_what_it_reads() {
     let (x, y) = (gpu.upload(&[1.0f32; 1024]).unwrap(), gpu.buffer(4096).unwrap());
     gpu.start_profile().unwrap();
     let launch = gpu.launch(NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
-    let launch = launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
+    let launch = launch
+        .set("n4", 1)
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32");
     launch.bytes_read(16).threads(1).enqueue().unwrap();
     let launch = gpu.take_profile().unwrap().launches.remove(0);
     assert_eq!((launch.bytes_read, launch.bytes_written), (16, 4096));
@@ -146,7 +154,13 @@ fn more_launches_than_a_query_set_holds() {
         for _ in 0..2100 {
             let launch = gpu.launch(NEG).bind("x", buffer.view(0, 16));
             let other = gpu.buffer(256).unwrap();
-            let launch = launch.bind("y", other.view(0, 16)).set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0);
+            let launch = launch
+                .bind("y", other.view(0, 16))
+                .set("n4", 1)
+                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+                .alias("X", "vec4<f32>")
+                .alias("Y", "vec4<f32>")
+                .alias("C", "f32");
             launch.threads(1).enqueue().unwrap();
         }
         let profile = gpu.take_profile().unwrap();

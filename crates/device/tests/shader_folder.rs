@@ -8,9 +8,19 @@ use wgrad_device::{Error, Gpu, Result, ShaderFolder};
 /// `chosen` of four numbers, elementwise.
 fn run(gpu: &Gpu, chosen: &'static File) -> Result<Vec<f32>> {
     let (x, y) = (gpu.upload(&[1.0f32, -2.0, 3.0, 0.5])?, gpu.buffer(16)?);
-    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(chosen);
+    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+        .with(chosen)
+        .with(&shaders::LOAD_QUAD)
+        .with(&shaders::STORE_QUAD);
     let launch = gpu.launch(kernel).bind("x", x.view(0, 16)).bind("y", y.view(0, 16));
-    launch.set("n4", 1).set_f32("a", 0.0).set_f32("b", 0.0).threads(1).enqueue()?;
+    launch
+        .set("n4", 1)
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(1)
+        .enqueue()?;
     gpu.read(&y.view(0, 16))
 }
 

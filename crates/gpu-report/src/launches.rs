@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wgrad::data::{DeviceImages, Normalize, synthetic};
 use wgrad::device::{self, Composed, Family};
 use wgrad::nn::{
-    Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters,
+    self, Activation, Adam, AdamOptions, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters,
     Sequential, Sgd, SgdOptions,
 };
 use wgrad::{Conv2dOptions, DType, Gpu, Tensor};
@@ -94,19 +94,19 @@ fn step(
     images.shuffle(0, 0)?;
     let (x, labels) = images.batch(0, BATCH, Normalize::default())?;
     let loss = model.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.0)?;
-    Ok(optimizer.step(parameters, &loss.backward()?)?)
+    Ok(optimizer.step(&parameters.gradients(&loss)?)?)
 }
 
 /// The model of the cifar10 example.
 fn cnn(gpu: &Gpu) -> Result<()> {
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-    let builder = Builder::new(gpu, 0);
-    let model = Sequential::new(&builder)
-        .with(|b| Conv2d::new(b, 3, 64, [3, 3], same).with_relu().with_max_pool())
-        .with(|b| Conv2d::new(b, 64, 128, [3, 3], same).with_relu().with_max_pool())
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 128 * 8 * 8, 10));
-    let parameters = builder.finish()?;
+    let (model, parameters) = nn::build(gpu, 0, |builder| {
+        Sequential::new(builder)
+            .with(|b| Conv2d::new(b, 3, 64, [3, 3], same).with_relu().with_max_pool())
+            .with(|b| Conv2d::new(b, 64, 128, [3, 3], same).with_relu().with_max_pool())
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 128 * 8 * 8, 10))
+    })?;
     let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() })?;
     let images = DeviceImages::new(gpu, &synthetic::images(BATCH, 0))?;
     step(&images, &model, &parameters, &mut sgd)
@@ -114,15 +114,15 @@ fn cnn(gpu: &Gpu) -> Result<()> {
 
 /// The model of the mlp example.
 fn mlp(gpu: &Gpu) -> Result<()> {
-    let builder = Builder::new(gpu, 0);
-    let model = Sequential::new(&builder)
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 784, 256))
-        .with(|_| Activation::Relu)
-        .with(|b| Linear::new(b, 256, 128))
-        .with(|_| Activation::Relu)
-        .with(|b| Linear::new(b, 128, 10));
-    let parameters = builder.finish()?;
+    let (model, parameters) = nn::build(gpu, 0, |builder| {
+        Sequential::new(builder)
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 784, 256))
+            .with(|_| Activation::Relu)
+            .with(|b| Linear::new(b, 256, 128))
+            .with(|_| Activation::Relu)
+            .with(|b| Linear::new(b, 128, 10))
+    })?;
     let mut adam = Adam::new(&parameters, AdamOptions::default())?;
     let images = DeviceImages::new(gpu, &synthetic::images(BATCH, 0).to_grey_28()?)?;
     step(&images, &model, &parameters, &mut adam)

@@ -1,15 +1,39 @@
-//! The builder that layers get their parameters from.
+//! [`build`] makes a model and its parameters at once, and the builder that layers get their parameters from.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rand_pcg::Pcg64Mcg;
-use rand_pcg::rand_core::SeedableRng;
 use wgrad_autograd::{Gpu, Tensor};
 
-use crate::parameters::{Entry, Flat, Random};
+use crate::layout::Layout;
+use crate::parameters::Random;
 use crate::{Error, Init, Integer, Parameters, Result};
 
-/// Hands out parameters under dotted names and collects them.
+/// The model that `make` builds, and its parameters, on `gpu`.
+///
+/// First values, and later what dropout drops, follow from `seed`. A parameter's first values depend on the seed and its
+/// dotted name only, not on what else is declared or in which order.
+///
+/// ```no_run
+/// use wgrad_nn::autograd::Gpu;
+/// use wgrad_nn::{Linear, build};
+///
+/// let gpu = Gpu::new()?;
+/// let (line, params) = build(&gpu, 0, |b| Linear::new(&b.scope("line"), 1, 1))?;
+/// assert_eq!(params.count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Duplicate`], [`Error::ModelTooLarge`], [`Error::Options`] for an initial bound that is no number, or
+/// [`Error::Op`] if the device cannot hold the parameters.
+pub fn build<M>(gpu: &Gpu, seed: u64, make: impl FnOnce(&Builder) -> M) -> Result<(M, Parameters)> {
+    let builder = Builder::new(gpu, seed);
+    let model = make(&builder);
+    Ok((model, builder.finish()?))
+}
+
+/// Hands out parameters under dotted names and collects them. [`build`] makes one.
 #[derive(Clone)]
 pub struct Builder {
     prefix: String,
@@ -18,39 +42,38 @@ pub struct Builder {
 
 struct Shared {
     gpu: Gpu,
+    seed: u64,
     random: Random,
-    state: Mutex<State>,
+    declared: Mutex<Declared>,
 }
 
-struct State {
-    rng: Pcg64Mcg,
-    parameters: Draft,
-    buffers: Draft,
-    too_large: bool,
-    /// The first parameter that cannot start as asked: said by `finish`, so that layers need not return errors.
-    refused: Option<(Param, Init)>,
-}
-
-/// Values that are going to lie in one buffer on the device, and where each declared part of them begins.
+/// What layers have declared so far, and how it starts.
 #[derive(Default)]
-struct Draft {
-    values: Vec<f32>,
-    declared: Vec<(Param, usize)>,
+struct Declared {
+    parameters: Vec<(Param, Init)>,
+    buffers: Vec<(Param, Init)>,
 }
 
-/// A parameter or buffer as its layer holds it: a name now, a tensor once the builder has finished.
+/// A parameter or buffer as its layer holds it: a name now, a tensor once the model has been built.
 #[derive(Clone, Debug)]
-pub struct Param(Arc<Declared>);
+pub struct Param(Arc<Inner>);
 
 #[derive(Debug)]
-struct Declared {
+struct Inner {
     name: String,
     shape: Vec<usize>,
     integer: Option<Integer>,
-    tensor: OnceLock<Tensor>,
+    frozen: AtomicBool,
+    /// The values as a leaf of graphs, and cut off from them; for buffers the second only.
+    tensors: OnceLock<(Option<Tensor>, Tensor)>,
 }
 
 impl Param {
+    fn new(name: String, shape: &[usize], integer: Option<Integer>) -> Self {
+        let (frozen, tensors) = (AtomicBool::new(false), OnceLock::new());
+        Self(Arc::new(Inner { name, shape: shape.to_vec(), integer, frozen, tensors }))
+    }
+
     /// The dotted name.
     pub fn name(&self) -> &str {
         &self.0.name
@@ -61,33 +84,45 @@ impl Param {
         &self.0.shape
     }
 
-    /// The values.
+    /// The values; tracked, unless they are a buffer's or frozen.
     ///
     /// # Errors
-    /// [`Error::Options`] before [`Builder::finish`].
+    /// [`Error::Options`] while the model is still being built.
     pub fn tensor(&self) -> Result<&Tensor> {
-        self.0.tensor.get().ok_or_else(|| Error::Options {
+        let (leaf, plain) = self.0.tensors.get().ok_or_else(|| Error::Options {
             what: "parameter",
             message: format!(
-                "{} has no values yet: call Builder::finish before the first forward pass",
+                "{} has no values yet: a forward pass comes after nn::build has returned",
                 self.name()
             ),
-        })
+        })?;
+        Ok(leaf.as_ref().filter(|_| !self.is_frozen()).unwrap_or(plain))
+    }
+
+    pub(crate) fn integer(&self) -> Option<Integer> {
+        self.0.integer
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.0.frozen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_frozen(&self, frozen: bool) {
+        self.0.frozen.store(frozen, Ordering::Relaxed);
+    }
+
+    /// Gives the layers their values, tracked or not. The tensor under which a graph knows them.
+    pub(crate) fn place(&self, values: Tensor, tracked: bool) -> Tensor {
+        let leaf = tracked.then(|| values.tracked());
+        let (leaf, plain) = self.0.tensors.get_or_init(|| (leaf, values));
+        leaf.as_ref().unwrap_or(plain).clone()
     }
 }
 
 impl Builder {
-    /// Parameters on `gpu`, initialised and later dropped out from `seed`.
-    pub fn new(gpu: &Gpu, seed: u64) -> Self {
-        let state = State {
-            rng: Pcg64Mcg::seed_from_u64(seed),
-            parameters: Draft::default(),
-            buffers: Draft::default(),
-            too_large: false,
-            refused: None,
-        };
-        let shared = Shared { gpu: gpu.clone(), random: Random::new(seed), state: Mutex::new(state) };
-        Self { prefix: String::new(), shared: Arc::new(shared) }
+    fn new(gpu: &Gpu, seed: u64) -> Self {
+        let (gpu, random, declared) = (gpu.clone(), Random::new(seed), Mutex::default());
+        Self { prefix: String::new(), shared: Arc::new(Shared { gpu, seed, random, declared }) }
     }
 
     /// A builder for the layer `name` within this one.
@@ -100,29 +135,27 @@ impl Builder {
         &self.prefix
     }
 
+    /// The device that the model is going to lie on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.shared.gpu
+    }
+
     fn path(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.shared.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn random(&self) -> Random {
         self.shared.random.clone()
     }
 
-    /// Declares a parameter. Its first values are drawn now, so the same declarations in the same order from the
-    /// same seed give the same model.
+    /// Declares a parameter, whose first values `init` says.
     pub fn param(&self, name: &str, shape: &[usize], init: Init) -> Param {
-        let mut state = self.state();
-        let State { rng, parameters, too_large, refused, .. } = &mut *state;
-        let (param, values) = self.declare(parameters, name, shape, None);
-        match values {
-            Some(values) if init.is_usable() || values.is_empty() => init.fill(values, rng),
-            Some(_) => *refused = refused.take().or_else(|| Some((param.clone(), init))),
-            None => *too_large = true,
-        }
+        let param = Param::new(self.path(name), shape, None);
+        self.declared().parameters.push((param.clone(), init));
         param
     }
 
@@ -139,93 +172,22 @@ impl Builder {
     }
 
     fn declare_buffer(&self, name: &str, shape: &[usize], value: f32, kind: Option<Integer>) -> Param {
-        let mut state = self.state();
-        let State { buffers, too_large, .. } = &mut *state;
-        let (param, values) = self.declare(buffers, name, shape, kind);
-        match values {
-            Some(values) => values.fill(value),
-            None => *too_large = true,
-        }
+        let param = Param::new(self.path(name), shape, kind);
+        self.declared().buffers.push((param.clone(), Init::Constant(value)));
         param
     }
 
-    /// Appends a part to `draft`. `None` where it grew too large: said by `finish`, so that layers need not return
-    /// errors.
-    fn declare<'a>(
-        &self,
-        draft: &'a mut Draft,
-        name: &str,
-        shape: &[usize],
-        integer: Option<Integer>,
-    ) -> (Param, Option<&'a mut [f32]>) {
-        let (name, shape) = (self.path(name), shape.to_vec());
-        let declared = Declared { name, shape, integer, tensor: OnceLock::new() };
-        let param = Param(Arc::new(declared));
-        let at = draft.values.len();
-        let end = param
-            .shape()
-            .iter()
-            .try_fold(1usize, |n, &axis| n.checked_mul(axis))
-            .and_then(|n| n.checked_add(at));
-        let Some(end) = end.filter(|&end| end as u64 <= self.limit() / 4 - 64) else {
-            return (param, None);
-        };
-        // Each part starts at a multiple of the alignment of storage bindings in default limits, so that it can be
-        // bound by itself on every device.
-        draft.values.resize(end.next_multiple_of(64), 0.0);
-        draft.declared.push((param.clone(), at));
-        (param, Some(&mut draft.values[at..end]))
-    }
-
-    /// Bytes that one buffer of the device may have.
-    fn limit(&self) -> u64 {
-        let limits = self.shared.gpu.limits();
-        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
-    }
-
-    /// Puts all parameters into one buffer on the device, and all buffers into another.
-    ///
-    /// # Errors
-    /// [`Error::Duplicate`], [`Error::ModelTooLarge`], [`Error::Options`] for an initial bound that is no number, or
-    /// [`Error::Op`] if the device cannot hold them.
-    pub fn finish(self) -> Result<Parameters> {
-        let mut state = self.state();
-        if state.too_large {
-            return Err(Error::ModelTooLarge { limit: self.limit() });
-        }
-        if let Some((param, init)) = &state.refused {
-            let message =
-                format!("{} cannot start as {init:?}: a bound is finite and at least 0", param.name());
-            return Err(Error::Options { what: "parameter", message });
-        }
-        let declared = state.parameters.declared.iter().chain(&state.buffers.declared);
-        let mut names: Vec<&str> = declared.map(|(param, _)| param.name()).collect();
+    /// Puts all parameters into flat buffers on the device, and all buffers into others.
+    fn finish(&self) -> Result<Parameters> {
+        let Declared { parameters, buffers } = std::mem::take(&mut *self.declared());
+        let mut names: Vec<&str> = parameters.iter().chain(&buffers).map(|(param, _)| param.name()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Duplicate { name: pair[0].to_owned() });
         }
-        let parameters = self.place(std::mem::take(&mut state.parameters), Tensor::tracked)?;
-        let buffers = self.place(std::mem::take(&mut state.buffers), Tensor::clone)?;
-        Ok(Parameters::new(parameters, buffers, self.random()))
-    }
-
-    /// Uploads a draft and gives each layer its part, as `leaf` makes it.
-    fn place(&self, draft: Draft, leaf: fn(&Tensor) -> Tensor) -> Result<Flat> {
-        let (gpu, values) = (&self.shared.gpu, draft.values);
-        let flat = match values.len() {
-            0 => Tensor::zeros(gpu, &[64])?,
-            n => Tensor::from_slice(gpu, &values, &[n])?,
-        };
-        let mut entries = Vec::with_capacity(draft.declared.len());
-        for (param, at) in draft.declared {
-            let buffer = &flat.bind().buffer;
-            let tensor = leaf(&Tensor::from_buffer(gpu, buffer, at as u64 * 4, param.shape())?);
-            // Errors about its values name it.
-            tensor.bind().set_name(param.name());
-            let tensor = param.0.tensor.get_or_init(|| tensor).clone();
-            let integer = param.0.integer;
-            entries.push(Entry { name: param.name().to_owned(), offset: at, tensor, integer });
-        }
-        Ok(Flat { values: flat, entries })
+        let Shared { gpu, seed, .. } = &*self.shared;
+        let parameters = Layout::place(gpu, *seed, parameters, true)?;
+        let buffers = Layout::place(gpu, *seed, buffers, false)?;
+        Parameters::new(gpu, parameters, buffers, self.random())
     }
 }

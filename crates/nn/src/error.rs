@@ -34,11 +34,13 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A model whose parameters don't fit one buffer.
-    #[error(
-        "the model's parameters take more than this adapter's buffers of {limit} bytes: use smaller layers"
-    )]
+    /// A parameter that does not fit one buffer. (A model's parameters may take several.)
+    #[error("{name} {shape:?} takes more than this adapter's buffers of {limit} bytes: use a smaller layer")]
     ModelTooLarge {
+        /// The parameter.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
         /// The smaller of max_storage_buffer_binding_size and max_buffer_size.
         limit: u64,
     },
@@ -93,13 +95,15 @@ impl From<wgrad_autograd::device::Error> for Error {
 
 /// ` kind: a, b and 3 more;` or nothing.
 fn list(kind: &str, names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(" {kind}: {};", some_of(names)) }
+}
+
+/// `a, b and 3 more`.
+pub(crate) fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    if names.is_empty() {
-        return String::new();
-    }
     let more = match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!(" {kind}: {}{more};", names[..names.len().min(SHOWN)].join(", "))
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }

@@ -1,6 +1,8 @@
 //! How parameters start.
 
 use rand::Rng;
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::SeedableRng;
 
 /// Distribution of a parameter's first values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,10 +31,12 @@ impl Init {
         }
     }
 
-    pub(crate) fn fill(self, values: &mut [f32], rng: &mut impl Rng) {
+    /// The first values of the parameter of this dotted name.
+    pub(crate) fn fill(self, values: &mut [f32], seed: u64, name: &str) {
         match self {
             Self::Constant(value) => values.fill(value),
             Self::Uniform { bound } => {
+                let mut rng = Pcg64Mcg::seed_from_u64(key(seed, name));
                 for value in values {
                     // 24 random bits are all that an f32 in 0..1 can hold evenly.
                     let unit = (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
@@ -41,4 +45,10 @@ impl Init {
             }
         }
     }
+}
+
+/// FNV-1a of seed and name, whose every bit matters.
+fn key(seed: u64, name: &str) -> u64 {
+    let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |key, byte| (key ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

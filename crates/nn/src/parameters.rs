@@ -1,67 +1,12 @@
-//! A model's parameters and buffers: a flat buffer of each kind, and where each part lies in it.
+//! A model's parameters and buffers: what lies in the flat buffers, by name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use wgrad_autograd::device::View;
-use wgrad_autograd::{Gpu, Gradients, Tensor};
+use wgrad_autograd::{Gpu, Tensor};
 
-use crate::{Error, Integer, Result, StateDict};
-
-/// One parameter or buffer.
-#[derive(Debug)]
-pub struct Entry {
-    /// The dotted name.
-    pub name: String,
-    /// First element in the flat buffer.
-    pub offset: usize,
-    /// The values, a view of the flat buffer; a parameter's are tracked.
-    pub tensor: Tensor,
-    /// The type that they have in state dicts, where that is an integer.
-    pub integer: Option<Integer>,
-}
-
-impl Entry {
-    /// Where the entry lies in a tensor that is laid out like the parameters, to the end of the last vec4.
-    pub(crate) fn range_of(&self, flat: &Tensor) -> View {
-        let whole = flat.bind();
-        let bytes = (self.tensor.numel() as u64 * 4).next_multiple_of(16);
-        whole.buffer.view(whole.offset + self.offset as u64 * 4, bytes)
-    }
-}
-
-/// Values one after the other in one buffer, and where each part lies.
-#[derive(Debug)]
-pub(crate) struct Flat {
-    pub values: Tensor,
-    pub entries: Vec<Entry>,
-}
-
-impl Flat {
-    /// The parts of `values`, laid out like this, by name.
-    fn split<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (String, (Vec<usize>, Vec<f32>))> + 'a {
-        self.entries.iter().map(|entry| {
-            let end = entry.offset + entry.tensor.numel();
-            (entry.name.clone(), (entry.tensor.shape().to_vec(), values[entry.offset..end].to_vec()))
-        })
-    }
-
-    /// Writes the parts that `state` holds, checked before, into `into`, laid out like this.
-    fn write(&self, into: &Tensor, state: &StateDict) -> Result<()> {
-        let mut values = vec![0.0; into.numel()];
-        for entry in &self.entries {
-            if let Some((_, from)) = state.tensors.get(&entry.name) {
-                values[entry.offset..entry.offset + from.len()].copy_from_slice(from);
-            }
-        }
-        Ok(into.gpu().write(&into.bind(), &values)?)
-    }
-
-    fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        self.entries.iter().map(|entry| (entry.name.as_str(), entry.tensor.shape()))
-    }
-}
+use crate::layout::{Entry, Layout, read, read_async};
+use crate::{FlatValues, Gradients, Load, LoadReport, Result, StateDict, pattern};
 
 /// Random numbers of a model's layers: a key and how many draws were made. Saved in checkpoints, so that a resumed
 /// run drops the same elements.
@@ -84,130 +29,139 @@ impl Random {
     }
 }
 
-/// All parameters and buffers of a model, in the order in which its layers declared them.
+/// All parameters and buffers of a model, in the order in which its layers declared them. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Parameters(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Parameters {
+struct Inner {
+    gpu: Gpu,
     /// Tells these from another model's, which may look the same.
     id: u64,
-    parameters: Flat,
-    buffers: Flat,
+    parameters: Layout,
+    buffers: Layout,
     random: Random,
 }
 
 impl Parameters {
-    pub(crate) fn new(parameters: Flat, buffers: Flat, random: Random) -> Self {
-        Self { id: parameters.values.gpu().unique(), parameters, buffers, random }
+    pub(crate) fn new(gpu: &Gpu, parameters: Layout, buffers: Layout, random: Random) -> Result<Self> {
+        let (gpu, id) = (gpu.clone(), gpu.unique());
+        Ok(Self(Arc::new(Inner { gpu, id, parameters, buffers, random })))
     }
 
     pub(crate) fn id(&self) -> u64 {
-        self.id
+        self.0.id
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.parameters
     }
 
     /// The device they lie on.
     pub fn gpu(&self) -> &Gpu {
-        self.flat().gpu()
+        &self.0.gpu
     }
 
-    /// All parameters' values in one tensor; between parameters lies padding, always 0.
-    pub fn flat(&self) -> &Tensor {
-        &self.parameters.values
+    /// All parameters' values: as few tensors of one axis as the device's limits allow. Between parameters lies padding.
+    pub fn flats(&self) -> &[Tensor] {
+        &self.0.parameters.flats
+    }
+
+    /// The flat buffers of what is no parameter.
+    pub fn buffer_flats(&self) -> &[Tensor] {
+        &self.0.buffers.flats
+    }
+
+    /// The parameters' values as a store: what is done to it is done to the parameters.
+    pub fn values(&self) -> FlatValues {
+        FlatValues::new(self, self.flats().to_vec(), true)
     }
 
     /// The parameters.
     pub fn entries(&self) -> &[Entry] {
-        &self.parameters.entries
+        &self.0.parameters.entries
     }
 
     /// The buffers: what layers keep beside parameters, such as running estimates. Saved and loaded with them.
     pub fn buffers(&self) -> &[Entry] {
-        &self.buffers.entries
+        &self.0.buffers.entries
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Entry> + Clone {
+        self.entries().iter().chain(self.buffers())
     }
 
     /// The parameter or buffer of this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        let mut entries = self.entries().iter().chain(self.buffers());
-        entries.find(|entry| entry.name == name).map(|entry| &entry.tensor)
+        self.all().find(|entry| entry.name == name).map(|entry| &entry.tensor)
     }
 
     /// Names and shapes of all parameters and buffers, as a state dict of this model has them.
     pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        self.parameters.shapes().chain(self.buffers.shapes())
+        self.0.parameters.shapes().chain(self.0.buffers.shapes())
     }
 
-    /// Number of trainable values.
+    /// Number of values of all parameters, frozen ones included.
     pub fn count(&self) -> usize {
         self.entries().iter().map(|entry| entry.tensor.numel()).sum()
     }
 
     /// How many random draws the layers made so far.
     pub fn draws(&self) -> u32 {
-        self.random.counter.load(Ordering::Relaxed)
+        self.0.random.counter.load(Ordering::Relaxed)
     }
 
     /// Continues the layers' random draws after this many.
     pub fn set_draws(&self, draws: u32) {
-        self.random.counter.store(draws, Ordering::Relaxed);
+        self.0.random.counter.store(draws, Ordering::Relaxed);
     }
 
-    /// The parameters that have a gradient, each with it, for an optimizer that was made for the parameters of this `id`,
-    /// with `slots` laid out like them. As in PyTorch, what has no gradient is not touched by an optimizer.
-    pub(crate) fn with_gradients(
-        &self,
-        id: u64,
-        gradients: &Gradients,
-        slots: &[&Tensor],
-    ) -> Result<Vec<(&Entry, Tensor)>> {
-        let error = |message: String| Error::Options { what: "optimizer", message };
-        if id != self.id {
-            let message = "it was made for other parameters than it is to change; make one of these parameters with new()";
-            return Err(error(message.to_owned()));
-        }
-        let mut found = Vec::new();
-        for entry in self.entries() {
-            let Some(gradient) = gradients.get(&entry.tensor) else { continue };
-            if gradient.shape() != entry.tensor.shape() {
-                let (name, shape) = (&entry.name, entry.tensor.shape());
-                return Err(error(format!("{name} {shape:?} has a gradient {:?}", gradient.shape())));
+    /// Freezes the parameters whose names are like `pattern`, where `*` stands for any characters: graphs made from now on
+    /// don't track them, their gradients are not computed, and optimizers leave them as they are. Counterpart:
+    /// `requires_grad_(False)`. Running estimates move all the same, in a forward pass for training.
+    ///
+    /// # Errors
+    /// [`crate::Error::Options`] if no parameter's name is like `pattern`.
+    pub fn freeze(&self, pattern: &str) -> Result<()> {
+        self.set_frozen("freeze", pattern, true)
+    }
+
+    /// Makes the parameters whose names are like `pattern` trainable again, as [`Parameters::freeze`] selects them.
+    ///
+    /// # Errors
+    /// As [`Parameters::freeze`].
+    pub fn unfreeze(&self, pattern: &str) -> Result<()> {
+        self.set_frozen("unfreeze", pattern, false)
+    }
+
+    fn set_frozen(&self, what: &'static str, pattern: &str, frozen: bool) -> Result<()> {
+        pattern::check(what, pattern, self.entries().iter().map(|entry| entry.name.as_str()))?;
+        let entries = self.entries().iter().filter(|entry| pattern::matches(pattern, &entry.name));
+        entries.for_each(|entry| entry.param.set_frozen(frozen));
+        Ok(())
+    }
+
+    /// The gradients of `loss`, a scalar, for the trainable parameters that it depends on. Gradients of other leaves, of
+    /// other models and of frozen parameters are not computed. Frees the graph, as [`Tensor::backward`] does.
+    ///
+    /// # Errors
+    /// [`crate::Error::Op`] as [`Tensor::backward`] has them, and [`crate::Error::Options`] where an op gave a gradient of
+    /// another shape than its input's.
+    pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
+        let mut gradients = FlatValues::empty(self)?;
+        let trainable = || self.entries().iter().enumerate().filter(|(_, entry)| entry.is_trainable());
+        let homes: Vec<Tensor> = trainable()
+            .map(|(_, entry)| entry.view_of(&gradients.flats()[entry.flat]))
+            .collect::<Result<_>>()?;
+        let homes: Vec<_> = trainable().zip(&homes).map(|((_, entry), home)| (&entry.tensor, home)).collect();
+        let found = loss.backward_into(&homes)?;
+        for (i, entry) in trainable() {
+            if found.get(&entry.tensor).is_some() {
+                gradients.set_present(i);
             }
-            // A launch cannot read from a buffer that it changes: a gradient may be the parameter itself.
-            let is_changed = |flat: &Tensor| gradient.as_wgpu().buffer == flat.as_wgpu().buffer;
-            let aliased = is_changed(self.flat()) || slots.iter().any(|slot| is_changed(slot));
-            found.push((entry, if aliased { gradient.mul_add_scalar(1.0, -0.0)? } else { gradient.clone() }));
         }
-        Ok(found)
-    }
-
-    /// Values of `flat`, laid out like the parameters, by name.
-    ///
-    /// # Errors
-    /// [`crate::Error::Options`] for a tensor of another shape than [`Parameters::flat`]'s, [`crate::Error::Op`] if reading
-    /// from the device fails.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn split(&self, flat: &Tensor) -> Result<StateDict> {
-        self.check_layout("split", flat)?;
-        let tensors = self.parameters.split(&flat.to_vec()?).collect();
-        Ok(StateDict { tensors, ..StateDict::default() })
-    }
-
-    /// As [`Parameters::split`], without blocking.
-    ///
-    /// # Errors
-    /// As [`Parameters::split`].
-    pub async fn split_async(&self, flat: &Tensor) -> Result<StateDict> {
-        self.check_layout("split", flat)?;
-        let tensors = self.parameters.split(&flat.to_vec_async().await?).collect();
-        Ok(StateDict { tensors, ..StateDict::default() })
-    }
-
-    /// Fails unless `flat` is laid out like the parameters, as far as its shape tells.
-    fn check_layout(&self, what: &'static str, flat: &Tensor) -> Result<()> {
-        let (found, expected) = (flat.shape(), self.flat().shape());
-        if found == expected {
-            return Ok(());
-        }
-        let message =
-            format!("a tensor {found:?} is not laid out like these parameters, which take {expected:?}");
-        Err(Error::Options { what, message })
+        gradients.clear_missing()?;
+        Ok(gradients)
     }
 
     /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.
@@ -216,8 +170,7 @@ impl Parameters {
     /// [`crate::Error::Op`] if reading from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn state_dict(&self) -> Result<StateDict> {
-        let (parameters, buffers) = (self.parameters.values.to_vec()?, self.buffers.values.to_vec()?);
-        Ok(self.named(&parameters, &buffers))
+        Ok(self.named(&read(self.flats())?, &read(self.buffer_flats())?))
     }
 
     /// As [`Parameters::state_dict`], without blocking.
@@ -225,16 +178,15 @@ impl Parameters {
     /// # Errors
     /// [`crate::Error::Op`] if reading from the device fails.
     pub async fn state_dict_async(&self) -> Result<StateDict> {
-        let parameters = self.parameters.values.to_vec_async().await?;
-        let buffers = self.buffers.values.to_vec_async().await?;
-        Ok(self.named(&parameters, &buffers))
+        Ok(self.named(&read_async(self.flats()).await?, &read_async(self.buffer_flats()).await?))
     }
 
-    fn named(&self, parameters: &[f32], buffers: &[f32]) -> StateDict {
-        let tensors = self.parameters.split(parameters).chain(self.buffers.split(buffers)).collect();
-        let entries = self.entries().iter().chain(self.buffers());
-        let integers = entries.filter_map(|entry| Some((entry.name.clone(), entry.integer?))).collect();
-        StateDict { tensors, integers, metadata: BTreeMap::new() }
+    fn named(&self, parameters: &[Vec<f32>], buffers: &[Vec<f32>]) -> StateDict {
+        let mut state = self.0.parameters.split(parameters);
+        let buffers = self.0.buffers.split(buffers);
+        state.tensors.extend(buffers.tensors);
+        state.integers.extend(buffers.integers);
+        state
     }
 
     /// Replaces all values of parameters and buffers by those of `state`, which must hold exactly these names and
@@ -243,19 +195,22 @@ impl Parameters {
     /// # Errors
     /// [`crate::Error::Mismatch`]; nothing is then changed.
     pub fn load_state_dict(&self, state: &StateDict, file: &str) -> Result<()> {
-        state.check(self.shapes(), file)?;
-        self.parameters.write(&self.parameters.values, state)?;
-        self.buffers.write(&self.buffers.values, state)
+        self.load(state, Load::strict().named(file)).map(drop)
     }
 
-    /// Writes the values of `state` into `flat`, laid out like the parameters.
+    /// Replaces values of parameters and buffers by those of `state`, as `options` say, and reports what was loaded and what
+    /// was not.
     ///
     /// # Errors
-    /// [`crate::Error::Mismatch`], or [`crate::Error::Options`] for a tensor of another shape than [`Parameters::flat`]'s;
-    /// `flat` is then unchanged.
-    pub fn load_into(&self, flat: &Tensor, state: &StateDict, file: &str) -> Result<()> {
-        self.check_layout("load_into", flat)?;
-        state.check(self.parameters.shapes(), file)?;
-        self.parameters.write(flat, state)
+    /// [`crate::Error::Mismatch`] where the options are strict and names or shapes differ, [`crate::Error::Options`] for a
+    /// pattern that no name is like; nothing is then changed.
+    pub fn load(&self, state: &StateDict, options: Load) -> Result<LoadReport> {
+        let plan = options.plan(self.shapes(), state)?;
+        for entry in self.all() {
+            if let Some(values) = plan.values(&entry.name) {
+                self.gpu().write(&entry.tensor.bind(), values)?;
+            }
+        }
+        Ok(plan.report)
     }
 }

@@ -100,7 +100,8 @@ impl StateDict {
     /// # Errors
     /// [`Error::Read`], [`Error::Format`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn load(path: &std::path::Path) -> Result<Self> {
+    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, &path.display().to_string())
     }
@@ -110,39 +111,8 @@ impl StateDict {
     /// # Errors
     /// [`Error::Write`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn save(&self, path: &std::path::Path) -> Result<()> {
-        crate::file::write_atomic(path, &self.to_bytes()?)
-    }
-
-    /// Checks that this holds exactly `expected`'s names and shapes; `file` stands for it in errors.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] with every name that is missing, unexpected or of another shape.
-    pub fn check<'a>(
-        &self,
-        expected: impl Iterator<Item = (&'a str, &'a [usize])>,
-        file: &str,
-    ) -> Result<()> {
-        let (mut missing, mut mismatched) = (Vec::new(), Vec::new());
-        let mut known = Vec::new();
-        for (name, shape) in expected {
-            known.push(name);
-            match self.tensors.get(name) {
-                None => missing.push(name.to_owned()),
-                Some((found, values))
-                    if found != shape || values.len() != shape.iter().product::<usize>() =>
-                {
-                    mismatched.push(format!("{name} (file {found:?}, model {shape:?})"));
-                }
-                Some(_) => {}
-            }
-        }
-        let unexpected: Vec<String> =
-            self.tensors.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
-        if missing.is_empty() && unexpected.is_empty() && mismatched.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Mismatch { file: file.to_owned(), missing, unexpected, mismatched })
+    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::file::write_atomic(path.as_ref(), &self.to_bytes()?)
     }
 }
 

@@ -1,16 +1,20 @@
 //! Checkpoints: parameters, optimizer state and position of a run in one safetensors file.
 //!
-//! The file holds each parameter and buffer under its name and each optimizer slot as `optim.<slot>.<parameter>`; the metadata
+//! The file holds each parameter and buffer under its name and the optimizer's state as `optim.<name>.<parameter>`; the metadata
 //! says where the run stood. PyTorch's safetensors reads it too.
 
 use std::path::{Path, PathBuf};
 
-use wgrad_nn::{Optimizer, Parameters, StateDict};
+use wgrad_nn::{Load, Optimizer, Parameters, StateDict};
 
 use crate::{Error, Result};
 
 const FILE: &str = "checkpoint.safetensors";
-const SCHEMA: &str = "3";
+const SCHEMA: &str = "4";
+/// Schemas that can be read: the third lacks the steps of each parameter, which then are those of the optimizer.
+const READ: [&str; 2] = ["3", SCHEMA];
+/// What the optimizer's tensors and metadata are called in front of their own names.
+const OPTIMIZER: [&str; 2] = ["optim.", "wgrad.optimizer_"];
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,10 +100,9 @@ impl Checkpoint {
         identity: &Identity,
     ) -> Result<()> {
         let mut state = parameters.state_dict()?;
-        for slot in optimizer.slots() {
-            let part = parameters.split(slot.values)?;
-            state.tensors.extend(part.tensors.into_iter().map(|(name, v)| (key(slot.name, &name), v)));
-        }
+        let (own, [tensors, metadata]) = (optimizer.state().to_state_dict()?, OPTIMIZER);
+        state.tensors.extend(own.tensors.into_iter().map(|(key, v)| (format!("{tensors}{key}"), v)));
+        state.metadata.extend(own.metadata.into_iter().map(|(key, v)| (format!("{metadata}{key}"), v)));
         if state.tensors.values().any(|(_, values)| values.iter().any(|v| !v.is_finite())) {
             return Err(Error::WeightNotFinite { step: position.step, kept: self.kept() });
         }
@@ -109,7 +112,6 @@ impl Checkpoint {
             ("wgrad.epoch", position.epoch.to_string()),
             ("wgrad.images", position.images.to_string()),
             ("wgrad.loss_sum", format!("{:016x}", position.loss_sum.to_bits())),
-            ("wgrad.optimizer_steps", optimizer.steps().to_string()),
             ("wgrad.draws", parameters.draws().to_string()),
             ("wgrad.seed", identity.seed.to_string()),
             ("wgrad.batch_size", identity.batch_size.to_string()),
@@ -133,10 +135,11 @@ impl Checkpoint {
             return Ok(None);
         }
         let mut state = StateDict::load(&self.path)?;
-        if self.value::<String>(&state, "schema")? != SCHEMA {
-            return Err(
-                self.error("written by another version of wgrad, whose checkpoints this one does not know")
-            );
+        let schema = self.value::<String>(&state, "schema")?;
+        if !READ.contains(&schema.as_str()) {
+            return Err(self.error(format!(
+                "a checkpoint of version {schema}, and this wgrad reads {READ:?}: continue with the wgrad that wrote it"
+            )));
         }
         let found = Identity {
             seed: self.value(&state, "seed")?,
@@ -163,20 +166,14 @@ impl Checkpoint {
                 self.error(format!("wgrad.images is {}, more than the data set has", position.images))
             );
         }
-        let (steps, draws) = (self.value(&state, "optimizer_steps")?, self.value(&state, "draws")?);
+        let draws = self.value(&state, "draws")?;
+        self.value::<u64>(&state, "optimizer_steps")?;
         let file = self.path.display().to_string();
         check(&state, parameters, optimizer, &file)?;
-        for slot in optimizer.slots() {
-            let mut part = StateDict::default();
-            for entry in parameters.entries() {
-                let values = state.tensors.remove(&key(slot.name, &entry.name));
-                part.tensors.extend(values.map(|values| (entry.name.clone(), values)));
-            }
-            parameters.load_into(slot.values, &part, &file)?;
-        }
+        let own = part(&mut state, OPTIMIZER);
+        optimizer.state_mut().load_state_dict(&own, &file)?;
         parameters.load_state_dict(&state, &file)?;
         parameters.set_draws(draws);
-        optimizer.set_steps(steps);
         Ok(Some(position))
     }
 
@@ -188,21 +185,29 @@ impl Checkpoint {
     }
 }
 
-/// Checks that `state` holds the parameters, the buffers and the optimizer's slots, and nothing else.
+/// Checks that `state` holds the parameters, the buffers and the optimizer's state, and nothing else.
 fn check(
     state: &StateDict,
     parameters: &Parameters,
     optimizer: &dyn Optimizer,
     file: &str,
 ) -> wgrad_nn::Result<()> {
-    let entries = || parameters.entries().iter();
-    let slots = optimizer.slots();
-    let names: Vec<String> =
-        slots.iter().flat_map(|slot| entries().map(|entry| key(slot.name, &entry.name))).collect();
-    let shapes = entries().map(|entry| entry.tensor.shape()).cycle();
-    state.check(parameters.shapes().chain(names.iter().map(String::as_str).zip(shapes)), file)
+    let own: Vec<_> =
+        optimizer.state().shapes().map(|(key, shape)| (format!("{}{key}", OPTIMIZER[0]), shape)).collect();
+    let own = own.iter().map(|(key, shape)| (key.as_str(), *shape));
+    Load::strict().named(file).check(parameters.shapes().chain(own), state).map(drop)
 }
 
-fn key(slot: &str, parameter: &str) -> String {
-    format!("optim.{slot}.{parameter}")
+/// Takes the optimizer's part out of a checkpoint, under its own names.
+fn part(state: &mut StateDict, [tensors, metadata]: [&str; 2]) -> StateDict {
+    let mut own = StateDict::default();
+    for (key, values) in std::mem::take(&mut state.tensors) {
+        match key.strip_prefix(tensors) {
+            Some(name) => own.tensors.insert(name.to_owned(), values),
+            None => state.tensors.insert(key, values),
+        };
+    }
+    let entries = state.metadata.iter().filter_map(|(key, text)| Some((key.strip_prefix(metadata)?, text)));
+    own.metadata.extend(entries.map(|(key, text)| (key.to_owned(), text.clone())));
+    own
 }

@@ -182,9 +182,10 @@ impl<'a> Run<'a> {
         self.task.parameters.gpu().submit()?;
         // The last step's loss is the one before its update. With a checkpoint, saving that has looked already.
         if self.checkpoint.is_none() && self.position.step > 0 {
-            let weights = self.task.parameters.flat().to_vec()?;
-            if weights.iter().any(|weight| !weight.is_finite()) {
-                return Err(Error::WeightNotFinite { step: self.position.step, kept: String::new() });
+            for weights in self.task.parameters.flats() {
+                if weights.to_vec()?.iter().any(|weight| !weight.is_finite()) {
+                    return Err(Error::WeightNotFinite { step: self.position.step, kept: String::new() });
+                }
             }
         }
         outcome.interrupted = interrupt.is_set() && self.position.epoch < self.options.epochs;
@@ -261,8 +262,8 @@ impl<'a> Run<'a> {
         if let Some(measuring) = &mut measuring {
             measuring.forward_done(parameters.gpu());
         }
-        let gradients = loss.backward()?;
-        self.task.optimizer.step(self.task.parameters, &gradients)?;
+        let gradients = parameters.gradients(&loss)?;
+        self.task.optimizer.step(&gradients)?;
         self.position.step += 1;
         self.position.images += rows;
         self.losses.push(self.position.step, &loss, rows)?;

@@ -67,8 +67,8 @@ impl Measuring {
     pub(crate) fn start(parameters: &Parameters, optimizer: &dyn Optimizer) -> Self {
         let gpu = parameters.gpu();
         gpu.reset_peak_memory();
-        let bytes = parameters.flat().bind().buffer.size();
-        let moments = bytes * optimizer.slots().len() as u64;
+        let bytes = parameters.flats().iter().map(|flat| flat.bind().buffer.size()).sum();
+        let moments = bytes * optimizer.state().iter().len() as u64;
         let memory = StepMemory { parameters: bytes, gradients: bytes, moments, ..Default::default() };
         let before = gpu.memory().live;
         Self { memory, others: before.saturating_sub(bytes + moments), before }

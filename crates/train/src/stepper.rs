@@ -17,14 +17,12 @@ const MOST_STEPS: usize = 64;
 /// ```
 /// use std::time::Duration;
 /// use wgrad_autograd::{Gpu, Tensor};
-/// use wgrad_nn::{Builder, Linear, Mode, Module, Optimizer, Sgd, SgdOptions};
+/// use wgrad_nn::{Linear, Optimizer, Sgd, SgdOptions, build};
 /// use wgrad_train::Stepper;
 ///
 /// let gpu = Gpu::new()?; // Or Gpu::from_wgpu, on the application's device.
-/// let builder = Builder::new(&gpu, 0);
-/// let model = Linear::new(&builder.scope("line"), 1, 1);
-/// let parameters = builder.finish()?;
-/// let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.1, ..Default::default() })?;
+/// let (model, params) = build(&gpu, 0, |b| Linear::new(&b.scope("line"), 1, 1))?;
+/// let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.1, ..Default::default() })?;
 /// let x = Tensor::from_slice(&gpu, &[-1.0, 0.0, 1.0], &[3, 1])?;
 ///
 /// let mut stepper = Stepper::new(&gpu);
@@ -33,8 +31,8 @@ const MOST_STEPS: usize = 64;
 /// while losses.len() < 10 {
 ///     // Once a frame: about 4 ms of training.
 ///     stepper.advance(Duration::from_millis(4), || {
-///         let loss = model.forward(&x, Mode::Train)?.mse_loss(&x)?;
-///         sgd.step(&parameters, &loss.backward()?)?;
+///         let loss = model.forward(&x)?.mse_loss(&x)?;
+///         sgd.step(&params.gradients(&loss)?)?;
 ///         Ok::<_, wgrad_train::Error>(loss)
 ///     })?;
 ///     losses.extend(stepper.losses()?);

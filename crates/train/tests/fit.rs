@@ -8,8 +8,8 @@ use wgrad_autograd::BatchNormOptions;
 use wgrad_autograd::{Gpu, Tensor};
 use wgrad_data::{Augment, DeviceImages, Images};
 use wgrad_nn::{
-    Adam, AdamOptions, BatchNorm2d, Builder, Dropout, Flatten, GlobalAvgPool2d, Linear, Mode, Module,
-    OneCycle, Optimizer, Parameters, Sequential, Sgd, SgdOptions, StateDict,
+    Adam, AdamOptions, BatchNorm2d, Dropout, Flatten, GlobalAvgPool2d, Linear, Mode, Module, OneCycle,
+    Optimizer, Parameters, Sequential, Sgd, SgdOptions, StateDict, build,
 };
 use wgrad_train::{
     Checkpoint, Error, Interrupt, Options, Outcome, Result, Task, accuracy, accuracy_async, fit,
@@ -41,14 +41,15 @@ impl Setup {
     }
 
     fn on(gpu: Gpu, seed: u64) -> Self {
-        let builder = Builder::new(&gpu, seed);
-        let model = Sequential::new(&builder)
-            .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
-            .with(|_| Flatten)
-            .with(|b| Linear::new(b, 4, 16))
-            .with(|b| Dropout::new(b, 0.5))
-            .with(|b| Linear::new(b, 16, 2));
-        let parameters = builder.finish().unwrap();
+        let (model, parameters) = build(&gpu, seed, |builder| {
+            Sequential::new(builder)
+                .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
+                .with(|_| Flatten)
+                .with(|b| Linear::new(b, 4, 16))
+                .with(|b| Dropout::new(b, 0.5))
+                .with(|b| Linear::new(b, 16, 2))
+        })
+        .unwrap();
         let adam = Adam::new(&parameters, AdamOptions { lr: 0.01, ..Default::default() }).unwrap();
         Self { gpu, model, parameters, adam }
     }
@@ -90,7 +91,7 @@ fn learns_and_reports() {
     assert!(last.train_loss < 0.5 * first.train_loss, "{first:?} {last:?}");
     assert_eq!(last.test_accuracy, 1.0);
     let memory = outcome.memory;
-    let flat = setup.parameters.flat().bind().buffer.size();
+    let flat = setup.parameters.flats()[0].bind().buffer.size();
     // Adam keeps two values for each parameter.
     assert_eq!((memory.parameters, memory.gradients, memory.moments), (flat, flat, 2 * flat));
     assert!(memory.saved > 0 && memory.workspace > 0 && memory.peak <= memory.pool, "{memory:?}");
@@ -137,9 +138,10 @@ fn options_that_make_no_sense_are_usage_errors() {
 fn a_tensor_beyond_the_limits_names_the_limit_and_a_batch_that_fits() {
     // WebGPU's default limits: 128 MiB for a binding, which 600 rows of 60,000 floats exceed.
     let gpu = Gpu::builder().baseline().poison().quiet().build().unwrap();
-    let builder = Builder::new(&gpu, 0);
-    let model = Sequential::new(&builder).with(|_| Flatten).with(|b| Linear::new(b, 4, 60_000));
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) = build(&gpu, 0, |builder| {
+        Sequential::new(builder).with(|_| Flatten).with(|b| Linear::new(b, 4, 60_000))
+    })
+    .unwrap();
     let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
     let set = images(&gpu, 600);
     let task = Task { model: &model, parameters: &parameters, optimizer: &mut sgd, train: &set, test: &set };
@@ -154,9 +156,9 @@ fn a_tensor_beyond_the_limits_names_the_limit_and_a_batch_that_fits() {
 #[test]
 fn shapes_that_do_not_match_name_op_shapes_and_layer() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    let model = Sequential::new(&builder).with(|_| Flatten).with(|b| Linear::new(b, 5, 2));
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) =
+        build(&gpu, 0, |builder| Sequential::new(builder).with(|_| Flatten).with(|b| Linear::new(b, 5, 2)))
+            .unwrap();
     let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
     let set = images(&gpu, 6);
     let task = Task { model: &model, parameters: &parameters, optimizer: &mut sgd, train: &set, test: &set };
@@ -220,8 +222,8 @@ fn resumed_at_any_step_it_is_the_uninterrupted_run_to_the_bit() {
 
         // Zeros for weights: all that the run needs is in the checkpoint.
         let mut second = Setup::new(3);
-        let zeros = vec![0.0f32; second.parameters.flat().numel()];
-        second.gpu.write(&second.parameters.flat().bind(), &zeros).unwrap();
+        let zeros = vec![0.0f32; second.parameters.flats()[0].numel()];
+        second.gpu.write(&second.parameters.flats()[0].bind(), &zeros).unwrap();
         let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
         assert_eq!(outcome.steps, 10);
         assert_eq!(second.state(), whole.state(), "interrupted at step {step}");
@@ -282,8 +284,8 @@ fn after_a_lost_device_a_new_one_and_the_checkpoint_continue_the_run_to_the_bit(
 
             // Dropout goes by the seed of the model; the weights come from the checkpoint.
             let mut second = Setup::new(3);
-            let zeros = vec![0.0f32; second.parameters.flat().numel()];
-            second.gpu.write(&second.parameters.flat().bind(), &zeros).unwrap();
+            let zeros = vec![0.0f32; second.parameters.flats()[0].numel()];
+            second.gpu.write(&second.parameters.flats()[0].bind(), &zeros).unwrap();
             let outcome = second.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap();
             assert_eq!((outcome.steps, outcome.epochs.len()), (10, 1), "the second epoch anew");
             assert_eq!(second.state(), whole.state(), "lost in forward pass {forward}");
@@ -317,7 +319,7 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
     let mut setup = Setup::new(2);
     let (before, bytes) = (setup.state(), std::fs::read(checkpoint.path()).unwrap());
     let slots_of = |setup: &Setup| -> Vec<Vec<f32>> {
-        setup.adam.slots().iter().map(|slot| slot.values.to_vec().unwrap()).collect()
+        setup.adam.state().iter().map(|(_, values)| values.flats()[0].to_vec().unwrap()).collect()
     };
     let slots_before = slots_of(&setup);
     let error = setup.fit(&Options { resume: true, ..options }, &Interrupt::default()).unwrap_err();
@@ -326,6 +328,47 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
     assert_eq!(setup.state(), before);
     assert_eq!(slots_of(&setup), slots_before);
     assert_eq!(std::fs::read(checkpoint.path()).unwrap(), bytes);
+}
+
+/// Parameters that were frozen for some steps have made fewer, and a checkpoint says so.
+#[test]
+fn a_checkpoint_holds_the_steps_of_each_parameter() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_folder(folder.path());
+    let mut first = Setup::new(1);
+    first.parameters.freeze("2.*").unwrap();
+    first.fit(&Options { max_steps: Some(3), ..options.clone() }, &Interrupt::default()).unwrap();
+    let resume = Options { resume: true, ..options };
+    let mut second = Setup::new(1);
+    second.fit(&Options { max_steps: Some(5), ..resume.clone() }, &Interrupt::default()).unwrap();
+    let steps = |setup: &Setup| ["0.weight", "2.weight"].map(|name| setup.adam.state().steps_of(name));
+    assert_eq!((steps(&first), steps(&second)), ([Some(3), Some(0)], [Some(5), Some(2)]));
+
+    // Without them it is of version 3, in which all have made the optimizer's steps.
+    let checkpoint = Checkpoint::in_folder(&folder.path().join("run")).unwrap();
+    let mut state = StateDict::load(checkpoint.path()).unwrap();
+    assert_eq!(state.metadata["wgrad.optimizer_steps.2.weight"], "2");
+    state.metadata.retain(|key, _| !key.starts_with("wgrad.optimizer_steps."));
+    state.metadata.insert("wgrad.schema".to_owned(), "3".to_owned());
+    state.save(checkpoint.path()).unwrap();
+    let mut third = Setup::new(1);
+    third.fit(&Options { max_steps: Some(6), ..resume.clone() }, &Interrupt::default()).unwrap();
+    assert_eq!(steps(&third), [Some(6), Some(6)]);
+
+    for (key, value, part) in
+        [("schema", "2", "version 2"), ("optimizer_steps.2.weight", "few", "steps.2.weight")]
+    {
+        let mut state = StateDict::load(checkpoint.path()).unwrap();
+        state.metadata.insert(format!("wgrad.{key}"), value.to_owned());
+        let bytes = std::fs::read(checkpoint.path()).unwrap();
+        state.save(checkpoint.path()).unwrap();
+        let mut fourth = Setup::new(1);
+        let before = fourth.state();
+        let error = fourth.fit(&resume, &Interrupt::default()).unwrap_err();
+        assert!(error.exit_code() == 3 && error.to_string().contains(part), "{error}");
+        assert_eq!((fourth.state(), fourth.adam.steps()), (before, 0));
+        std::fs::write(checkpoint.path(), bytes).unwrap();
+    }
 }
 
 #[test]
@@ -337,8 +380,8 @@ fn a_loss_that_is_no_number_stops_and_leaves_the_checkpoint() {
     let file = folder.path().join("run/checkpoint.safetensors");
     let bytes = std::fs::read(&file).unwrap();
 
-    let infinite = vec![f32::INFINITY; setup.parameters.flat().numel()];
-    setup.gpu.write(&setup.parameters.flat().bind(), &infinite).unwrap();
+    let infinite = vec![f32::INFINITY; setup.parameters.flats()[0].numel()];
+    setup.gpu.write(&setup.parameters.flats()[0].bind(), &infinite).unwrap();
     let error = setup.fit(&options, &Interrupt::default()).unwrap_err();
     assert!(matches!(error, Error::NotFinite { step: 1, .. }), "{error}");
     assert_eq!(error.exit_code(), 1);
@@ -412,14 +455,15 @@ fn the_schedule_decides_the_learning_rate_of_each_step() {
 #[test]
 fn a_last_batch_of_one_sample_says_what_would_help() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 1);
-    let model = Sequential::new(&builder)
-        .with(|_| GlobalAvgPool2d)
-        .with(|_| Columns)
-        .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 1, 2));
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) = build(&gpu, 1, |builder| {
+        Sequential::new(builder)
+            .with(|_| GlobalAvgPool2d)
+            .with(|_| Columns)
+            .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 1, 2))
+    })
+    .unwrap();
     let mut sgd = Sgd::new(&parameters, SgdOptions::default()).unwrap();
     let (train, test) = (images(&gpu, 21), images(&gpu, 7));
     let mut run = |batch_size| {

@@ -3,23 +3,24 @@
 
 use wgrad_autograd::{Conv2dOptions, Gpu};
 use wgrad_data::{DeviceImages, synthetic};
-use wgrad_nn::{Activation, Builder, Conv2d, Flatten, Linear, MaxPool2d, Sequential, Sgd, SgdOptions};
+use wgrad_nn::{Activation, Builder, Conv2d, Flatten, Linear, MaxPool2d, Sequential, Sgd, SgdOptions, build};
 use wgrad_train::{Interrupt, Options, Task, fit};
 
 /// The weights after six steps of a small convolutional net, and the launches of the profile.
 fn weights(profiled: bool) -> (Vec<u32>, usize) {
     let gpu = Gpu::builder().quiet().build().unwrap();
     let images = DeviceImages::new(&gpu, &synthetic::images(40, 3)).unwrap();
-    let builder = Builder::new(&gpu, 0);
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-    let model = Sequential::new(&builder)
-        .with(|b| Conv2d::new(b, 3, 8, [3, 3], same))
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Activation::Relu)
-        .with(|b| Conv2d::new(b, 8, 8, [3, 3], same))
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 8 * 16 * 16, 10));
-    let parameters = builder.finish().unwrap();
+    let make = |b: &Builder| {
+        Sequential::new(b)
+            .with(|b| Conv2d::new(b, 3, 8, [3, 3], same))
+            .with(|_| MaxPool2d::new(2))
+            .with(|_| Activation::Relu)
+            .with(|b| Conv2d::new(b, 8, 8, [3, 3], same))
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 8 * 16 * 16, 10))
+    };
+    let (model, parameters) = build(&gpu, 0, make).unwrap();
     let options = SgdOptions { lr: 0.05, momentum: 0.9, ..Default::default() };
     let mut optimizer = Sgd::new(&parameters, options).unwrap();
     if profiled {
@@ -35,7 +36,7 @@ fn weights(profiled: bool) -> (Vec<u32>, usize) {
     };
     assert_eq!(fit(task, &options, &Interrupt::default()).unwrap().steps, 6);
     let launches = gpu.take_profile().unwrap().launches.len();
-    let weights = parameters.flat().to_vec().unwrap();
+    let weights = parameters.flats()[0].to_vec().unwrap();
     (weights.into_iter().map(f32::to_bits).collect(), launches)
 }
 

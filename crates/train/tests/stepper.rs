@@ -8,8 +8,8 @@ use wgrad_autograd::device::{Family, Slice, wgpu};
 use wgrad_autograd::{BatchNormOptions, Conv2dOptions, Gpu, Tensor};
 use wgrad_data::{Augment, DeviceImages, Draw, Normalize, synthetic};
 use wgrad_nn::{
-    Activation, Adam, AdamOptions, BatchNorm2d, Builder, Conv2d, Dropout, Linear, MaxPool2d, Mode, Module,
-    Optimizer, Parameters,
+    Activation, Adam, AdamOptions, BatchNorm2d, Builder, Conv2d, Dropout, Linear, MaxPool2d, Mode, Optimizer,
+    Parameters, build,
 };
 use wgrad_train::{Error, Result, StepLoss, Stepper};
 
@@ -36,14 +36,16 @@ struct Training {
 
 impl Training {
     fn new(gpu: &Gpu) -> Result<Self> {
-        let builder = Builder::new(gpu, 7);
         let options = BatchNormOptions { relu: true, max_pool: true, ..Default::default() };
-        let conv1 = Conv2d::new(&builder.scope("conv1"), 3, 8, [3, 3], SAME);
-        let norm = BatchNorm2d::new(&builder.scope("norm"), 8, options);
-        let conv2 = Conv2d::new(&builder.scope("conv2"), 8, 16, [3, 3], SAME);
-        let fc = Linear::new(&builder.scope("fc"), 16 * 8 * 8, 10);
-        let dropout = Dropout::new(&builder.scope("dropout"), 0.3);
-        let parameters = builder.finish()?;
+        let make = |builder: &Builder| {
+            let conv1 = Conv2d::new(&builder.scope("conv1"), 3, 8, [3, 3], SAME);
+            let norm = BatchNorm2d::new(&builder.scope("norm"), 8, options);
+            let conv2 = Conv2d::new(&builder.scope("conv2"), 8, 16, [3, 3], SAME);
+            let fc = Linear::new(&builder.scope("fc"), 16 * 8 * 8, 10);
+            let dropout = Dropout::new(&builder.scope("dropout"), 0.3);
+            (conv1, norm, conv2, fc, dropout)
+        };
+        let ((conv1, norm, conv2, fc, dropout), parameters) = build(gpu, 7, make)?;
         let adam = Adam::new(&parameters, AdamOptions::default())?;
         let images = DeviceImages::new(gpu, &synthetic::split(40, 10, 1).train)?;
         Ok(Self { conv1, norm, conv2, fc, dropout, parameters, adam, images, step: 0 })
@@ -59,22 +61,21 @@ impl Training {
     /// Records one step and gives its loss.
     fn record(&mut self) -> Result<Tensor> {
         let (x, labels) = self.batch()?;
-        let x = self.norm.forward(&self.conv1.forward(&x, Mode::Train)?, Mode::Train)?;
-        let x = MaxPool2d::new(2).forward(&self.conv2.forward(&x, Mode::Train)?, Mode::Train)?;
-        let x = Activation::Relu.forward(&x, Mode::Train)?;
+        let x = self.norm.forward(&self.conv1.forward(&x)?, Mode::Train)?;
+        let x = MaxPool2d::new(2).forward(&self.conv2.forward(&x)?)?;
+        let x = Activation::Relu.apply(&x)?;
         let x = self.dropout.forward(&x.flatten(1)?, Mode::Train)?;
-        let loss = self.fc.forward(&x, Mode::Train)?.cross_entropy(&labels, 0.1)?;
-        self.adam.step(&self.parameters, &loss.backward()?)?;
+        let loss = self.fc.forward(&x)?.cross_entropy(&labels, 0.1)?;
+        self.adam.step(&self.parameters.gradients(&loss)?)?;
         self.step += 1;
         Ok(loss)
     }
 
     /// All weights, running estimates and moments.
     fn state(&self) -> Result<Vec<u32>> {
-        let mut tensors: Vec<&Tensor> = vec![self.parameters.flat()];
+        let mut tensors: Vec<&Tensor> = self.parameters.flats().iter().collect();
         tensors.extend(self.parameters.buffers().iter().map(|entry| &entry.tensor));
-        let slots = self.adam.slots();
-        tensors.extend(slots.iter().map(|slot| slot.values));
+        tensors.extend(self.adam.state().iter().flat_map(|(_, values)| values.flats()));
         let mut bits = Vec::new();
         for tensor in tensors {
             bits.extend(tensor.to_vec()?.iter().map(|value| value.to_bits()));

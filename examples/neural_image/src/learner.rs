@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wgrad::nn::{Adam, AdamOptions, Builder, Mode, Module, Optimizer, Parameters};
+use wgrad::nn::{self, Adam, AdamOptions, Mode, Module, Optimizer, Parameters};
 use wgrad::train::Stepper;
 use wgrad::{Gpu, Tensor, TextureOptions, no_grad, wgpu};
 
@@ -48,9 +48,7 @@ impl Learner {
     /// # Errors
     /// If the device cannot hold it.
     pub fn new(gpu: &Gpu, picture: &Picture, seed: u64) -> Result<Self> {
-        let builder = Builder::new(gpu, seed);
-        let network = Network::new(&builder);
-        let parameters = builder.finish()?;
+        let (network, parameters) = nn::build(gpu, seed, Network::new)?;
         let adam = Adam::new(&parameters, AdamOptions { lr: 4e-3, ..Default::default() })?;
         let pixels = picture.rgb.len();
         let rows = features(picture.width, picture.height, seed);
@@ -128,7 +126,7 @@ impl Lesson {
         let x = rows.slice(0, start, start + batch)?;
         let target = colours.slice(0, start, start + batch)?;
         let loss = self.network.forward(&x, Mode::Train)?.mse_loss(&target)?;
-        self.adam.step(&self.parameters, &loss.backward()?)?;
+        self.adam.step(&self.parameters.gradients(&loss)?)?;
         self.recorded += 1;
         if self.recorded % PAINT_EVERY == 1 {
             self.paint()?;

@@ -1,7 +1,7 @@
 //! One training step after another: which samples come next, and what is done with them.
 
 use wgrad::data::{Augment, DeviceImages, Draw, Normalize};
-use wgrad::nn::{Adam, AdamOptions, Builder, Mode, Module, Optimizer, Parameters};
+use wgrad::nn::{self, Adam, AdamOptions, Mode, Module, Optimizer, Parameters};
 use wgrad::train::{Error, Result};
 use wgrad::{Gpu, Tensor};
 
@@ -31,9 +31,7 @@ pub struct Lesson {
 
 impl Lesson {
     pub fn new(gpu: &Gpu, seed: u64) -> Result<Self> {
-        let builder = Builder::new(gpu, seed);
-        let network = Network::new(&builder);
-        let parameters = builder.finish()?;
+        let (network, parameters) = nn::build(gpu, seed, Network::new)?;
         let adam = Adam::new(&parameters, AdamOptions { lr: 2e-3, ..Default::default() })?;
         Ok(Self { network, parameters, adam, seed, set: None, classes: 0, epoch: 0, next: 0 })
     }
@@ -75,7 +73,7 @@ impl Lesson {
         self.next += BATCH;
         let logits = self.network.forward(&x, Mode::Train)?.slice(1, 0, self.classes)?;
         let loss = logits.cross_entropy(&labels, 0.0)?;
-        self.adam.step(&self.parameters, &loss.backward()?)?;
+        self.adam.step(&self.parameters.gradients(&loss)?)?;
         Ok(loss)
     }
 }

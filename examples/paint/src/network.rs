@@ -37,21 +37,21 @@ impl Network {
 
     /// What the filters find: `[n, 1, 28, 28]` to `[n, 8, 28, 28]`.
     pub fn feature_maps(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.conv1.forward(x, Mode::Eval)?.relu()?)
+        Ok(self.conv1.forward(x)?.relu()?)
     }
 
     /// The rest of the network: `[n, 8, 28, 28]` to `[n, 10]`.
-    pub fn classify(&self, feature_maps: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.pool.forward(feature_maps, mode)?;
-        let x = self.pool.forward(&self.conv2.forward(&x, mode)?, mode)?.relu()?;
-        let x = self.pool.forward(&self.conv3.forward(&x, mode)?, mode)?.relu()?;
-        self.fc.forward(&x.flatten(1)?, mode)
+    pub fn classify(&self, feature_maps: &Tensor) -> Result<Tensor> {
+        let x = self.pool.forward(feature_maps)?;
+        let x = self.pool.forward(&self.conv2.forward(&x)?)?.relu()?;
+        let x = self.pool.forward(&self.conv3.forward(&x)?)?.relu()?;
+        self.fc.forward(&x.flatten(1)?)
     }
 }
 
 impl Module for Network {
     /// `[n, 1, 28, 28]` to `[n, 10]`.
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.classify(&self.feature_maps(x)?, mode)
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.classify(&self.feature_maps(x)?)
     }
 }

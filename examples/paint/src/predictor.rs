@@ -68,7 +68,7 @@ impl Predictor {
         let x = eye.grey(gpu)?;
         let maps = no_grad(|| -> Result<Tensor> {
             let maps = lesson.network.feature_maps(&x)?;
-            let logits = lesson.network.classify(&maps, wgrad::nn::Mode::Eval)?;
+            let logits = lesson.network.classify(&maps)?;
             let probabilities = logits.slice(1, 0, lesson.classes().max(1))?.softmax()?;
             self.pending = Some(probabilities.read_later()?);
             Ok(maps)

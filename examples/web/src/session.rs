@@ -1,12 +1,11 @@
 //! A model, its optimizer and its data, trained in slices between frames. The same code in a page and in a native test.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wgrad::data::{Augment, DeviceImages, Draw, Images, Normalize};
 use wgrad::device::Pending;
 use wgrad::nn::{
-    Activation, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer, Parameters, Sequential,
+    self, Activation, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Optimizer, Parameters, Sequential,
     Sgd, SgdOptions, StateDict,
 };
 use wgrad::train::{Result, Stepper};
@@ -28,7 +27,7 @@ const SEED: u64 = 1;
 /// Everything that a training step changes or reads.
 struct Learner {
     model: Sequential,
-    parameters: Arc<Parameters>,
+    parameters: Parameters,
     optimizer: Sgd,
     images: Images,
     /// The same on the device, until a drawing is added.
@@ -40,18 +39,19 @@ struct Learner {
 
 impl Learner {
     fn new(gpu: &Gpu) -> Result<Self> {
-        let builder = Builder::new(gpu, SEED);
         let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
-        let model = Sequential::new(&builder)
-            .with(|b| Conv2d::new(b, 1, 8, [3, 3], options))
-            .with(|_| Activation::Relu)
-            .with(|_| MaxPool2d::new(2))
-            .with(|b| Conv2d::new(b, 8, 16, [3, 3], options))
-            .with(|_| Activation::Relu)
-            .with(|_| MaxPool2d::new(2))
-            .with(|_| Flatten)
-            .with(|b| Linear::new(b, 16 * SIDE / 4 * SIDE / 4, CLASSES.len()));
-        let parameters = Arc::new(builder.finish()?);
+        let make = |b: &Builder| {
+            Sequential::new(b)
+                .with(|b| Conv2d::new(b, 1, 8, [3, 3], options))
+                .with(|_| Activation::Relu)
+                .with(|_| MaxPool2d::new(2))
+                .with(|b| Conv2d::new(b, 8, 16, [3, 3], options))
+                .with(|_| Activation::Relu)
+                .with(|_| MaxPool2d::new(2))
+                .with(|_| Flatten)
+                .with(|b| Linear::new(b, 16 * SIDE / 4 * SIDE / 4, CLASSES.len()))
+        };
+        let (model, parameters) = nn::build(gpu, SEED, make)?;
         let options = SgdOptions { lr: 0.05, momentum: 0.9, ..Default::default() };
         let optimizer = Sgd::new(&parameters, options)?;
         let images = shapes::synthetic_ink(SYNTHETIC, SEED)?;
@@ -75,7 +75,7 @@ impl Learner {
         let (x, y) = images.batch_augmented(self.seen, BATCH, NORMALIZE, augment, draw)?;
         self.seen += BATCH;
         let loss = self.model.forward(&x, Mode::Train)?.cross_entropy(&y, 0.0)?;
-        self.optimizer.step(&self.parameters, &loss.backward()?)?;
+        self.optimizer.step(&self.parameters.gradients(&loss)?)?;
         Ok(loss)
     }
 }
@@ -188,7 +188,7 @@ impl Session {
 
     /// The weights as a safetensors file's bytes.
     pub fn weights(&self) -> impl Future<Output = Result<Vec<u8>>> + use<> {
-        let parameters = Arc::clone(&self.learner.parameters);
+        let parameters = self.learner.parameters.clone();
         async move { Ok(parameters.state_dict_async().await?.to_bytes()?) }
     }
 

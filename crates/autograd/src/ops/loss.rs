@@ -2,14 +2,63 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::softmax::row_trips;
+use super::reduction::{Layout, Rows};
+use super::softmax::Unit;
+use crate::graph::no_grad;
 use crate::launch::launch;
 use crate::{DType, Error, Op, Result, Tensor};
+
+/// Options of [`Tensor::cross_entropy_with`]; the default is PyTorch's, but for the index that it ignores.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CrossEntropyOptions {
+    /// The share of the target that is spread evenly over all classes, from 0 to 1.
+    pub label_smoothing: f32,
+    /// Rows of this label have no part in the loss, nor in the number of rows it is the mean of. PyTorch ignores -100 where
+    /// nothing else is said; here nothing is ignored then.
+    pub ignore_index: Option<i32>,
+}
 
 struct CrossEntropy {
     x: Tensor,
     labels: Tensor,
-    smoothing: f32,
+    options: CrossEntropyOptions,
+    /// The maximum of each row and its Σ e^(x - maximum).
+    rows: Tensor,
+    /// Rows that count, where some are ignored.
+    count: Option<Tensor>,
+}
+
+impl CrossEntropy {
+    /// The kernels' sizes and constants.
+    fn kernels(x: &Tensor, shape: [usize; 2], options: CrossEntropyOptions, backward: bool) -> Rows<'_> {
+        let CrossEntropyOptions { label_smoothing, ignore_index } = options;
+        let mut rows = match backward {
+            true => Rows::of(x, shape, &shaders::CROSS_ENTROPY_BACKWARD, Unit::None),
+            false => Rows::of(x, shape, &shaders::CROSS_ENTROPY, Unit::Each),
+        };
+        if backward {
+            rows.files.push(if shape[1].is_multiple_of(4) { &shaders::CLASS_4 } else { &shaders::CLASS_1 });
+        }
+        rows.constants = vec![("IGNORE", usize::from(ignore_index.is_some()))];
+        (rows.a, rows.b) = (label_smoothing, ignore_index.unwrap_or(0) as u32);
+        rows
+    }
+
+    /// The gradient of one row's loss, for all rows.
+    fn per_row(&self, dy: &Tensor) -> Result<Tensor> {
+        match &self.count {
+            Some(count) => dy.div(count),
+            None => dy.mul_add_scalar(1.0 / self.labels.numel() as f32, 0.0),
+        }
+    }
+
+    fn input_grad(&self, per_row: &Tensor) -> Result<Tensor> {
+        let dx = Tensor::empty(per_row.gpu(), self.x.shape())?;
+        let rows = Self::kernels(&self.x, self.x.rows("cross_entropy")?, self.options, true);
+        let views = [("x", &self.x), ("labels", &self.labels), ("dloss", per_row), ("dx", &dx)];
+        rows.map_units(&self.rows, &views.map(|(name, tensor)| (name, tensor.bind())))?;
+        Ok(dx)
+    }
 }
 
 impl Op for CrossEntropy {
@@ -18,18 +67,29 @@ impl Op for CrossEntropy {
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let [rows, cols] = self.x.rows("cross_entropy")?;
-        let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
-        launch(dy.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_backward"))
-            .bind_all([("x", self.x.bind()), ("labels", self.labels.bind())])
-            .bind_all([("dloss", dy.bind()), ("dx", dx.bind())])
-            .set_all([("rows", rows), ("cols", cols)])
-            .set_all_f32([("smoothing", self.smoothing), ("scale", 1.0 / rows as f32)])
-            .max_iterations(row_trips(3, cols))
-            .threads(rows)
-            .enqueue()?;
-        Ok(vec![Some(dx)])
+        Ok(vec![Some(self.input_grad(&self.per_row(dy)?)?)])
     }
+
+    fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        // (softmax - target) of the rows that count: the target is a constant.
+        let (target, counts) = no_grad(|| -> Result<_> {
+            let one = Tensor::full(dy.gpu(), dy.shape(), 1.0)?;
+            let counts = match self.options.ignore_index {
+                Some(ignored) => counting(&self.labels, ignored)?.unsqueeze(-1)?,
+                None => one.clone(),
+            };
+            let softmax = self.x.softmax()?.mul(&counts)?;
+            Ok((softmax.sub(&self.input_grad(&one)?)?, counts))
+        })?;
+        let difference = self.x.softmax()?.mul(&counts)?.sub(&target)?;
+        Ok(Some(vec![Some(difference.mul(&self.per_row(dy)?)?)]))
+    }
+}
+
+/// 1 for each label that is not ignored, and 0 for the others.
+fn counting(labels: &Tensor, ignored: i32) -> Result<Tensor> {
+    let ignored = Tensor::from_slice(labels.gpu(), &[ignored], &[])?;
+    labels.equal(&ignored)?.to_dtype(DType::F32)?.mul_add_scalar(-1.0, 1.0)
 }
 
 struct BceWithLogits {
@@ -60,24 +120,32 @@ impl Op for BceWithLogits {
 }
 
 impl Tensor {
-    /// Mean cross-entropy of the logits `self` against class labels, with label smoothing in `0..=1`; one fused
-    /// kernel forward and one backward.
+    /// Mean cross-entropy of the logits `self` against class labels, with label smoothing in `0..=1`. There may be any number of
+    /// classes.
     ///
-    /// Shape: `[n, classes]` and labels `[n]` to a scalar. A label that is no class makes the loss NaN, and its row of the
-    /// gradient.
-    /// Counterpart: `torch.nn.functional.cross_entropy(x, labels, label_smoothing=…)`.
+    /// Shape: `[n, classes]` and labels `[n]` of i32 to a scalar. A label that is no class makes the loss NaN, and its row of the
+    /// gradient. Counterpart: `torch.nn.functional.cross_entropy(x, labels, label_smoothing=…)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for other shapes or smoothing, or more classes than [`Tensor::softmax`] takes;
-    /// [`Error::Device`].
+    /// [`Error::Shape`] for other shapes or smoothing, [`Error::DType`] for labels that are not i32, [`Error::Device`].
     pub fn cross_entropy(&self, labels: &Tensor, smoothing: f32) -> Result<Tensor> {
+        let options = CrossEntropyOptions { label_smoothing: smoothing, ..Default::default() };
+        self.cross_entropy_with(labels, options)
+    }
+
+    /// As [`Tensor::cross_entropy`], where rows of one label may be ignored: the loss is the mean over the others, and NaN where
+    /// there are none, as in PyTorch.
+    ///
+    /// Counterpart: `torch.nn.functional.cross_entropy(x, labels, ignore_index=…, label_smoothing=…)`.
+    ///
+    /// # Errors
+    /// As [`Tensor::cross_entropy`].
+    pub fn cross_entropy_with(&self, labels: &Tensor, options: CrossEntropyOptions) -> Result<Tensor> {
         const OP: &str = "cross_entropy";
-        if self.shape().len() != 2 || labels.shape() != &self.shape()[..1] {
-            let message = format!(
-                "logits {:?} and labels {:?}; expected [n, classes] and [n]",
-                self.shape(),
-                labels.shape()
-            );
+        let smoothing = options.label_smoothing;
+        if self.shape().len() != 2 || labels.shape() != &self.shape()[..1] || self.shape()[1] == 0 {
+            let (own, other) = (self.shape(), labels.shape());
+            let message = format!("logits {own:?} and labels {other:?}; expected [n, classes] and [n]");
             return Err(Error::shape(OP, message));
         }
         if !(0.0..=1.0).contains(&smoothing) {
@@ -87,23 +155,30 @@ impl Tensor {
             let message = format!("labels {:?} of {}: they are i32", labels.shape(), labels.dtype());
             return Err(Error::DType { op: OP, message });
         }
-        let labels = labels.contiguous()?;
-        self.in_f32(OP, |x| x.cross_entropy_f32(labels, smoothing))
+        let labels = labels.detach().contiguous()?;
+        self.in_f32(OP, |x| x.cross_entropy_f32(labels, options))
     }
 
-    fn cross_entropy_f32(&self, labels: Tensor, smoothing: f32) -> Result<Tensor> {
-        let [rows, cols] = self.rows("cross_entropy")?;
-        let losses = Tensor::empty(self.gpu(), &[rows])?;
-        launch(self.gpu(), Kernel::new(&shaders::CROSS_ENTROPY, "cross_entropy_forward"))
-            .bind_all([("x", self.bind()), ("labels", labels.bind()), ("loss", losses.bind())])
-            .set_all([("rows", rows), ("cols", cols)])
-            .set_all_f32([("smoothing", smoothing), ("scale", 1.0)])
-            .max_iterations(row_trips(2, cols))
-            .threads(rows)
-            .enqueue()?;
-        let loss = losses.mean_all()?;
-        let op = || CrossEntropy { x: self.detach(), labels, smoothing };
-        Ok(loss.with_op(&[self], op))
+    fn cross_entropy_f32(&self, labels: Tensor, options: CrossEntropyOptions) -> Result<Tensor> {
+        let [n, cols] = self.rows("cross_entropy")?;
+        let [losses, rows] = [Tensor::empty(self.gpu(), &[n])?, Tensor::empty(self.gpu(), &[n, 2])?];
+        let kernels = CrossEntropy::kernels(self, [n, cols], options, false);
+        let x = ("x", self.bind());
+        let puts = [
+            ("scores", self.bind()),
+            ("labels", labels.bind()),
+            ("loss", losses.bind()),
+            ("rows", rows.bind()),
+        ];
+        kernels.reduce(Layout::contiguous(n, kernels.n), 4, &[x], &puts)?;
+        let (loss, count) = match options.ignore_index {
+            None => (losses.mean_all()?, None),
+            Some(ignored) => {
+                let count = counting(&labels, ignored)?.sum_all()?;
+                (losses.sum_all()?.div(&count)?, Some(count))
+            }
+        };
+        Ok(loss.with_op(&[self], || CrossEntropy { x: self.clone(), labels, options, rows, count }))
     }
 
     /// Mean squared error against `target` of the same shape, over all elements.

@@ -1,8 +1,8 @@
 //! Elementwise ops of one operand. Each is two lines of WGSL in `shaders/elementwise/unary/`, an entry of the table and
 //! a method. They read views as they lie.
 
-use wgrad_device::View;
 use wgrad_device::shaders::{self, File, Kernel};
+use wgrad_device::{Gpu, Launch, View};
 
 use crate::graph::{no_grad, saved_output};
 use crate::launch::launch;
@@ -28,6 +28,12 @@ pub(crate) struct Unary {
     /// Whether there is an `f` for integers too.
     integers: bool,
     recorded: Option<Recorded>,
+}
+
+impl Unary {
+    fn formula(&self, a: f32, b: f32) -> Formula<'static> {
+        Formula { file: self.file, numbers: [a, b, 0.0, 0.0], trusted: true }
+    }
 }
 
 macro_rules! table {
@@ -63,6 +69,36 @@ table! {
     IDENTITY = "contiguous" UNARY_IDENTITY Nothing true Some(|_, _, dy| Ok(dy.clone()));
 }
 
+/// The functions `f` and `gradient` of a file, with the numbers that they may use.
+pub(super) struct Formula<'a> {
+    pub(super) file: &'a File,
+    pub(super) numbers: [f32; 4],
+    /// Whether the file is the engine's own, whose kernels run without checks.
+    pub(super) trusted: bool,
+}
+
+impl<'a> Formula<'a> {
+    fn launch(&self, gpu: &'a Gpu, kernel: Kernel<'a>) -> Launch<'a> {
+        let launch = if self.trusted { launch(gpu, kernel) } else { gpu.launch(kernel) };
+        let [a, b, c, d] = self.numbers;
+        launch.set_all_f32([("a", a), ("b", b), ("c", c), ("d", d)])
+    }
+
+    /// The gradient of the input by what was saved and the gradient of the output, both contiguous.
+    pub(super) fn input_grad(&self, saved: &'a Tensor, dy: &'a Tensor) -> Result<Tensor> {
+        let dx = Tensor::empty_of(dy.gpu(), dy.shape(), dy.dtype())?;
+        let n4 = dy.numel().div_ceil(4);
+        self.launch(dy.gpu(), Kernel::new(&shaders::UNARY_BACKWARD, "unary_backward").with(self.file))
+            .alias("X", dy.dtype().wgsl4())
+            .alias("C", "f32")
+            .bind_all([("saved", saved.bind_padded()), ("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
+            .set("n4", n4)
+            .threads(n4)
+            .enqueue()?;
+        Ok(dx)
+    }
+}
+
 struct UnaryOp {
     op: &'static Unary,
     saved: Option<Tensor>,
@@ -72,18 +108,8 @@ struct UnaryOp {
 
 impl UnaryOp {
     fn input_grad(&self, dy: &Tensor) -> Result<Tensor> {
-        let dx = Tensor::empty_of(dy.gpu(), dy.shape(), dy.dtype())?;
-        let n4 = dy.numel().div_ceil(4);
         let saved = self.saved.as_ref().map_or_else(|| Ok(dy.clone()), Tensor::contiguous)?;
-        launch(dy.gpu(), Kernel::new(&shaders::UNARY_BACKWARD, "unary_backward").with(self.op.file))
-            .alias("X", dy.dtype().wgsl4())
-            .alias("C", "f32")
-            .bind_all([("saved", saved.bind_padded()), ("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
-            .set("n4", n4)
-            .set_all_f32([("a", self.a), ("b", self.b)])
-            .threads(n4)
-            .enqueue()?;
-        Ok(dx)
+        self.op.formula(self.a, self.b).input_grad(&saved, dy)
     }
 
     /// σ(x) + silu(x) · (1 - σ(x)), times `dy`.
@@ -171,7 +197,7 @@ impl Unary {
 }
 
 /// Writes `f(x)` to `y`, of as many elements as `x`, converted to `dtype`.
-fn apply(op: &Unary, x: &Tensor, y: View, dtype: DType, [a, b]: [f32; 2]) -> Result<()> {
+pub(super) fn apply<'a>(formula: &Formula<'a>, x: &'a Tensor, y: View, dtype: DType) -> Result<()> {
     let (gpu, n) = (x.gpu(), x.numel());
     if n == 0 {
         return Ok(());
@@ -181,19 +207,19 @@ fn apply(op: &Unary, x: &Tensor, y: View, dtype: DType, [a, b]: [f32; 2]) -> Res
     let store = if dtype == DType::U8 { &shaders::STORE_BYTES } else { &shaders::STORE_QUAD };
     // Between integers no float comes in; what is converted to integers is rounded by them.
     let computed = if from.is_float() || dtype.is_float() { "f32" } else { "i32" };
-    let composed = |kernel: Kernel<'static>| {
-        launch(gpu, kernel.with(op.file).with(store)).alias("Y", dtype.wgsl4()).alias("C", computed)
+    let composed = |kernel: Kernel<'a>| {
+        formula.launch(gpu, kernel.with(store)).alias("Y", dtype.wgsl4()).alias("C", computed)
     };
     let launch = if x.is_contiguous() {
         let load = if is_bytes { &shaders::LOAD_BYTES } else { &shaders::LOAD_QUAD };
-        composed(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(load))
+        composed(Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(formula.file).with(load))
             .alias("X", from.wgsl4())
             .bind("x", x.bind_padded())
             .set("n4", n4)
     } else {
         let (strided, axes) = (x.strided(), x.merged_axes());
         let load = if is_bytes { &shaders::LOAD_BYTE } else { &shaders::LOAD_ELEMENT };
-        composed(Kernel::new(&shaders::UNARY_STRIDED, "unary_strided").with(load))
+        composed(Kernel::new(&shaders::UNARY_STRIDED, "unary_strided").with(formula.file).with(load))
             .alias("E", from.wgsl())
             .constant("RANK", axes.len())
             .bind("x", strided.view)
@@ -201,7 +227,7 @@ fn apply(op: &Unary, x: &Tensor, y: View, dtype: DType, [a, b]: [f32; 2]) -> Res
             .max_iterations(5 + 4 * axes.len())
             .set_rows("axes", axes)
     };
-    Ok(launch.bind("y", y).set_all_f32([("a", a), ("b", b)]).threads(n4).enqueue()?)
+    Ok(launch.bind("y", y).threads(n4).enqueue()?)
 }
 
 impl Tensor {
@@ -210,7 +236,7 @@ impl Tensor {
             return Err(self.no_floats(op.name));
         }
         let y = Tensor::empty_of(self.gpu(), self.shape(), self.dtype())?;
-        apply(op, self, y.bind_padded(), self.dtype(), [a, b])?;
+        apply(&op.formula(a, b), self, y.bind_padded(), self.dtype())?;
         let saved = match op.saves {
             Saves::Input => Some(self.clone()),
             Saves::Output => Some(y.detach()),
@@ -244,7 +270,7 @@ impl Tensor {
 
     fn converted(&self, dtype: DType) -> Result<Tensor> {
         let y = Tensor::empty_of(self.gpu(), self.shape(), dtype)?;
-        apply(&IDENTITY, self, y.bind_padded(), dtype, [0.0; 2])?;
+        apply(&IDENTITY.formula(0.0, 0.0), self, y.bind_padded(), dtype)?;
         if !dtype.is_float() {
             return Ok(y);
         }
@@ -259,7 +285,7 @@ impl Tensor {
         Err(self.no_floats(op))
     }
 
-    fn no_floats(&self, op: &'static str) -> Error {
+    pub(crate) fn no_floats(&self, op: &'static str) -> Error {
         let (shape, dtype) = (self.shape(), self.dtype());
         let message =
             format!("a tensor {shape:?} of {dtype}: it takes floats; convert it with to_dtype first");
@@ -277,7 +303,7 @@ impl Tensor {
 
     /// Writes these values to a contiguous tensor of as many elements and the same type.
     pub(crate) fn copy_into(&self, to: &Tensor) -> Result<()> {
-        apply(&IDENTITY, self, to.bind_padded(), to.dtype(), [0.0; 2])
+        apply(&IDENTITY.formula(0.0, 0.0), self, to.bind_padded(), to.dtype())
     }
 
     /// `-x`. Shape: any, kept.

@@ -160,7 +160,12 @@ impl Convolution<'_> {
 
     /// The pass and what follows it, where its product fits ([`Convolution::fits`]). The operands are contiguous; bias and
     /// residual have the right shape and type.
-    pub fn with_epilogue(&self, bias: Option<&Tensor>, dtype: DType, epilogue: Epilogue<'_>) -> Result<Tensor> {
+    pub fn with_epilogue(
+        &self,
+        bias: Option<&Tensor>,
+        dtype: DType,
+        epilogue: Epilogue<'_>,
+    ) -> Result<Tensor> {
         let bias = bias.map(|bias| bias.as_f32(self.op)).transpose()?;
         let residual = epilogue.residual.map(Tensor::contiguous).transpose()?;
         let mut inputs = self.operands.to_vec();
@@ -243,7 +248,14 @@ impl Convolution<'_> {
         }
     }
 
-    fn record_product(&self, count: usize, views: [View; 2], out: View, dtype: DType, end: FusedEpilogue) -> Result<()> {
+    fn record_product(
+        &self,
+        count: usize,
+        views: [View; 2],
+        out: View,
+        dtype: DType,
+        end: FusedEpilogue,
+    ) -> Result<()> {
         let g = self.geometry.with_images(count);
         let (constants, [a, b], [of_a, of_b]) = (g.constants(), views, self.operands.map(Tensor::dtype));
         enqueue(self.gpu(), &g.problem(self.pass, &constants, [(a, of_a), (b, of_b)], (out, dtype), end))
@@ -298,7 +310,10 @@ impl Convolution<'_> {
 /// Refuses a bias that is not one value an output channel.
 pub(super) fn check_bias(op: &'static str, bias: Option<&Tensor>, channels: usize, w: &Tensor) -> Result<()> {
     let Some(bias) = bias.filter(|bias| bias.shape() != [channels]) else { return Ok(()) };
-    Err(Error::shape(op, format!("bias {:?} for a weight {:?}; expected [{channels}]", bias.shape(), w.shape())))
+    Err(Error::shape(
+        op,
+        format!("bias {:?} for a weight {:?}; expected [{channels}]", bias.shape(), w.shape()),
+    ))
 }
 
 impl Tensor {

@@ -3,9 +3,7 @@
 use wgrad_device::{Gpu, View};
 
 use super::epilogue::FusedEpilogue;
-use super::operand::{
-    self, ImageLayout, MatrixLayout, Operand, OperandKernels, PackLayout, Strides,
-};
+use super::operand::{self, ImageLayout, MatrixLayout, Operand, OperandKernels, PackLayout, Strides};
 use super::problem::{Layout, Problem};
 use crate::{DType, Error, Result};
 

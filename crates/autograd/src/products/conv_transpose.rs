@@ -34,14 +34,20 @@ impl Tensor {
         const OP: &str = "conv_transpose2d";
         let (&[images, c, h, width], &[of_w, outputs, kh, kw]) = (self.shape(), w.shape()) else {
             let (x, w) = (self.shape(), w.shape());
-            let message = format!("input {x:?} and weight {w:?}; expected [n, c, h, w] and [c, out/groups, kh, kw]");
+            let message =
+                format!("input {x:?} and weight {w:?}; expected [n, c, h, w] and [c, out/groups, kh, kw]");
             return Err(Error::shape(OP, message));
         };
         let ConvTranspose2dOptions { conv, output_padding } = options;
         let Conv2dOptions { stride, padding, dilation, groups } = conv;
         let size = |d: usize, n: usize, k: usize| {
-            let full = n.checked_sub(1)?.checked_mul(stride[d])?.checked_add(dilation[d].checked_mul(k.checked_sub(1)?)?)?;
-            full.checked_add(output_padding[d] + 1)?.checked_sub(padding[d].checked_mul(2)?).filter(|&n| n > 0)
+            let full = n
+                .checked_sub(1)?
+                .checked_mul(stride[d])?
+                .checked_add(dilation[d].checked_mul(k.checked_sub(1)?)?)?;
+            full.checked_add(output_padding[d] + 1)?
+                .checked_sub(padding[d].checked_mul(2)?)
+                .filter(|&n| n > 0)
         };
         let fits = c == of_w && (0..2).all(|d| output_padding[d] < stride[d]);
         let (true, Some(oh), Some(ow)) = (fits, size(0, h, kh), size(1, width, kw)) else {
@@ -56,7 +62,10 @@ impl Tensor {
         let geometry = ConvGeometry::new(OP, &[images, channels, oh, ow], w.shape(), conv)?;
         check_bias(OP, bias, channels, w)?;
         let (x, w) = (self.contiguous()?, w.contiguous()?);
-        Convolution { op: OP, pass: ConvPass::InputGrad, geometry, operands: [&w, &x] }
-            .with_epilogue(bias, dtype, Epilogue::default())
+        Convolution { op: OP, pass: ConvPass::InputGrad, geometry, operands: [&w, &x] }.with_epilogue(
+            bias,
+            dtype,
+            Epilogue::default(),
+        )
     }
 }

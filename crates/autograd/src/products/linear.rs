@@ -27,7 +27,10 @@ impl Tensor {
     pub fn linear_with(&self, w: &Tensor, bias: Option<&Tensor>, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let (Some((&inputs, leading)), &[outputs, k]) = (self.shape().split_last(), w.shape()) else {
             let (x, w) = (self.shape(), w.shape());
-            return Err(Error::shape(OP, format!("input {x:?} and weight {w:?}; expected [.., in] and [out, in]")));
+            return Err(Error::shape(
+                OP,
+                format!("input {x:?} and weight {w:?}; expected [.., in] and [out, in]"),
+            ));
         };
         if inputs != k || bias.is_some_and(|bias| bias.shape() != [outputs]) {
             let bias = bias.map_or(String::new(), |bias| format!(" and bias {:?}", bias.shape()));

@@ -97,7 +97,8 @@ impl Matmul<'_> {
         }
         let (l, r) = (leading(a), leading(b));
         let mut shape = broadcast(op, l, r).map_err(|_| {
-            let message = format!("batches {l:?} and {r:?} do not broadcast: {:?} × {:?}", a.shape(), b.shape());
+            let message =
+                format!("batches {l:?} and {r:?} do not broadcast: {:?} × {:?}", a.shape(), b.shape());
             Error::shape(op, message)
         })?;
         shape.extend([self.m(), self.n()]);
@@ -139,7 +140,12 @@ impl Matmul<'_> {
     }
 
     /// The product and what follows it. Bias and residual have the right shape and type; pooling is no part of it.
-    pub fn with_epilogue(self, bias: Option<&Tensor>, dtype: DType, epilogue: Epilogue<'_>) -> Result<Tensor> {
+    pub fn with_epilogue(
+        self,
+        bias: Option<&Tensor>,
+        dtype: DType,
+        epilogue: Epilogue<'_>,
+    ) -> Result<Tensor> {
         self.recorded(bias, dtype, epilogue, None)
     }
 

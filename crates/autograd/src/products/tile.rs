@@ -1,8 +1,8 @@
 //! Products of the `gpu` family: tiles in workgroup memory, multiplied straight from the tensors (`gemm_tile.wgsl`).
 
+use wgrad_device::Gpu;
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::wgpu::Limits;
-use wgrad_device::Gpu;
 
 use super::problem::{Problem, splits};
 use crate::Result;
@@ -124,7 +124,14 @@ mod tests {
             for (ta, tb) in [(false, false), (true, true)] {
                 let a = random(&if ta { [k, 130] } else { [130, k] });
                 let b = random(&if tb { [70, k] } else { [k, 70] });
-                all.push(a.matmul_with(&b, MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() }).unwrap().detach());
+                all.push(
+                    a.matmul_with(
+                        &b,
+                        MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() },
+                    )
+                    .unwrap()
+                    .detach(),
+                );
             }
         }
         let same = Conv2dOptions { padding: [1, 1], ..Default::default() };

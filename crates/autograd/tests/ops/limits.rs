@@ -1,7 +1,7 @@
 //! Products and convolutions on a device whose bindings hold only a part of what the kernels would pack of them.
 
 use wgrad_autograd::device::{Family, wgpu};
-use wgrad_autograd::{MatmulOptions, Conv2dOptions, Epilogue, Gpu, Result, Tensor};
+use wgrad_autograd::{Conv2dOptions, Epilogue, Gpu, MatmulOptions, Result, Tensor};
 use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::reference::{self, Conv2dParams};
 use wgrad_testkit::{Array, sample::Sampler};
@@ -45,7 +45,9 @@ fn products_whose_operands_fit_are_computed_in_parts() {
     for (a_shape, ta, b_shape, tb) in cases {
         let (a, b) = (sampler.uniform(a_shape, -1.0, 1.0), sampler.uniform(b_shape, -1.0, 1.0));
         let (x, y) = (upload(&gpu, &a), upload(&gpu, &b));
-        let c = x.matmul_with(&y, MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() }).unwrap();
+        let c = x
+            .matmul_with(&y, MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() })
+            .unwrap();
         let want = reference::matmul(&a, &b, ta, tb);
         let name = format!("{a_shape:?}, {ta} × {b_shape:?}, {tb}");
         assert_close(&name, &c.to_vec().unwrap(), &want, 1e-4, 3e-4);
@@ -72,7 +74,9 @@ fn linear_layers_are_computed_in_parts() {
         let (x, w) =
             (sampler.uniform(&[rows, inputs], -1.0, 1.0), sampler.uniform(&[outputs, inputs], -1.0, 1.0));
         let bias = sampler.uniform(&[outputs], -1.0, 1.0);
-        let got = upload(&gpu, &x).linear_with(&upload(&gpu, &w), Some(&upload(&gpu, &bias)), Epilogue::relu()).unwrap();
+        let got = upload(&gpu, &x)
+            .linear_with(&upload(&gpu, &w), Some(&upload(&gpu, &bias)), Epilogue::relu())
+            .unwrap();
         let want = reference::relu(&reference::add(&reference::matmul(&x, &w, false, true), &bias));
         assert_close(&format!("{rows} × {inputs} × {outputs}"), &got.to_vec().unwrap(), &want, 1e-4, 1e-4);
     }

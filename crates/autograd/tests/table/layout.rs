@@ -49,6 +49,23 @@ pub fn rows() -> Vec<Row> {
             reference,
         ));
     }
+    rows.push(row(
+        "index_select",
+        &[&[&[3, 5]], &[&[2, 4, 7]]],
+        UNIT,
+        |x| x[0].index_select(1, &Tensor::from_slice(x[0].gpu(), &[3, 0, 3, 1], &[4])?),
+        |x| {
+            let parts = [3, 0, 3, 1].map(|at| r::slice(&x[0], 1, at, at + 1));
+            r::concat(&parts.each_ref(), 1)
+        },
+    ));
+    rows.push(row(
+        "gather",
+        &[&[&[4, 3]]],
+        UNIT,
+        |x| x[0].gather(0, &Tensor::from_slice(x[0].gpu(), &[3, 0, 3, 1, 0, 2], &[2, 3])?),
+        |x| Array::new(&[2, 3], [9, 1, 11, 3, 1, 8].map(|at| x[0].data[at]).to_vec()),
+    ));
     rows.extend(broadcasts());
     rows.extend(concats());
     rows

@@ -1,6 +1,6 @@
 //! Losses.
 
-use wgrad_autograd::Tensor;
+use wgrad_autograd::{CrossEntropyOptions, Tensor};
 use wgrad_testkit::{reference as r, sample::Sampler};
 
 use super::{Draw, Row, UNIT, row};
@@ -21,10 +21,12 @@ pub fn rows() -> Vec<Row> {
         ([5, 10], Draw::Uniform(-3.0, 3.0)),
         ([65, 3], Draw::Uniform(-30.0, 30.0)),
         ([7, 257], Draw::Uniform(-3.0, 3.0)),
+        ([3, 4100], Draw::Uniform(-3.0, 3.0)),
     ] {
         for smoothing in [0.0, 0.1, 1.0] {
-            rows.push(cross_entropy(shape, draw, smoothing));
+            rows.push(cross_entropy(shape, draw, smoothing, None));
         }
+        rows.push(cross_entropy(shape, draw, 0.1, Some(shape[1])));
     }
     rows
 }
@@ -41,14 +43,24 @@ fn far_bce() -> Row {
     row("bce_with_logits, far", &[&[&[5, 7]]], far, op, move |x| r::bce_with_logits(&x[0], &target)).kinked()
 }
 
-fn cross_entropy([n, classes]: [usize; 2], draw: Draw, smoothing: f32) -> Row {
-    let labels = Sampler::new(12).labels(n, classes);
+fn cross_entropy([n, classes]: [usize; 2], draw: Draw, smoothing: f32, ignored: Option<usize>) -> Row {
+    let mut labels = Sampler::new(12).labels(n, classes);
+    if let Some(ignored) = ignored {
+        // All but the first.
+        labels.iter_mut().skip(1).step_by(2).for_each(|label| *label = ignored);
+    }
     let uploaded: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    let options =
+        CrossEntropyOptions { label_smoothing: smoothing, ignore_index: ignored.map(|label| label as i32) };
     let op = move |x: &[Tensor]| {
-        x[0].cross_entropy(&Tensor::from_slice(x[0].gpu(), &uploaded, &[uploaded.len()])?, smoothing)
+        x[0].cross_entropy_with(&Tensor::from_slice(x[0].gpu(), &uploaded, &[n])?, options)
     };
-    let reference = move |x: &[wgrad_testkit::Array]| r::cross_entropy(&x[0], &labels, f64::from(smoothing));
-    let row = row(format!("cross_entropy, smoothing {smoothing}"), &[&[&[n, classes]]], draw, op, reference);
+    let reference = move |x: &[wgrad_testkit::Array]| {
+        r::cross_entropy_ignoring(&x[0], &labels, f64::from(smoothing), ignored)
+    };
+    let what = if ignored.is_some() { ", some ignored" } else { "" };
+    let name = format!("cross_entropy, smoothing {smoothing}{what}");
+    let row = row(name, &[&[&[n, classes]]], draw, op, reference);
     // With logits far apart, most gradients are next to nothing.
     if matches!(draw, Draw::Uniform(low, _) if low < -10.0) { row.kinked() } else { row }
 }

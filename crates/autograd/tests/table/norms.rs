@@ -36,7 +36,34 @@ pub fn rows() -> Vec<Row> {
         rows.extend(both(CASES, relu, false));
         rows.extend(both(POOLED, relu, true));
     }
+    rows.extend(layer_norms());
     rows
+}
+
+/// By elements and by quads; rows of one invocation, and those that lanes share.
+fn layer_norms() -> Vec<Row> {
+    let shapes: &[&[&[usize]]] = &[
+        &[&[3, 7], &[7], &[7]],
+        &[&[2, 5, 8], &[8], &[8]],
+        &[&[33, 20], &[20], &[20]],
+        &[&[2, 68], &[68], &[68]],
+        &[&[2, 30], &[30], &[30]],
+    ];
+    let whole = |x: &[Tensor]| x[0].layer_norm(Some(&x[1]), Some(&x[2]), EPS);
+    let plain = |x: &[Tensor]| x[0].layer_norm(None, None, EPS);
+    let biased = |x: &[Tensor]| x[0].layer_norm(None, Some(&x[1]), EPS);
+    let eps = f64::from(EPS);
+    let [one, zero] = [1.0, 0.0].map(Array::scalar);
+    let ones = one.clone();
+    let alone: &[&[&[usize]]] = &[&[&[3, 7]], &[&[5, 12]]];
+    let pairs: &[&[&[usize]]] = &[&[&[3, 7], &[7]], &[&[5, 12], &[12]]];
+    let rows = [
+        row("layer_norm", shapes, UNIT, whole, move |x| r::layer_norm(&x[0], &x[1], &x[2], eps)),
+        row("layer_norm, plain", alone, UNIT, plain, move |x| r::layer_norm(&x[0], &one, &zero, eps)),
+        row("layer_norm, bias", pairs, UNIT, biased, move |x| r::layer_norm(&x[0], &ones, &x[1], eps)),
+    ];
+    // A value far above all others leaves differences in f32 that are those of its square.
+    rows.map(|row| row.up_to(1e4).kinked()).into()
 }
 
 /// Running estimates of `c` channels, the same at each call.

@@ -1,6 +1,6 @@
 //! Matrix products and convolutions.
 
-use wgrad_autograd::{Activation, ConvTranspose2dOptions, MatmulOptions, Conv2dOptions, Epilogue, Result, Tensor};
+use wgrad_autograd::{Activation, Conv2dOptions, ConvTranspose2dOptions, Epilogue, MatmulOptions, Result, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{self as r, Conv2dParams};
 
@@ -21,7 +21,9 @@ fn longest_axis(x: &[Array]) -> usize {
 }
 
 fn matmul(name: &str, cases: &[&[&[usize]]], ta: bool, tb: bool) -> Row {
-    let op = move |x: &[Tensor]| x[0].matmul_with(&x[1], MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() });
+    let op = move |x: &[Tensor]| {
+        x[0].matmul_with(&x[1], MatmulOptions { transpose: ta, transpose_other: tb, ..Default::default() })
+    };
     row(name, cases, UNIT, op, move |x| r::matmul(&x[0], &x[1], ta, tb)).terms(longest_axis)
 }
 

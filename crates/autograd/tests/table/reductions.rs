@@ -12,7 +12,14 @@ type Reference = fn(&Array, &[usize], bool) -> Array;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    let ops: [(&str, Reduce, Reference, Draw); 3] = [
+    // Away from 0, so that no gradient of the product or the norm is next to nothing.
+    let positive = Draw::Uniform(0.6, 1.4);
+    let ops: [(&str, Reduce, Reference, Draw); 8] = [
+        ("min", Tensor::min, r::min, Draw::Distinct),
+        ("prod", Tensor::prod, r::prod, positive),
+        ("norm", Tensor::norm, r::norm, positive),
+        ("logsumexp", Tensor::logsumexp, r::logsumexp, UNIT),
+        ("var", |x, axes| x.var(axes, 0), |x, axes, keep| r::var(x, axes, 0, keep), UNIT),
         ("sum", Tensor::sum, r::sum, UNIT),
         ("mean", Tensor::mean, r::mean, UNIT),
         ("max", Tensor::max, r::max, Draw::Distinct),
@@ -20,6 +27,10 @@ pub fn rows() -> Vec<Row> {
     for (name, op, reference, draw) in ops {
         rows.extend(reductions(name, op, reference, draw));
     }
+    rows.extend(long_rows());
+    rows.push(row("var", &[&[&[5, 7]]], UNIT, |x| x[0].var(&[1], 1), |x| r::var(&x[0], &[1], 1, false)));
+    let deviation = |x: &[wgrad_testkit::Array]| r::sqrt(&r::var(&x[0], &[0], 1, false));
+    rows.push(row("std", &[&[&[5, 7]]], UNIT, |x| x[0].std(&[0], 1), deviation));
     let all: [(&str, ReduceAll, ReferenceAll, Draw); 3] = [
         ("sum_all", Tensor::sum_all, r::sum_all, UNIT),
         ("mean_all", Tensor::mean_all, r::mean_all, UNIT),
@@ -56,13 +67,27 @@ fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<R
         let row =
             row(format!("{name} over {axes:?}"), cases, draw, op, move |x| reference(&x[0], axes, false));
         let row = row.terms(|x| x[0].len());
-        if matches!(draw, Draw::Distinct) { row.kinked() } else { row }
+        match name {
+            "max" | "min" => row.kinked(),
+            // Differences of products and squares of huge numbers are not those of f32.
+            "prod" | "norm" | "var" => row.up_to(1e4).kinked(),
+            _ => row,
+        }
+    };
+    let longest: &[&[&[usize]]] = match name {
+        // Of so many elements the product is out of range, and a difference of the others' results lost.
+        "prod" | "logsumexp" | "norm" | "var" => &[&[&[1]], &[&[5, 7]], &[&[4, 3, 5]], &[&[40, 2]]],
+        _ => &[&[&[1]], &[&[5, 7]], &[&[4, 3, 5]], &[&[300, 2]], &[&[16_411]]],
+    };
+    let second: &[&[&[usize]]] = match name {
+        "prod" | "logsumexp" | "norm" | "var" => &[&[&[5, 7]], &[&[5, 8]], &[&[3, 36]], &[&[3, 1, 5]]],
+        _ => &[&[&[5, 7]], &[&[5, 8]], &[&[3, 260]], &[&[4, 3, 5]], &[&[3, 1, 5]], &[&[1030, 3]]],
     };
     vec![
         // No axis: the value itself.
         over(&[], &[&[&[]], &[&[1]], &[&[3, 5]]]),
-        over(&[0], &[&[&[1]], &[&[5, 7]], &[&[4, 3, 5]], &[&[300, 2]], &[&[16_411]]]),
-        over(&[1], &[&[&[5, 7]], &[&[5, 8]], &[&[3, 260]], &[&[4, 3, 5]], &[&[3, 1, 5]], &[&[1030, 3]]]),
+        over(&[0], longest),
+        over(&[1], second),
         over(&[2], &[&[&[4, 3, 5]], &[&[2, 3, 64]]]),
         over(&[1, 2], &[&[&[4, 3, 5]], &[&[2, 3, 4, 5]]]),
         // Not neighbours, and as batch normalisation and a bias have them.
@@ -70,6 +95,33 @@ fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<R
         over(&[0, 2, 3], &[&[&[2, 3, 4, 5]], &[&[5, 2, 3, 3]]]),
         over(&[3, 0], &[&[&[2, 3, 4, 5]]]),
     ]
+}
+
+/// Rows that lanes share, and rows so long that they are cut into chunks.
+fn long_rows() -> Vec<Row> {
+    let long: &[&[&[usize]]] = &[&[&[3, 4100]], &[&[2, 1203]]];
+    let logits = Draw::Uniform(-3.0, 3.0);
+    let weight = |x: &[wgrad_testkit::Array]| r::layer_norm(&x[0], &x[1], &x[2], 1e-5);
+    let norm = |x: &[Tensor]| x[0].layer_norm(Some(&x[1]), Some(&x[2]), 1e-5);
+    let of = |n: usize| vec![vec![2, n], vec![n], vec![n]];
+    let norms: Vec<Vec<Vec<usize>>> = [4100, 1203].map(of).to_vec();
+    let norms: Vec<Vec<&[usize]>> =
+        norms.iter().map(|case| case.iter().map(|shape| &shape[..]).collect()).collect();
+    let norms: Vec<&[&[usize]]> = norms.iter().map(|case| &case[..]).collect();
+    let rows = [
+        row("softmax of long rows", long, logits, |x| x[0].softmax(), |x| r::softmax(&x[0])),
+        row("log_softmax of long rows", long, logits, |x| x[0].log_softmax(), |x| r::log_softmax(&x[0])),
+        row("sum of long rows", long, UNIT, |x| x[0].sum(&[1]), |x| r::sum(&x[0], &[1], false)),
+        row(
+            "logsumexp of long rows",
+            long,
+            UNIT,
+            |x| x[0].logsumexp(&[1]),
+            |x| r::logsumexp(&x[0], &[1], false),
+        ),
+        row("layer_norm of long rows", &norms, UNIT, norm, weight),
+    ];
+    rows.map(|row| row.terms(|x| x[0].len()).kinked()).into()
 }
 
 fn pool(name: &str, average: bool, cases: &[&[&[usize]]], options: Pool2dOptions) -> Row {

@@ -52,10 +52,20 @@ fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
 
 /// The smallest of launches.
 fn small(gpu: &Gpu, x: View, y: View) -> Result<()> {
-    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward").with(&shaders::UNARY_NEG);
+    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
+        .with(&shaders::UNARY_NEG)
+        .with(&shaders::LOAD_QUAD)
+        .with(&shaders::STORE_QUAD);
     // SAFETY: both ranges have n4 vec4.
     let launch = unsafe { gpu.launch_unchecked(kernel) }.bind("x", x).bind("y", y);
-    Ok(launch.set("n4", (BYTES / 16) as usize).set_f32("a", 0.0).set_f32("b", 0.0).threads(16).enqueue()?)
+    Ok(launch
+        .set("n4", (BYTES / 16) as usize)
+        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
+        .alias("X", "vec4<f32>")
+        .alias("Y", "vec4<f32>")
+        .alias("C", "f32")
+        .threads(16)
+        .enqueue()?)
 }
 
 /// Each reads what the one before wrote.

@@ -3,9 +3,10 @@
 //! matrices and their biases).
 
 use wgrad::nn::{
-    Adam, AdamOptions, Builder, Linear, Mode, Module, Optimizer, Parameters, Sequential, Sgd, SgdOptions,
+    self, Adam, AdamOptions, Builder, Gradients, Linear, Mode, Optimizer, Parameters, Sequential, Sgd,
+    SgdOptions,
 };
-use wgrad::{BatchNormOptions, Gpu, Gradients, RunningStats, Tensor};
+use wgrad::{BatchNormOptions, Gpu, RunningStats, Tensor};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{
     self,
@@ -179,25 +180,25 @@ fn norm_gradient(x: &Array, weight: &Array, bias: &Array, moments: &[Array; 2], 
 
 /// Four linear layers' parameters, gradients of them, and an optimizer.
 fn subject(gpu: &Gpu, kind: &str, side: usize) -> Result<(Parameters, Gradients, Box<dyn Optimizer>)> {
-    let builder = Builder::new(gpu, 0);
-    let model = (0..4).fold(Sequential::new(&builder), |model, _| model.with(|b| Linear::new(b, side, side)));
-    let parameters = builder.finish()?;
+    let make =
+        |b: &Builder| (0..4).fold(Sequential::new(b), |model, _| model.with(|b| Linear::new(b, side, side)));
+    let (model, parameters) = nn::build(gpu, 0, make)?;
     let optimizer: Box<dyn Optimizer> = match kind {
         "adam" => Box::new(Adam::new(&parameters, AdamOptions::default())?),
         _ => Box::new(Sgd::new(&parameters, SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() })?),
     };
     let x = Operand::new(1, &[4, side]).tensor(gpu)?;
-    let gradients = model.forward(&x, Mode::Train)?.square()?.sum(&[0, 1])?.backward()?;
+    let gradients = parameters.gradients(&model.forward(&x, Mode::Train)?.square()?.sum(&[0, 1])?)?;
     Ok((parameters, gradients, optimizer))
 }
 
 fn optimizer<'a>(gpu: &'a Gpu, kind: &str, [side]: [usize; 1]) -> Result<Case<'a>> {
     let kind = kind.to_owned();
-    let (parameters, gradients, optimizer) = subject(gpu, &kind, side)?;
+    let (_, gradients, optimizer) = subject(gpu, &kind, side)?;
     let optimizer = std::cell::RefCell::new(optimizer);
     // Parameters, gradients and moments are read, and all but the gradients written.
     let bytes = 4 * 4 * (side * side + side) * if kind == "adam" { 7 } else { 5 };
-    let run = move || Ok(optimizer.borrow_mut().step(&parameters, &gradients)?);
+    let run = move || Ok(optimizer.borrow_mut().step(&gradients)?);
     Ok(Case::op(gpu, "f32", run).work(0, bytes).checked(move || check_optimizer(gpu, &kind, side)))
 }
 
@@ -207,12 +208,12 @@ fn check_optimizer(gpu: &Gpu, kind: &str, side: usize) -> Result<f64> {
     let read = |t: &Tensor| -> Result<Vec<f64>> { Ok(t.to_vec()?.into_iter().map(f64::from).collect()) };
     let before = parameters.entries().iter().map(|e| read(&e.tensor)).collect::<Result<Vec<_>>>()?;
     for _ in 0..3 {
-        optimizer.step(&parameters, &gradients)?;
+        optimizer.step(&gradients)?;
     }
     let mut largest = 0.0;
     for (entry, mut want) in parameters.entries().iter().zip(before) {
-        let Some(gradient) = gradients.get(&entry.tensor) else { return Ok(f64::INFINITY) };
-        let gradient = read(gradient)?;
+        let Some(gradient) = gradients.get(&entry.name) else { return Ok(f64::INFINITY) };
+        let gradient = read(&gradient)?;
         let mut velocity = vec![0.0; want.len()];
         let mut state = AdamState::new(want.len());
         for _ in 0..3 {

@@ -24,6 +24,8 @@ mod autograd_parts;
 mod autograd_products;
 #[path = "../../../autograd/tests/races.rs"]
 mod autograd_races;
+#[path = "../../../autograd/tests/tensor.rs"]
+mod autograd_tensor;
 
 // Under the names by which these files know each other.
 #[path = "../../../autograd/tests/embedding/app.rs"]

@@ -1,7 +1,7 @@
 //! Activations as layers.
 
-use wgrad_autograd::Tensor;
 pub use wgrad_autograd::Activation;
+use wgrad_autograd::Tensor;
 
 use super::{Mode, Module};
 use crate::Result;

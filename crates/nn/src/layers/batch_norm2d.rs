@@ -35,8 +35,12 @@ impl BatchNorm2d {
     }
 }
 
-impl Module for BatchNorm2d {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+impl BatchNorm2d {
+    /// The output for `x`, in training or in evaluation.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let running = RunningStats {
             mean: self.running_mean.tensor()?.clone(),
             var: self.running_var.tensor()?.clone(),
@@ -48,5 +52,11 @@ impl Module for BatchNorm2d {
             Mode::Eval => x.batch_norm2d_eval(weight, bias, &running, self.options),
         };
         in_layer(&self.name, y)
+    }
+}
+
+impl Module for BatchNorm2d {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(x, mode)
     }
 }

@@ -63,9 +63,19 @@ impl Conv2d {
     }
 }
 
-impl Module for Conv2d {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+impl Conv2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
         in_layer(&self.name, x.conv2d_with(self.weight.tensor()?, bias, self.options, self.epilogue))
+    }
+}
+
+impl Module for Conv2d {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.forward(x)
     }
 }

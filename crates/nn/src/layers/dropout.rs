@@ -20,8 +20,12 @@ impl Dropout {
     }
 }
 
-impl Module for Dropout {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+impl Dropout {
+    /// The output for `x`, in training or in evaluation.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
             // A rate that makes no sense is refused before training is.
             Mode::Eval if (0.0..=1.0).contains(&self.rate) => Ok(x.clone()),
@@ -31,5 +35,11 @@ impl Module for Dropout {
                 in_layer("Dropout", x.dropout(self.rate, key, counter))
             }
         }
+    }
+}
+
+impl Module for Dropout {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(x, mode)
     }
 }

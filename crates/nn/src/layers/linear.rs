@@ -41,11 +41,21 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+impl Linear {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(Param::tensor).transpose()?;
         let weight = self.weight.tensor()?;
         let epilogue = Epilogue { activation: self.activation, ..Epilogue::default() };
         in_layer(&self.name, x.linear_with(weight, bias, epilogue))
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        self.forward(x)
     }
 }

@@ -31,7 +31,10 @@ pub enum Mode {
     Eval,
 }
 
-/// A function of a tensor, with or without parameters.
+/// A function of one tensor, with or without parameters, for [`Sequential`] and for whoever takes any such model.
+///
+/// Layers and models have a `forward` of their own beside it, with whatever takes part: a mode where training and
+/// evaluation differ, a mask, a state.
 pub trait Module {
     /// The output for `x`.
     ///

@@ -36,27 +36,67 @@ impl AvgPool2d {
     }
 }
 
+impl MaxPool2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        in_layer("MaxPool2d", x.max_pool2d(self.0))
+    }
+}
+
 impl Module for MaxPool2d {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        in_layer("MaxPool2d", x.max_pool2d(self.0))
+        self.forward(x)
+    }
+}
+
+impl AvgPool2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        in_layer("AvgPool2d", x.avg_pool2d(self.0))
     }
 }
 
 impl Module for AvgPool2d {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        in_layer("AvgPool2d", x.avg_pool2d(self.0))
+        self.forward(x)
+    }
+}
+
+impl GlobalMaxPool2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        in_layer("GlobalMaxPool2d", whole(x).and_then(|window| x.max_pool2d(window)?.flatten(1)))
     }
 }
 
 impl Module for GlobalMaxPool2d {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        in_layer("GlobalMaxPool2d", whole(x).and_then(|window| x.max_pool2d(window)?.flatten(1)))
+        self.forward(x)
+    }
+}
+
+impl GlobalAvgPool2d {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        in_layer("GlobalAvgPool2d", whole(x).and_then(|window| x.avg_pool2d(window)?.flatten(1)))
     }
 }
 
 impl Module for GlobalAvgPool2d {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        in_layer("GlobalAvgPool2d", whole(x).and_then(|window| x.avg_pool2d(window)?.flatten(1)))
+        self.forward(x)
     }
 }
 
@@ -69,8 +109,18 @@ fn whole(x: &Tensor) -> wgrad_autograd::Result<Pool2dOptions> {
     Ok(Pool2dOptions { kernel: [h, w], stride: [h, w], padding: [0; 2] })
 }
 
+impl Flatten {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        in_layer("Flatten", x.flatten(1))
+    }
+}
+
 impl Module for Flatten {
     fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        in_layer("Flatten", x.flatten(1))
+        self.forward(x)
     }
 }

@@ -18,9 +18,19 @@ impl<M: Module> Residual<M> {
     }
 }
 
-impl<M: Module> Module for Residual<M> {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+impl<M: Module> Residual<M> {
+    /// The output for `x`, in training or in evaluation.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let y = self.layer.forward(x, mode)?;
         in_layer(&self.name, x.add(&y))
+    }
+}
+
+impl<M: Module> Module for Residual<M> {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(x, mode)
     }
 }

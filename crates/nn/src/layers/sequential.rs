@@ -25,12 +25,22 @@ impl Sequential {
     }
 }
 
-impl Module for Sequential {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+impl Sequential {
+    /// The output for `x`, in training or in evaluation.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let mut y = x.clone();
         for layer in &self.layers {
             y = layer.forward(&y, mode)?;
         }
         Ok(y)
+    }
+}
+
+impl Module for Sequential {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(x, mode)
     }
 }

@@ -1,9 +1,9 @@
 //! A model whose parameters change between the forward and the backward pass.
 
-use wgrad_nn::autograd::{BatchNormOptions, Error as Op, Gpu, Gradients, Tensor};
+use wgrad_nn::autograd::{BatchNormOptions, Error as Op, Gpu, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, BatchNorm2d, Builder, Init, Linear, Mode, Module, Optimizer, Parameters, Sgd,
-    SgdOptions,
+    Adam, AdamOptions, BatchNorm2d, Builder, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sgd,
+    SgdOptions, build,
 };
 
 use crate::common::gpu;
@@ -14,15 +14,14 @@ fn sgd(parameters: &Parameters) -> Sgd {
 
 /// One parameter `w` of the value 3, and the graph of w².
 fn square(gpu: &Gpu) -> (Parameters, Tensor) {
-    let builder = Builder::new(gpu, 0);
-    builder.scope("net").param("w", &[], Init::Constant(3.0));
-    let parameters = builder.finish().unwrap();
+    let make = |b: &Builder| b.scope("net").param("w", &[], Init::Constant(3.0));
+    let (_, parameters) = build(gpu, 0, make).unwrap();
     let loss = parameters.get("net.w").unwrap().square().unwrap();
     (parameters, loss)
 }
 
 fn w_times(parameters: &Parameters, factor: f32) -> Gradients {
-    parameters.get("net.w").unwrap().mul_add_scalar(factor, 0.0).unwrap().backward().unwrap()
+    parameters.gradients(&parameters.get("net.w").unwrap().mul_add_scalar(factor, 0.0).unwrap()).unwrap()
 }
 
 #[test]
@@ -30,11 +29,11 @@ fn a_graph_over_parameters_that_changed_is_refused_by_name() {
     let gpu = gpu();
     type Change = fn(&Parameters);
     let changes: [(&str, Change); 5] = [
-        ("sgd", |p| sgd(p).step(p, &w_times(p, 2.0)).unwrap()),
-        ("adam", |p| Adam::new(p, AdamOptions::default()).unwrap().step(p, &w_times(p, 2.0)).unwrap()),
+        ("sgd", |p| sgd(p).step(&w_times(p, 2.0)).unwrap()),
+        ("adam", |p| Adam::new(p, AdamOptions::default()).unwrap().step(&w_times(p, 2.0)).unwrap()),
         ("load_state_dict", |p| p.load_state_dict(&p.state_dict().unwrap(), "same").unwrap()),
-        ("load_into", |p| p.load_into(p.flat(), &p.state_dict().unwrap(), "same").unwrap()),
-        ("write", |p| p.gpu().write(&p.flat().bind(), &[2.0f32]).unwrap()),
+        ("values", |p| p.values().scale(0.5).unwrap()),
+        ("write", |p| p.gpu().write(&p.flats()[0].bind(), &[2.0f32]).unwrap()),
     ];
     for (name, change) in changes {
         let (parameters, loss) = square(&gpu);
@@ -56,7 +55,7 @@ fn a_graph_over_parameters_that_changed_is_refused_by_name() {
     }
     // What has no gradient stays, and so does its graph.
     let (parameters, loss) = square(&gpu);
-    sgd(&parameters).step(&parameters, &Gradients::default()).unwrap();
+    sgd(&parameters).step(&Gradients::zeros(&parameters).unwrap()).unwrap();
     assert_eq!(loss.backward().unwrap().get(parameters.get("net.w").unwrap()).unwrap().item().unwrap(), 6.0);
 }
 
@@ -65,23 +64,22 @@ fn a_graph_over_parameters_that_changed_is_refused_by_name() {
 #[test]
 fn two_networks_of_one_builder_step_in_turn() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 1);
-    let generator = Linear::new(&builder.scope("generator"), 2, 3);
-    let critic = Linear::new(&builder.scope("critic"), 3, 1);
-    let parameters = builder.finish().unwrap();
+    let make =
+        |b: &Builder| (Linear::new(&b.scope("generator"), 2, 3), Linear::new(&b.scope("critic"), 3, 1));
+    let ((generator, critic), parameters) = build(&gpu, 1, make).unwrap();
     let mut optimizer = sgd(&parameters);
     let noise = Tensor::from_slice(&gpu, &[1.0, -1.0, 0.5, 2.0], &[2, 2]).unwrap();
-    let judged = |x: &Tensor| critic.forward(x, Mode::Train).unwrap().tanh().unwrap().mean_all().unwrap();
+    let judged = |x: &Tensor| critic.forward(x).unwrap().tanh().unwrap().mean_all().unwrap();
     for _ in 0..3 {
-        let fake = generator.forward(&noise, Mode::Train).unwrap().tanh().unwrap();
+        let fake = generator.forward(&noise).unwrap().tanh().unwrap();
         let before = judged(&fake);
-        optimizer.step(&parameters, &judged(&fake.detach()).backward().unwrap()).unwrap();
+        optimizer.step(&parameters.gradients(&judged(&fake.detach())).unwrap()).unwrap();
         // The critic has learned: a graph through its old weights is refused, one through the new ones is right.
         let error = before.backward().unwrap_err();
         assert!(matches!(&error, Op::Changed { tensor, .. } if tensor == "critic.weight"), "{error}");
-        let fake = generator.forward(&noise, Mode::Train).unwrap().tanh().unwrap();
-        optimizer.step(&parameters, &judged(&fake.detach()).backward().unwrap()).unwrap();
-        let gradients = judged(&fake).backward().unwrap();
+        let fake = generator.forward(&noise).unwrap().tanh().unwrap();
+        optimizer.step(&parameters.gradients(&judged(&fake.detach())).unwrap()).unwrap();
+        let gradients = parameters.gradients(&judged(&fake)).unwrap();
         assert_eq!(gradients.len(), 4);
     }
 }
@@ -89,19 +87,17 @@ fn two_networks_of_one_builder_step_in_turn() {
 #[test]
 fn gradients_of_several_batches_may_be_added_up() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 1);
-    let model = Linear::new(&builder, 2, 1);
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) = build(&gpu, 1, |builder| Linear::new(builder, 2, 1)).unwrap();
     let mut optimizer = sgd(&parameters);
     let x = Tensor::from_slice(&gpu, &[1.0, -1.0], &[1, 2]).unwrap();
-    let loss = || model.forward(&x, Mode::Train).unwrap().square().unwrap().sum_all().unwrap();
+    let loss = || model.forward(&x).unwrap().square().unwrap().sum_all().unwrap();
     for _ in 0..3 {
         // Both forward passes come first.
         let (first, second) = (loss(), loss());
         first.backward().unwrap();
         second.backward().unwrap();
         let both = loss().add(&loss()).unwrap();
-        optimizer.step(&parameters, &both.backward().unwrap()).unwrap();
+        optimizer.step(&parameters.gradients(&both).unwrap()).unwrap();
     }
 }
 
@@ -109,9 +105,9 @@ fn gradients_of_several_batches_may_be_added_up() {
 #[test]
 fn running_estimates_move_between_two_forward_passes() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 1);
-    let norm = BatchNorm2d::new(&builder.scope("bn"), 2, BatchNormOptions::default());
-    let parameters = builder.finish().unwrap();
+    let (norm, parameters) =
+        build(&gpu, 1, |builder| BatchNorm2d::new(&builder.scope("bn"), 2, BatchNormOptions::default()))
+            .unwrap();
     let x = Tensor::from_slice(&gpu, &[1.0, -1.0, 0.5, 2.0, 3.0, 0.0, 1.0, 4.0], &[2, 2, 1, 2]).unwrap();
     for mode in [Mode::Eval, Mode::Train] {
         let loss = norm.forward(&x, mode).unwrap().square().unwrap().sum_all().unwrap();

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
-use wgrad_nn::StateDict;
 use wgrad_nn::autograd::device::Family;
 use wgrad_nn::autograd::{Gpu, Tensor};
+use wgrad_nn::{Parameters, StateDict};
 use wgrad_testkit::Array;
 use wgrad_testkit::compare::assert_close;
 
@@ -86,6 +86,11 @@ impl Fixture {
         assert_eq!(got.shape(), want.shape, "{name}");
         assert_close(name, &got.to_vec().unwrap(), &want, rtol, atol);
     }
+}
+
+/// The values of all parameters, padding included.
+pub fn flat(parameters: &Parameters) -> Vec<f32> {
+    parameters.flats().iter().flat_map(|flat| flat.to_vec().unwrap()).collect()
 }
 
 /// Bit patterns, for values that must be equal to the last bit, NaN included.

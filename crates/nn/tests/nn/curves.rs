@@ -57,7 +57,7 @@ fn train(
         }
         let logits = model.forward(&x, Mode::Train).unwrap();
         let loss = logits.cross_entropy(&labels, recipe.label_smoothing).unwrap();
-        optimizer.step(parameters, &loss.backward().unwrap()).unwrap();
+        optimizer.step(&parameters.gradients(&loss).unwrap()).unwrap();
         losses.push(loss.item().unwrap());
     }
     losses
@@ -139,7 +139,8 @@ fn mlp(family: Family) -> Subject {
 
 fn resnet9(family: Family) -> Subject {
     let (model, parameters) = Resnet9::new(&gpu_of(family), 0, 4);
-    let options = SgdOptions { lr: 1.0, momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
+    let options =
+        SgdOptions { lr: 1.0, momentum: 0.9, nesterov: true, weight_decay: 5e-4, ..Default::default() };
     let optimizer = Box::new(Sgd::new(&parameters, options).unwrap());
     let fixture = Fixture::open("resnet9_curve.safetensors");
     Subject { fixture, model: Box::new(model), parameters, optimizer }

@@ -3,7 +3,7 @@
 use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Pool2dOptions};
 use wgrad_nn::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Dropout, Error, Flatten, GlobalMaxPool2d, Linear,
-    MaxPool2d, Mode, Module, Parameters, Residual,
+    MaxPool2d, Mode, Module, Parameters, Residual, build,
 };
 
 use crate::common::{FAMILIES, Fixture, gpu, gpu_of};
@@ -53,9 +53,7 @@ fn layers_compute_what_pytorch_computes() {
     for family in FAMILIES {
         let gpu = gpu_of(family);
         for (case, make) in CASES {
-            let builder = Builder::new(&gpu, 0);
-            let layer = make(&builder);
-            let parameters = builder.finish().unwrap();
+            let (layer, parameters) = build(&gpu, 0, make).unwrap();
             let names: Vec<&str> = parameters.entries().iter().map(|entry| entry.name.as_str()).collect();
             let expected: &[&str] =
                 if fixture.has(&format!("{case}.weight")) { &["weight", "bias"] } else { &[] };
@@ -91,9 +89,7 @@ fn layers_without_bias_are_those_with_a_bias_of_zero() {
         let weight = format!("{case}.weight");
         let x = fixture.tensor(&gpu, &format!("{case}.x"));
         let output = |make: Make, zero_bias: Option<usize>| {
-            let builder = Builder::new(&gpu, 0);
-            let layer = make(&builder);
-            let parameters = builder.finish().unwrap();
+            let (layer, parameters) = build(&gpu, 0, make).unwrap();
             let mut state = fixture.state_dict([(weight.as_str(), "weight")]);
             state.tensors.extend(zero_bias.map(|n| ("bias".to_owned(), (vec![n], vec![0.0; n]))));
             parameters.load_state_dict(&state, case).unwrap();
@@ -107,11 +103,12 @@ fn layers_without_bias_are_those_with_a_bias_of_zero() {
 #[test]
 fn an_input_that_does_not_fit_names_the_layer_and_the_shapes() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    let conv = Conv2d::new(&builder.scope("features").scope("conv1"), 3, 4, [3, 3], padded(1, 1, 1, 1));
-    let fc = Linear::new(&builder.scope("fc"), 7, 5);
-    let no_groups = Conv2d::new(&builder.scope("none"), 3, 4, [3, 3], padded(1, 1, 1, 0));
-    builder.finish().unwrap();
+    let make = |b: &Builder| {
+        let conv = Conv2d::new(&b.scope("features").scope("conv1"), 3, 4, [3, 3], padded(1, 1, 1, 1));
+        let no_groups = Conv2d::new(&b.scope("none"), 3, 4, [3, 3], padded(1, 1, 1, 0));
+        (conv, Linear::new(&b.scope("fc"), 7, 5), no_groups)
+    };
+    let ((conv, fc, no_groups), _) = build(&gpu, 0, make).unwrap();
     let zeros = |shape: &[usize]| wgrad_nn::autograd::Tensor::zeros(&gpu, shape).unwrap();
     let refused = |layer: &dyn Module, shape: &[usize], parts: &[&str]| {
         let error = layer.forward(&zeros(shape), Mode::Eval).unwrap_err();
@@ -145,9 +142,7 @@ fn a_layer_on_the_root_builder_is_called_by_its_kind() {
         ("Dropout", |b| Box::new(Dropout::new(b, 1.5))),
     ];
     for (kind, make) in layers {
-        let builder = Builder::new(&gpu, 0);
-        let layer = make(&builder);
-        builder.finish().unwrap();
+        let (layer, _) = build(&gpu, 0, make).unwrap();
         for mode in [Mode::Train, Mode::Eval] {
             let message = layer.forward(&zeros(&[2, 6, 4, 4]), mode).unwrap_err().to_string();
             assert!(message.starts_with(&format!("layer {kind}: ")), "{message}");
@@ -156,11 +151,10 @@ fn a_layer_on_the_root_builder_is_called_by_its_kind() {
 }
 
 #[test]
-fn a_layer_before_finish_is_an_error() {
+fn a_forward_pass_while_the_model_is_built_is_an_error() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    let fc = Linear::new(&builder.scope("fc"), 2, 1);
     let x = wgrad_nn::autograd::Tensor::zeros(&gpu, &[1, 2]).unwrap();
-    let message = fc.forward(&x, Mode::Eval).unwrap_err().to_string();
-    assert!(message.contains("fc.") && message.contains("finish"), "{message}");
+    let early = |b: &Builder| Linear::new(&b.scope("fc"), 2, 1).forward(&x).unwrap_err().to_string();
+    let (message, _) = build(&gpu, 0, early).unwrap();
+    assert!(message.contains("fc.") && message.contains("nn::build"), "{message}");
 }

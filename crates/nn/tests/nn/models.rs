@@ -3,7 +3,7 @@
 use wgrad_nn::autograd::{BatchNormOptions, Conv2dOptions, Gpu, Tensor};
 use wgrad_nn::{
     BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, Mode, Module, Parameters, Residual, Result,
-    Sequential,
+    Sequential, build,
 };
 
 /// The model of the example cifar10.
@@ -15,21 +15,20 @@ pub struct Cnn {
 
 impl Cnn {
     pub fn new(gpu: &Gpu, seed: u64) -> (Self, Parameters) {
-        let builder = Builder::new(gpu, seed);
         let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-        let model = Self {
+        let make = |builder: &Builder| Self {
             conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], same).with_relu().with_max_pool(),
             conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], same).with_relu().with_max_pool(),
             fc: Linear::new(&builder.scope("fc"), 8192, 10),
         };
-        (model, builder.finish().unwrap())
+        build(gpu, seed, make).unwrap()
     }
 }
 
 impl Module for Cnn {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.conv2.forward(&self.conv1.forward(x, mode)?, mode)?;
-        self.fc.forward(&x.flatten(1)?, mode)
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        let x = self.conv2.forward(&self.conv1.forward(x)?)?;
+        self.fc.forward(&x.flatten(1)?)
     }
 }
 
@@ -42,20 +41,19 @@ pub struct Mlp {
 
 impl Mlp {
     pub fn new(gpu: &Gpu, seed: u64) -> (Self, Parameters) {
-        let builder = Builder::new(gpu, seed);
-        let model = Self {
+        let make = |builder: &Builder| Self {
             fc1: Linear::new(&builder.scope("fc1"), 784, 256).with_relu(),
             fc2: Linear::new(&builder.scope("fc2"), 256, 128).with_relu(),
             fc3: Linear::new(&builder.scope("fc3"), 128, 10),
         };
-        (model, builder.finish().unwrap())
+        build(gpu, seed, make).unwrap()
     }
 }
 
 impl Module for Mlp {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let x = self.fc2.forward(&self.fc1.forward(x, mode)?, mode)?;
-        self.fc3.forward(&x, mode)
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        let x = self.fc2.forward(&self.fc1.forward(x)?)?;
+        self.fc3.forward(&x)
     }
 }
 
@@ -78,7 +76,7 @@ impl ConvNorm {
 
 impl Module for ConvNorm {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x, mode)?, mode)
+        self.norm.forward(&self.conv.forward(x)?, mode)
     }
 }
 
@@ -87,7 +85,10 @@ pub struct Resnet9(Vec<Box<dyn Module>>);
 
 impl Resnet9 {
     pub fn new(gpu: &Gpu, seed: u64, width: usize) -> (Self, Parameters) {
-        let builder = Builder::new(gpu, seed);
+        build(gpu, seed, |builder| Self::make(builder, width)).unwrap()
+    }
+
+    fn make(builder: &Builder, width: usize) -> Self {
         let block = |name: &str, inputs: usize, outputs: usize| -> Box<dyn Module> {
             Box::new(ConvNorm::new(&builder.scope(name), inputs * width, outputs * width, true))
         };
@@ -109,7 +110,7 @@ impl Resnet9 {
             Box::new(GlobalMaxPool2d),
             Box::new(Linear::new(&builder.scope("fc"), 8 * width, 10)),
         ];
-        (Self(parts), builder.finish().unwrap())
+        Self(parts)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use wgrad_nn::autograd::{Conv2dOptions, Tensor};
 use wgrad_nn::{
-    Activation, Adam, AdamOptions, Builder, Conv2d, Dropout, Error, Flatten, Init, Linear, MaxPool2d, Mode,
-    Module, Optimizer, Parameters, Sequential, Sgd, SgdOptions,
+    Activation, Adam, AdamOptions, Builder, Conv2d, Dropout, Error, Flatten, Gradients, Init, Linear,
+    MaxPool2d, Mode, Optimizer, Parameters, Sequential, Sgd, SgdOptions, build,
 };
 
 use crate::common::{bits, gpu};
@@ -16,15 +16,18 @@ fn names(parameters: &Parameters) -> Vec<&str> {
 #[test]
 fn sequential_names_parameters_by_position() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
     let conv = |b: &Builder| Conv2d::new(b, 1, 2, [3, 3], Conv2dOptions::default());
-    let model = Sequential::new(&builder)
-        .with(conv)
-        .with(|_| Activation::Relu)
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Flatten)
-        .with(|b| Sequential::new(b).with(|b| Linear::new(b, 8, 5)).with(|b| Linear::without_bias(b, 5, 3)));
-    let parameters = builder.finish().unwrap();
+    let make = |b: &Builder| {
+        Sequential::new(b)
+            .with(conv)
+            .with(|_| Activation::Relu)
+            .with(|_| MaxPool2d::new(2))
+            .with(|_| Flatten)
+            .with(|b| {
+                Sequential::new(b).with(|b| Linear::new(b, 8, 5)).with(|b| Linear::without_bias(b, 5, 3))
+            })
+    };
+    let (model, parameters) = build(&gpu, 0, make).unwrap();
     let expected = ["0.weight", "0.bias", "4.0.weight", "4.0.bias", "4.1.weight"];
     assert_eq!(names(&parameters), expected);
     assert_eq!(parameters.count(), 18 + 2 + 40 + 5 + 15);
@@ -39,7 +42,7 @@ fn parameters_lie_in_one_buffer_each_at_a_bindable_place() {
     let expected = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"];
     assert_eq!(names(&parameters), expected);
     assert_eq!(parameters.count(), 157_578);
-    let flat = parameters.flat().bind();
+    let flat = parameters.flats()[0].bind();
     for entry in parameters.entries() {
         let view = entry.tensor.bind();
         assert_eq!(view.buffer.id(), flat.buffer.id(), "{}", entry.name);
@@ -51,11 +54,12 @@ fn parameters_lie_in_one_buffer_each_at_a_bindable_place() {
 #[test]
 fn two_parameters_of_one_name_are_refused() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    Linear::new(&builder.scope("fc"), 2, 2);
-    Linear::new(&builder.scope("head"), 2, 2);
-    Linear::new(&builder.scope("fc"), 3, 2);
-    let error = builder.finish().unwrap_err();
+    let make = |b: &Builder| {
+        Linear::new(&b.scope("fc"), 2, 2);
+        Linear::new(&b.scope("head"), 2, 2);
+        Linear::new(&b.scope("fc"), 3, 2);
+    };
+    let error = build(&gpu, 0, make).unwrap_err();
     let Error::Duplicate { name } = &error else { panic!("{error:?}") };
     assert!(name.starts_with("fc."), "{error}");
 }
@@ -63,7 +67,7 @@ fn two_parameters_of_one_name_are_refused() {
 #[test]
 fn a_model_without_parameters_can_be_finished() {
     let gpu = gpu();
-    let parameters = Builder::new(&gpu, 0).finish().unwrap();
+    let ((), parameters) = build(&gpu, 0, |_| ()).unwrap();
     assert_eq!((parameters.count(), parameters.entries().len()), (0, 0));
     assert!(parameters.state_dict().unwrap().tensors.is_empty());
 }
@@ -86,12 +90,13 @@ fn assert_uniform(name: &str, values: &[f32], bound: f64) {
 #[test]
 fn the_default_initialisation_is_uniform_within_one_over_root_fan_in() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 1);
-    Linear::new(&builder.scope("fc"), 300, 200);
-    Conv2d::new(&builder.scope("conv"), 32, 128, [3, 5], Conv2dOptions::default());
-    let groups = Conv2dOptions { groups: 4, ..Default::default() };
-    Conv2d::new(&builder.scope("grouped"), 32, 128, [3, 3], groups);
-    let state = builder.finish().unwrap().state_dict().unwrap();
+    let make = |b: &Builder| {
+        Linear::new(&b.scope("fc"), 300, 200);
+        Conv2d::new(&b.scope("conv"), 32, 128, [3, 5], Conv2dOptions::default());
+        let groups = Conv2dOptions { groups: 4, ..Default::default() };
+        Conv2d::new(&b.scope("grouped"), 32, 128, [3, 3], groups);
+    };
+    let state = build(&gpu, 1, make).unwrap().1.state_dict().unwrap();
     // A group's outputs see only the group's inputs.
     for (layer, fan_in) in [("fc", 300.0), ("conv", 32.0 * 15.0), ("grouped", 8.0 * 9.0)] {
         for part in ["weight", "bias"] {
@@ -117,12 +122,26 @@ fn weights_are_a_function_of_the_seed() {
 }
 
 #[test]
+fn weights_do_not_depend_on_the_order_of_declaration() {
+    let gpu = gpu();
+    let layer = |b: &Builder, name: &str| drop(Linear::new(&b.scope(name), 20, 10));
+    let one = build(&gpu, 5, |b| ["a", "b", "c"].map(|name| layer(b, name))).unwrap().1.state_dict().unwrap();
+    let other = build(&gpu, 5, |b| ["c", "a"].map(|name| layer(b, name))).unwrap().1.state_dict().unwrap();
+    assert_eq!(other.tensors.len(), 4);
+    for (name, values) in &other.tensors {
+        assert_eq!(&one.tensors[name], values, "{name}");
+    }
+    assert_ne!(one.tensors["a.weight"], one.tensors["b.weight"]);
+}
+
+#[test]
 fn constants_fill() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    builder.param("scale", &[3], Init::Constant(1.5));
-    builder.param("shift", &[], Init::Constant(-0.0));
-    let state = builder.finish().unwrap().state_dict().unwrap();
+    let make = |b: &Builder| {
+        b.param("scale", &[3], Init::Constant(1.5));
+        b.param("shift", &[], Init::Constant(-0.0));
+    };
+    let state = build(&gpu, 0, make).unwrap().1.state_dict().unwrap();
     assert_eq!(state.tensors["scale"], (vec![3], vec![1.5; 3]));
     assert_eq!(state.tensors["shift"], (vec![], vec![0.0]));
 }
@@ -131,10 +150,7 @@ fn constants_fill() {
 fn dropout_drops_in_training_only() {
     let gpu = gpu();
     let n = 20_000;
-    let make = |seed| {
-        let builder = Builder::new(&gpu, seed);
-        (Dropout::new(&builder, 0.25), builder.finish().unwrap())
-    };
+    let make = |seed| build(&gpu, seed, |b| Dropout::new(b, 0.25)).unwrap();
     let (dropout, parameters) = make(3);
     let x = Tensor::full(&gpu, &[n], 3.0).unwrap().tracked();
     assert_eq!(dropout.forward(&x, Mode::Eval).unwrap().to_vec().unwrap(), vec![3.0; n]);
@@ -166,9 +182,7 @@ fn dropout_drops_in_training_only() {
 fn a_model_beyond_the_limits_is_refused_before_its_memory_is_taken() {
     let gpu = gpu();
     for [inputs, outputs] in [[1_000_000, 1_000_000], [1 << 40, 1 << 40]] {
-        let builder = Builder::new(&gpu, 0);
-        let _layer = Linear::new(&builder.scope("fc"), inputs, outputs);
-        let error = builder.finish().unwrap_err();
+        let error = build(&gpu, 0, |b| Linear::new(&b.scope("fc"), inputs, outputs)).err().unwrap();
         assert!(matches!(error, Error::ModelTooLarge { .. }), "{error}");
     }
 }
@@ -176,27 +190,19 @@ fn a_model_beyond_the_limits_is_refused_before_its_memory_is_taken() {
 #[test]
 fn an_optimizer_of_other_parameters_is_refused() {
     let gpu = gpu();
-    let made = |outputs| {
-        let builder = Builder::new(&gpu, 0);
-        let layer = Linear::new(&builder.scope("fc"), 3, outputs);
-        (layer, builder.finish().unwrap())
-    };
+    let made = |outputs| build(&gpu, 0, |b| Linear::new(&b.scope("fc"), 3, outputs)).unwrap();
     let ((_, small), (layer, large)) = (made(2), made(200));
     let mut sgd = Sgd::new(&small, SgdOptions::default()).unwrap();
     let x = Tensor::full(&gpu, &[1, 3], 1.0).unwrap();
-    let loss = layer.forward(&x, Mode::Train).unwrap().mean_all().unwrap();
-    let error = sgd.step(&large, &loss.backward().unwrap()).unwrap_err().to_string();
+    let loss = layer.forward(&x).unwrap().mean_all().unwrap();
+    let error = sgd.step(&large.gradients(&loss).unwrap()).unwrap_err().to_string();
     assert!(error.contains("other parameters"), "{error}");
 }
 
 #[test]
 fn an_optimizer_of_an_equally_large_model_is_refused() {
     let gpu = gpu();
-    let made = || {
-        let builder = Builder::new(&gpu, 0);
-        let layer = Linear::new(&builder.scope("fc"), 3, 2);
-        (layer, builder.finish().unwrap())
-    };
+    let made = || build(&gpu, 0, |b| Linear::new(&b.scope("fc"), 3, 2)).unwrap();
     let ((_, one), (layer, other)) = (made(), made());
     let x = Tensor::full(&gpu, &[1, 3], 1.0).unwrap();
     let optimizers: [Box<dyn Optimizer>; 2] = [
@@ -205,45 +211,42 @@ fn an_optimizer_of_an_equally_large_model_is_refused() {
     ];
     for mut optimizer in optimizers {
         let before = other.state_dict().unwrap();
-        let loss = layer.forward(&x, Mode::Train).unwrap().mean_all().unwrap();
-        let error = optimizer.step(&other, &loss.backward().unwrap()).unwrap_err();
+        let loss = layer.forward(&x).unwrap().mean_all().unwrap();
+        let error = optimizer.step(&other.gradients(&loss).unwrap()).unwrap_err();
         assert!(matches!(error, Error::Options { what: "optimizer", .. }), "{error}");
         let message = error.to_string();
         assert!(message.contains("other parameters") && message.contains("new()"), "{message}");
         assert_eq!((other.state_dict().unwrap(), optimizer.steps()), (before, 0));
         // Its own it still steps.
-        optimizer.step(&one, &Default::default()).unwrap();
+        optimizer.step(&Gradients::zeros(&one).unwrap()).unwrap();
     }
 }
 
 #[test]
 fn values_laid_out_like_another_model_are_refused() {
     let gpu = gpu();
-    let made = |outputs| {
-        let builder = Builder::new(&gpu, 0);
-        Linear::new(&builder.scope("fc"), 3, outputs);
-        builder.finish().unwrap()
-    };
+    let made = |outputs| build(&gpu, 0, |b| Linear::new(&b.scope("fc"), 3, outputs)).unwrap().1;
     let (small, large) = (made(2), made(200));
-    let state = large.state_dict().unwrap();
+    let mut values = large.values();
     for error in [
-        large.load_into(small.flat(), &state, "large").unwrap_err(),
-        large.split(small.flat()).unwrap_err(),
-        pollster::block_on(large.split_async(small.flat())).unwrap_err(),
-        small.load_into(large.flat(), &small.state_dict().unwrap(), "small").unwrap_err(),
+        values.add(&small.values()).unwrap_err(),
+        values.lerp(&made(200).values(), 0.5).unwrap_err(),
+        values.assign(&small.values()).unwrap_err(),
+        values.set("fc.weight", small.get("fc.weight").unwrap()).unwrap_err(),
+        values.set("fc.wieght", small.get("fc.weight").unwrap()).unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Options { .. }) && error.to_string().contains("laid out"), "{error}");
+        assert!(matches!(error, Error::Options { what: "gradients", .. }), "{error}");
     }
-    assert_eq!(large.state_dict().unwrap(), state);
 }
 
 #[test]
 fn bounds_that_are_no_numbers_are_refused_by_name() {
     for bound in [f32::NAN, f32::INFINITY, -0.5] {
-        let builder = Builder::new(&gpu(), 0);
-        builder.scope("good").param("w", &[3], Init::Uniform { bound: 0.0 });
-        builder.scope("fc").param("w", &[3], Init::Uniform { bound });
-        let error = builder.finish().unwrap_err();
+        let make = |b: &Builder| {
+            b.scope("good").param("w", &[3], Init::Uniform { bound: 0.0 });
+            b.scope("fc").param("w", &[3], Init::Uniform { bound });
+        };
+        let error = build(&gpu(), 0, make).unwrap_err();
         assert!(matches!(error, Error::Options { .. }) && error.to_string().contains("fc.w"), "{error}");
     }
 }

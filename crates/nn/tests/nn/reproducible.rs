@@ -2,35 +2,37 @@
 
 use wgrad_nn::autograd::{Conv2dOptions, Gpu, Tensor};
 use wgrad_nn::{
-    Activation, Builder, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer, Parameters,
-    Sequential, Sgd, SgdOptions,
+    Activation, Builder, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Mode, Optimizer, Parameters,
+    Sequential, Sgd, SgdOptions, build,
 };
 use wgrad_testkit::sample::Sampler;
 
-use crate::common::{bits, gpu};
+use crate::common::{bits, flat, gpu};
 
 /// A small CNN on `[batch, 3, 16, 16]` with dropout, so that random draws in training take part.
 fn model(gpu: &Gpu, seed: u64) -> (Sequential, Parameters) {
-    let builder = Builder::new(gpu, seed);
     let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-    let model = Sequential::new(&builder)
-        .with(|b| Conv2d::new(b, 3, 20, [3, 3], same))
-        .with(|_| Activation::Relu)
-        .with(|_| MaxPool2d::new(2))
-        .with(|b| Conv2d::new(b, 20, 36, [3, 3], same))
-        .with(|_| Activation::Relu)
-        .with(|_| MaxPool2d::new(2))
-        .with(|_| Flatten)
-        .with(|b| Dropout::new(b, 0.5))
-        .with(|b| Linear::new(b, 36 * 16, 10));
-    (model, builder.finish().unwrap())
+    let make = |b: &Builder| {
+        Sequential::new(b)
+            .with(|b| Conv2d::new(b, 3, 20, [3, 3], same))
+            .with(|_| Activation::Relu)
+            .with(|_| MaxPool2d::new(2))
+            .with(|b| Conv2d::new(b, 20, 36, [3, 3], same))
+            .with(|_| Activation::Relu)
+            .with(|_| MaxPool2d::new(2))
+            .with(|_| Flatten)
+            .with(|b| Dropout::new(b, 0.5))
+            .with(|b| Linear::new(b, 36 * 16, 10))
+    };
+    build(gpu, seed, make).unwrap()
 }
 
 /// Trains for `steps` on random images; `after` sees the device after each step, its loss read.
 fn train(gpu: &Gpu, seed: u64, steps: usize, mut after: impl FnMut(usize, f32)) -> Vec<f32> {
     const BATCH: usize = 17;
     let (model, parameters) = model(gpu, seed);
-    let options = SgdOptions { lr: 0.05, momentum: 0.9, weight_decay: 1e-4, nesterov: true };
+    let options =
+        SgdOptions { lr: 0.05, momentum: 0.9, weight_decay: 1e-4, nesterov: true, ..Default::default() };
     let mut sgd = Sgd::new(&parameters, options).unwrap();
     let mut sampler = Sampler::new(5);
     for step in 1..=steps {
@@ -39,10 +41,10 @@ fn train(gpu: &Gpu, seed: u64, steps: usize, mut after: impl FnMut(usize, f32)) 
         let labels: Vec<i32> = (0..BATCH as i32).map(|i| (i * 7 + step as i32) % 10).collect();
         let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.1).unwrap();
-        sgd.step(&parameters, &loss.backward().unwrap()).unwrap();
+        sgd.step(&parameters.gradients(&loss).unwrap()).unwrap();
         after(step, loss.item().unwrap());
     }
-    parameters.flat().to_vec().unwrap()
+    flat(&parameters)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use safetensors::{Dtype, SafeTensors};
 use wgrad_nn::autograd::{BatchNormOptions, Gpu, Tensor};
 use wgrad_nn::{
     Activation, BatchNorm2d, Builder, Error, GlobalAvgPool2d, GlobalMaxPool2d, Linear, Mode, Module,
-    Parameters, Residual, Sequential, StateDict,
+    Parameters, Residual, Sequential, StateDict, build,
 };
 
 use crate::common::{FAMILIES, Fixture, bits, gpu, gpu_of, path};
@@ -44,10 +44,8 @@ fn batch_norm_and_its_running_estimates_are_pytorchs() {
     let fixture = Fixture::open("resnet_layers.safetensors");
     for family in FAMILIES {
         let gpu = gpu_of(family);
-        let builder = Builder::new(&gpu, 0);
         let options = BatchNormOptions { eps: 1e-3, momentum: 0.2, ..Default::default() };
-        let norm = BatchNorm2d::new(&builder, 5, options);
-        let parameters = builder.finish().unwrap();
+        let (norm, parameters) = build(&gpu, 0, |b| BatchNorm2d::new(b, 5, options)).unwrap();
         let names = |entries: &[wgrad_nn::Entry]| entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(parameters.entries()), ["weight", "bias"]);
         assert_eq!(names(parameters.buffers()), ["running_mean", "running_var", "num_batches_tracked"]);
@@ -84,12 +82,13 @@ fn whole_images_are_pooled_as_by_pytorch() {
 #[test]
 fn a_residual_connection_adds_its_input() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
     let inner = |b: &Builder| Sequential::new(b).with(|b| Linear::new(b, 3, 3)).with(|_| Activation::Tanh);
-    let residual = Residual::new(&builder.scope("block"), inner);
-    let wrong = Residual::new(&builder.scope("wrong"), |b| Linear::new(b, 3, 4));
-    let parameters = builder.finish().unwrap();
-    assert_eq!(parameters.entries()[0].name, "block.0.weight");
+    let make = |b: &Builder| {
+        let wrong = Residual::new(&b.scope("wrong"), |b| Linear::new(b, 3, 4));
+        (Residual::new(&b.scope("block"), inner), wrong)
+    };
+    let ((residual, wrong), parameters) = build(&gpu, 0, make).unwrap();
+    assert_eq!(parameters.entries()[2].name, "block.0.weight");
     let x = Tensor::from_slice(&gpu, &[1.0, -2.0, 0.5, 3.0, 0.0, -1.0], &[2, 3]).unwrap().tracked();
     let [weight, bias] = ["weight", "bias"].map(|name| parameters.get(&format!("block.0.{name}")).unwrap());
     let want = x.add(&x.linear(weight, Some(bias)).unwrap().tanh().unwrap()).unwrap();
@@ -109,11 +108,7 @@ fn running_estimates_travel_through_files_under_pytorchs_names_and_types() {
     let state = StateDict::from_bytes(&theirs, "theirs").unwrap();
     assert_eq!(state.tensors["num_batches_tracked"], (vec![], vec![2.0]));
     let gpu = gpu();
-    let norm = |seed| {
-        let builder = Builder::new(&gpu, seed);
-        BatchNorm2d::new(&builder, 3, BatchNormOptions::default());
-        builder.finish().unwrap()
-    };
+    let norm = |seed| build(&gpu, seed, |b| BatchNorm2d::new(b, 3, BatchNormOptions::default())).unwrap().1;
     let parameters = norm(0);
     parameters.load_state_dict(&state, "theirs").unwrap();
     let ours = parameters.state_dict().unwrap().to_bytes().unwrap();

@@ -4,47 +4,55 @@ use wgrad_nn::autograd::device::wgpu;
 use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
     Activation, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Optimizer,
-    Parameters, Sequential, Sgd, SgdOptions,
+    Parameters, Sequential, Sgd, SgdOptions, build,
 };
 use wgrad_testkit::sample::Sampler;
 
-use crate::common::{FAMILIES, bits, gpu};
+use crate::common::{FAMILIES, bits, flat, gpu};
 use crate::models::{Cnn, Mlp, Resnet9};
 
 /// The application: an instance, and a device of default limits and no features on the adapter that [`Gpu::new`] takes.
 fn application() -> (wgpu::Instance, wgpu::Device, wgpu::Queue) {
+    application_with(|_| {})
+}
+
+/// As [`application`], with limits changed.
+pub fn application_with(change: fn(&mut wgpu::Limits)) -> (wgpu::Instance, wgpu::Device, wgpu::Queue) {
     let own = gpu();
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = own.info().backend.into();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let adapter = adapters.into_iter().find(|a| a.get_info().name == own.info().name).unwrap();
-    let device = adapter.request_device(&wgpu::DeviceDescriptor::default());
+    let mut descriptor = wgpu::DeviceDescriptor::default();
+    change(&mut descriptor.required_limits);
+    let device = adapter.request_device(&descriptor);
     let (device, queue) = pollster::block_on(device).unwrap();
     (instance, device, queue)
 }
 
 /// Trains one of eight models that all differ, and gives its weights.
 fn train(gpu: &Gpu, number: usize) -> Vec<u32> {
-    let builder = Builder::new(gpu, number as u64);
     let mut sampler = Sampler::new(number as u64);
     let (batch, hidden) = (5 + number, 10 + number);
     let shape = [batch, 2, 8, 8];
-    let model = if number.is_multiple_of(2) {
-        Sequential::new(&builder)
-            .with(|b| Conv2d::new(b, 2, hidden, [3, 3], Default::default()))
-            .with(|_| Activation::Relu)
-            .with(|_| MaxPool2d::new(2))
-            .with(|_| Flatten)
-            .with(|b| Linear::new(b, 9 * hidden, 3))
-    } else {
-        Sequential::new(&builder)
-            .with(|_| Flatten)
-            .with(|b| Linear::new(b, 128, hidden))
-            .with(|_| Activation::Tanh)
-            .with(|b| Linear::new(b, hidden, 3))
+    let make = |b: &Builder| {
+        if number.is_multiple_of(2) {
+            Sequential::new(b)
+                .with(|b| Conv2d::new(b, 2, hidden, [3, 3], Default::default()))
+                .with(|_| Activation::Relu)
+                .with(|_| MaxPool2d::new(2))
+                .with(|_| Flatten)
+                .with(|b| Linear::new(b, 9 * hidden, 3))
+        } else {
+            Sequential::new(b)
+                .with(|_| Flatten)
+                .with(|b| Linear::new(b, 128, hidden))
+                .with(|_| Activation::Tanh)
+                .with(|b| Linear::new(b, hidden, 3))
+        }
     };
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) = build(gpu, number as u64, make).unwrap();
     let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.1, momentum: 0.9, ..Default::default() }).unwrap();
     let mut adam = Adam::new(&parameters, AdamOptions { lr: 0.01, ..Default::default() }).unwrap();
     let labels: Vec<i32> = (0..batch as i32).map(|i| i % 3).collect();
@@ -52,9 +60,9 @@ fn train(gpu: &Gpu, number: usize) -> Vec<u32> {
         let x = Tensor::from_slice(gpu, &sampler.uniform(&shape, -1.0, 1.0).to_f32(), &shape).unwrap();
         let labels = Tensor::from_slice(gpu, &labels, &[labels.len()]).unwrap();
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();
-        let gradients = loss.backward().unwrap();
+        let gradients = parameters.gradients(&loss).unwrap();
         let optimizer: &mut dyn Optimizer = if number % 4 < 2 { &mut sgd } else { &mut adam };
-        optimizer.step(&parameters, &gradients).unwrap();
+        optimizer.step(&gradients).unwrap();
         // Some submit each step, some read, some leave it to others.
         match (number + step) % 3 {
             0 => gpu.submit().unwrap(),
@@ -62,7 +70,7 @@ fn train(gpu: &Gpu, number: usize) -> Vec<u32> {
             _ => {}
         }
     }
-    bits(&parameters.flat().to_vec().unwrap())
+    bits(&flat(&parameters))
 }
 
 #[test]
@@ -125,18 +133,19 @@ impl Held {
 }
 
 fn a_model_and_a_step(gpu: &Gpu, seed: u64) {
-    let builder = Builder::new(gpu, seed);
-    let model = Sequential::new(&builder)
-        .with(|b| Conv2d::new(b, 1, 4, [3, 3], Default::default()))
-        .with(|_| Activation::Relu)
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 64, 2));
-    let parameters = builder.finish().unwrap();
+    let (model, parameters) = build(gpu, seed, |builder| {
+        Sequential::new(builder)
+            .with(|b| Conv2d::new(b, 1, 4, [3, 3], Default::default()))
+            .with(|_| Activation::Relu)
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 64, 2))
+    })
+    .unwrap();
     let mut adam = Adam::new(&parameters, AdamOptions::default()).unwrap();
     let x = Tensor::full(gpu, &[3, 1, 6, 6], 0.5).unwrap();
-    let labels = Tensor::from_slice(gpu, &[0, 1, 1], &[3]).unwrap();
+    let labels = Tensor::from_slice(gpu, &[0i32, 1, 1], &[3]).unwrap();
     let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();
-    adam.step(&parameters, &loss.backward().unwrap()).unwrap();
+    adam.step(&parameters.gradients(&loss).unwrap()).unwrap();
     gpu.submit().unwrap();
 }
 
@@ -179,7 +188,7 @@ fn learns(name: &str, gpu: &Gpu, (model, parameters): (impl Module, Parameters),
     let mut losses = Vec::new();
     for _ in 0..4 {
         let loss = model.forward(&x, Mode::Train).unwrap().cross_entropy(&labels, 0.0).unwrap();
-        adam.step(&parameters, &loss.backward().unwrap()).unwrap();
+        adam.step(&parameters.gradients(&loss).unwrap()).unwrap();
         losses.push(loss.item().unwrap());
     }
     assert!(losses[3] < 0.95 * losses[0], "{name}, {:?}: {losses:?}", gpu.family());

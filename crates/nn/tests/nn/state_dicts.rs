@@ -3,7 +3,7 @@
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use wgrad_nn::autograd::BatchNormOptions;
-use wgrad_nn::{BatchNorm2d, Builder, Error, Init, Integer, StateDict};
+use wgrad_nn::{BatchNorm2d, Builder, Error, Init, Integer, StateDict, build};
 
 use crate::common::{Fixture, bits, gpu, path};
 use crate::models::{Cnn, Mlp};
@@ -148,13 +148,14 @@ fn what_f32_cannot_hold_is_refused_by_name_and_type() {
 #[test]
 fn a_name_that_ends_like_a_count_is_no_count() {
     let gpu = gpu();
-    let builder = Builder::new(&gpu, 0);
-    builder.buffer("log_num_batches_tracked", &[2], 0.5);
-    // Even a parameter of the very name may hold fractions.
-    builder.scope("own").param("num_batches_tracked", &[2], Init::Uniform { bound: 1.0 });
-    builder.integer_buffer("positions", &[2], 3.0, Integer::I32);
-    BatchNorm2d::new(&builder.scope("bn"), 3, BatchNormOptions::default());
-    let parameters = builder.finish().unwrap();
+    let make = |b: &Builder| {
+        b.buffer("log_num_batches_tracked", &[2], 0.5);
+        // Even a parameter of the very name may hold fractions.
+        b.scope("own").param("num_batches_tracked", &[2], Init::Uniform { bound: 1.0 });
+        b.integer_buffer("positions", &[2], 3.0, Integer::I32);
+        BatchNorm2d::new(&b.scope("bn"), 3, BatchNormOptions::default());
+    };
+    let ((), parameters) = build(&gpu, 0, make).unwrap();
     let mut state = parameters.state_dict().unwrap();
     let dtype_of = |state: &StateDict, name: &str| {
         let bytes = state.to_bytes().unwrap();

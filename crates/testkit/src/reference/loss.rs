@@ -12,13 +12,31 @@ use crate::Array;
 /// Where the logits are no matrix, or the labels do not fit them.
 #[track_caller]
 pub fn cross_entropy(logits: &Array, labels: &[usize], label_smoothing: f64) -> Array {
+    cross_entropy_ignoring(logits, labels, label_smoothing, None)
+}
+
+/// As [`cross_entropy`], the mean over the rows whose label is not `ignored`.
+///
+/// # Panics
+/// As [`cross_entropy`].
+#[track_caller]
+pub fn cross_entropy_ignoring(
+    logits: &Array,
+    labels: &[usize],
+    label_smoothing: f64,
+    ignored: Option<usize>,
+) -> Array {
     let &[n, c] = logits.shape.as_slice() else {
         panic!("cross_entropy takes logits [n, c], not {:?}", logits.shape);
     };
     assert_eq!(labels.len(), n, "one label for each row of logits");
     let log_p = log_softmax(logits);
-    let mut total = 0.0;
+    let (mut total, mut counted) = (0.0, 0);
     for (row, &label) in labels.iter().enumerate() {
+        if ignored == Some(label) {
+            continue;
+        }
+        counted += 1;
         assert!(label < c, "label {label} of {c} classes");
         let row = &log_p.data[row * c..][..c];
         total -= (1.0 - label_smoothing) * row[label];
@@ -27,7 +45,7 @@ pub fn cross_entropy(logits: &Array, labels: &[usize], label_smoothing: f64) -> 
             total -= label_smoothing * row.iter().sum::<f64>() / c as f64;
         }
     }
-    Array::scalar(total / n as f64)
+    Array::scalar(total / f64::from(counted))
 }
 
 /// The mean of (x - t)².

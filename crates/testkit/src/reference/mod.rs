@@ -7,6 +7,7 @@ mod batch_norm2d;
 mod conv2d;
 mod elementwise;
 mod erf;
+mod layer_norm;
 mod layout;
 mod loss;
 mod matmul;
@@ -22,11 +23,14 @@ pub use elementwise::{
     tanh,
 };
 pub use erf::{erf, erfc};
+pub use layer_norm::layer_norm;
 pub use layout::{broadcast_shape, broadcast_to, concat, permute, reshape, slice};
-pub use loss::{bce_with_logits, cross_entropy, mse};
+pub use loss::{bce_with_logits, cross_entropy, cross_entropy_ignoring, mse};
 pub use matmul::matmul;
 pub use pool2d::{avg_pool2d, max_pool2d};
-pub use reduce::{argmax, max, max_all, mean, mean_all, sum, sum_all};
+pub use reduce::{
+    argmax, argmin, cumsum, logsumexp, max, max_all, mean, mean_all, min, norm, prod, sum, sum_all, topk, var,
+};
 pub use softmax::{log_softmax, softmax};
 
 /// The number of positions of a window of `kernel` taps, `dilation` apart, along an axis.

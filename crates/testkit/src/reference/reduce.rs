@@ -1,5 +1,6 @@
 //! Reductions over axes.
 
+use super::broadcast_to;
 use crate::Array;
 use crate::array::{advance, offset};
 
@@ -31,6 +32,98 @@ pub fn mean(x: &Array, axes: &[usize], keepdim: bool) -> Array {
 pub fn max(x: &Array, axes: &[usize], keepdim: bool) -> Array {
     assert!(count(x, axes) > 0, "max over axes {axes:?} of {:?} has nothing to choose from", x.shape);
     reduce(x, axes, keepdim, f64::NEG_INFINITY, larger)
+}
+
+/// The smallest value over `axes`, as `torch.amin`; over none where the list is empty. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// As [`max`].
+#[track_caller]
+pub fn min(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    max(&x.map(|v| -v), axes, keepdim).map(|v| -v)
+}
+
+/// The product over `axes`. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// As [`sum`].
+#[track_caller]
+pub fn prod(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    reduce(x, axes, keepdim, 1.0, |product, v| product * v)
+}
+
+/// The Euclidean norm over `axes`. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// As [`sum`].
+#[track_caller]
+pub fn norm(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    sum(&x.map(|v| v * v), axes, keepdim).map(f64::sqrt)
+}
+
+/// The mean squared difference from the mean over `axes`, with the number of elements less `correction` as divisor.
+///
+/// # Panics
+/// As [`sum`].
+#[track_caller]
+pub fn var(x: &Array, axes: &[usize], correction: usize, keepdim: bool) -> Array {
+    let mean = broadcast_to(&mean(x, axes, true), &x.shape);
+    let squares = x.data.iter().zip(&mean.data).map(|(v, mean)| (v - mean) * (v - mean)).collect();
+    let divisor = count(x, axes).saturating_sub(correction) as f64;
+    sum(&Array::new(&x.shape, squares), axes, keepdim).map(|sum| sum / divisor)
+}
+
+/// `ln Σ e^x` over `axes`. `keepdim` keeps them with length 1.
+///
+/// # Panics
+/// As [`sum`].
+#[track_caller]
+pub fn logsumexp(x: &Array, axes: &[usize], keepdim: bool) -> Array {
+    let max = reduce(x, axes, true, f64::NEG_INFINITY, larger);
+    let shift = broadcast_to(&max, &x.shape);
+    // An infinite maximum is the result, and has no difference from itself.
+    let term = |(v, max): (&f64, &f64)| if v == max { 1.0 } else { (v - max).exp() };
+    let terms = Array::new(&x.shape, x.data.iter().zip(&shift.data).map(term).collect());
+    let sums = sum(&terms, axes, keepdim);
+    let data = max.data.iter().zip(&sums.data).map(|(max, sum)| max + sum.ln()).collect();
+    Array::new(&sums.shape, data)
+}
+
+/// The sums of each element and all before it along `axis`.
+///
+/// # Panics
+/// Where the axis is out of range.
+#[track_caller]
+pub fn cumsum(x: &Array, axis: usize) -> Array {
+    let inner: usize = x.shape[axis + 1..].iter().product();
+    let mut y = x.clone();
+    for i in 0..x.len() {
+        if i / inner % x.shape[axis] > 0 {
+            y.data[i] += y.data[i - inner];
+        }
+    }
+    y
+}
+
+/// The `k` largest values of each row, from the largest on, and their indices; the first of equal ones comes first.
+///
+/// # Panics
+/// Where rows are shorter.
+#[track_caller]
+pub fn topk(x: &Array, k: usize) -> [Array; 2] {
+    let n = *x.shape.last().expect("topk needs an axis");
+    let mut shape = x.shape.clone();
+    *shape.last_mut().expect("topk needs an axis") = k;
+    let (mut values, mut indices) = (Vec::new(), Vec::new());
+    for row in x.data.chunks(n) {
+        let mut order: Vec<usize> = (0..n).collect();
+        let key = |i: usize| if row[i].is_nan() { f64::INFINITY } else { row[i] };
+        // Stable; NaN, which counts as the largest, comes before infinity.
+        order.sort_by(|&a, &b| key(b).total_cmp(&key(a)).then(row[b].is_nan().cmp(&row[a].is_nan())));
+        values.extend(order[..k].iter().map(|&i| row[i]));
+        indices.extend(order[..k].iter().map(|&i| i as f64));
+    }
+    [Array::new(&shape, values), Array::new(&shape, indices)]
 }
 
 /// The sum of all elements, a scalar.
@@ -80,6 +173,15 @@ pub fn argmax(x: &Array, axis: usize, keepdim: bool) -> Array {
     });
     let shape = if keepdim { kept } else { without(&x.shape, &[axis]) };
     Array::new(&shape, indices.data)
+}
+
+/// The index of the smallest value along `axis`, of the first where several are equal.
+///
+/// # Panics
+/// As [`argmax`].
+#[track_caller]
+pub fn argmin(x: &Array, axis: usize, keepdim: bool) -> Array {
+    argmax(&x.map(|v| -v), axis, keepdim)
 }
 
 /// The larger of two values, or NaN where either is. `f64::max` would drop the NaN.

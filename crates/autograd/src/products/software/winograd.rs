@@ -283,12 +283,7 @@ impl Winograd {
         Ok(launch.threads(padded * self.tiles().div_ceil(4)).enqueue()?)
     }
 
-    pub fn sizes<'a>(
-        &self,
-        launch: Launch<'a>,
-        channels: usize,
-        panel: usize,
-    ) -> Launch<'a> {
+    pub fn sizes<'a>(&self, launch: Launch<'a>, channels: usize, panel: usize) -> Launch<'a> {
         launch
             .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
             .set_all([("tiles_x", self.w / 4), ("tiles_per_image", self.tiles_of_image())])

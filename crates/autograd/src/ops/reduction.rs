@@ -1,0 +1,216 @@
+//! The skeleton of all reductions: what a launch of `reduce/reduce.wgsl` and `rows/map_rows.wgsl` is made of, which lanes go over
+//! a row, and when rows are cut into chunks.
+
+use wgrad_device::shaders::{self, File, Kernel};
+use wgrad_device::{Family, Gpu, Launch, View};
+
+use crate::launch::launch;
+use crate::{Result, Tensor};
+
+/// Units up to which a row is never cut into chunks, so that rows of any such length run the same kernels.
+const SHORT: usize = 1024;
+
+/// The most units that one lane goes over.
+const LONGEST: usize = 16 * 1024;
+
+/// Who goes over a row.
+#[derive(Clone, Copy)]
+struct Lanes {
+    file: &'static File,
+    /// Invocations of a workgroup, and of those the ones that share a row.
+    group: usize,
+    lanes: usize,
+}
+
+impl Lanes {
+    /// For rows of `n` units. `columns`: the rows lie side by side, so that invocations that have one each read neighbours.
+    fn of(gpu: &Gpu, n: usize, columns: bool) -> Self {
+        let shared = |file, group| Self { file, group, lanes: group };
+        match (gpu.family(), gpu.subgroup()) {
+            (Family::Cpu, _) => Self { file: &shaders::ROW_LANES_SINGLE, group: 16, lanes: 1 },
+            _ if columns || n <= 16 => Self { file: &shaders::ROW_LANES_SINGLE, group: 64, lanes: 1 },
+            (_, Some(lanes)) if n <= SHORT => shared(&shaders::ROW_LANES_SUBGROUP, lanes as usize),
+            _ if n <= SHORT => shared(&shaders::ROW_LANES_WORKGROUP, 64),
+            _ => shared(&shaders::ROW_LANES_WORKGROUP, 256),
+        }
+    }
+
+    /// Workgroups for so many rows.
+    fn groups(self, rows: usize) -> usize {
+        rows.div_ceil(self.group / self.lanes)
+    }
+
+    /// Loop iterations over `n` units, each of them with `inner` more, and those in which the lanes meet.
+    fn trips(self, n: usize, inner: usize) -> usize {
+        (n.div_ceil(self.lanes) + 1) * (1 + inner) + 40
+    }
+}
+
+/// What kernels over rows have in common.
+pub(crate) struct Rows<'a> {
+    pub(crate) gpu: &'a Gpu,
+    /// The op's files, but for those of the skeleton.
+    pub(crate) files: Vec<&'static File>,
+    pub(crate) aliases: Vec<(&'static str, &'static str)>,
+    pub(crate) constants: Vec<(&'static str, usize)>,
+    /// Results, and units of a row.
+    pub(crate) rows: usize,
+    pub(crate) n: usize,
+    /// Elements of a row.
+    pub(crate) length: usize,
+    /// `p.a` and `p.b` of the kernels.
+    pub(crate) a: f32,
+    pub(crate) b: u32,
+}
+
+/// Where the units of a reduction's rows lie, as `reduce.wgsl` says.
+pub(crate) struct Layout {
+    pub(crate) offset: usize,
+    pub(crate) kept: Vec<[usize; 4]>,
+    pub(crate) reduced: Vec<[usize; 4]>,
+}
+
+impl Layout {
+    /// Rows behind each other, without gaps.
+    pub(crate) fn contiguous(rows: usize, n: usize) -> Self {
+        Self { offset: 0, kept: vec![[rows, n, 0, 0]], reduced: vec![[n, 1, 0, 0]] }
+    }
+
+    /// Whether many rows lie side by side.
+    fn is_columns(&self) -> bool {
+        let ([size, kept, ..], [_, reduced, ..]) = (self.kept[0], self.reduced[0]);
+        kept == 1 && size >= 16 && reduced != 1
+    }
+}
+
+/// Views by the names under which they are bound.
+pub(crate) type Bound<'a> = &'a [(&'static str, View)];
+
+fn bind<'a>(launch: Launch<'a>, first: Bound<'_>, others: Bound<'_>) -> Launch<'a> {
+    let others = others.iter().filter(|(name, _)| first.iter().all(|(known, _)| known != name));
+    first.iter().chain(others).fold(launch, |launch, (name, view)| launch.bind(name, view.clone()))
+}
+
+impl<'a> Rows<'a> {
+    fn kernel(&self, file: &'static File, entry: &'static str, last: &[&'static File]) -> Launch<'a> {
+        let files = self.files.iter().chain(last);
+        let kernel = files.fold(Kernel::new(file, entry), |kernel, file| kernel.with(file));
+        let launch = launch(self.gpu, kernel).constants(self.constants.iter().copied());
+        self.aliases.iter().fold(launch, |launch, (name, to)| launch.alias(name, to))
+    }
+
+    /// Units of a chunk: the row's, where it needs none.
+    fn chunk(&self, lanes: Lanes, inner: usize) -> usize {
+        let Self { n, rows, .. } = *self;
+        // Rows that keep the device busy.
+        let enough: usize = match self.gpu.family() {
+            Family::Cpu => 1024,
+            Family::Gpu if lanes.lanes == 1 => 16 * 1024,
+            Family::Gpu => 256,
+        };
+        let trips = (self.gpu.loop_limit() as usize - 64) / (1 + inner);
+        let most = lanes.lanes.saturating_mul(LONGEST.min(trips));
+        let wanted = match (n <= SHORT, rows >= enough) {
+            (true, _) | (_, true) => n,
+            _ => n.div_ceil(enough / rows.max(1)).max(256),
+        };
+        // The parts are gone over by lanes too.
+        wanted.max(n.div_ceil(LONGEST)).min(most).min(n)
+    }
+
+    /// A reduction: `terms` are what `term` reads, `puts` what `put` reads and writes; a state takes `state` words.
+    pub(crate) fn reduce(
+        &self,
+        layout: Layout,
+        state: usize,
+        terms: Bound<'_>,
+        puts: Bound<'_>,
+    ) -> Result<()> {
+        let Self { rows, n, .. } = *self;
+        if rows == 0 {
+            return Ok(());
+        }
+        let columns = layout.is_columns();
+        let lanes = Lanes::of(self.gpu, n, columns);
+        let inner = if layout.reduced.len() > 1 { layout.reduced.len() } else { 0 };
+        let chunk = self.chunk(lanes, inner);
+        let chunks = n.div_ceil(chunk.max(1));
+        let launch = |entry, lanes: Lanes, n: usize, Layout { offset, kept, reduced }| {
+            self.kernel(&shaders::REDUCE, entry, &[lanes.file])
+                .constants([("GROUP", lanes.group), ("KEPT", kept.len()), ("REDUCED", reduced.len())])
+                .set_all([("rows", rows), ("n", n), ("chunk", chunk), ("chunks", chunks)])
+                .set_all([("offset", offset), ("length", self.length)])
+                .set_f32("a", self.a)
+                .set("b", self.b as usize)
+                .max_iterations(lanes.trips(chunk.max(chunks), inner) + kept.len())
+                .set_rows("kept", kept)
+                .set_rows("reduced", reduced)
+        };
+        if chunks <= 1 {
+            let whole = launch("reduce", lanes, n, layout).groups(lanes.groups(rows));
+            return Ok(bind(whole, terms, puts).enqueue()?);
+        }
+        let parts = Tensor::empty(self.gpu, &[chunks, rows, state])?;
+        let part = launch("reduce_part", lanes, n, layout).groups(lanes.groups(rows * chunks));
+        bind(part, terms, &[("parts", parts.bind())]).enqueue()?;
+        let lanes = Lanes::of(self.gpu, chunks, rows >= 16);
+        let layout = Layout::contiguous(1, 1);
+        let last = launch("reduce_parts", lanes, chunks, layout).groups(lanes.groups(rows));
+        Ok(bind(last, &[("of_parts", parts.bind())], puts).enqueue()?)
+    }
+
+    /// Rows to rows: `terms` are what `term` reads, `writes` what `write` reads and writes, and what is settled of a
+    /// row, of `settled` words, goes to `keep` if the op keeps it.
+    pub(crate) fn map(
+        &self,
+        [state, settled]: [usize; 2],
+        terms: Bound<'_>,
+        writes: Bound<'_>,
+        keep: Option<(&'static str, &Tensor)>,
+    ) -> Result<()> {
+        let Self { rows, n, .. } = *self;
+        if rows == 0 || n == 0 {
+            return Ok(());
+        }
+        let lanes = Lanes::of(self.gpu, n, false);
+        let trips = 2 * lanes.trips(n, 0);
+        // Few long rows leave most of the device idle, if one workgroup or invocation has each.
+        let few = match self.gpu.family() {
+            Family::Cpu => n > SHORT && rows < 512,
+            Family::Gpu => n > 16 * SHORT && rows < 64,
+        };
+        if few || trips as u64 > self.gpu.loop_limit() {
+            let stats = match keep {
+                Some((_, kept)) => kept.clone(),
+                None => Tensor::empty(self.gpu, &[rows, settled])?,
+            };
+            let files = [&self.files[..], &[&shaders::PUT_SETTLED]].concat();
+            let (aliases, constants) = (self.aliases.clone(), self.constants.clone());
+            let first = Rows { files, aliases, constants, ..*self };
+            first.reduce(Layout::contiguous(rows, n), state, terms, &[("settled_rows", stats.bind())])?;
+            return self.map_units(&stats, writes);
+        }
+        let keep = keep.map(|(name, kept)| (name, kept.bind()));
+        let launch = self
+            .kernel(&shaders::MAP_ROWS, "map_rows", &[lanes.file])
+            .constant("GROUP", lanes.group)
+            .set_all([("rows", rows), ("n", n), ("length", self.length)])
+            .set_f32("a", self.a)
+            .set("b", self.b as usize)
+            .max_iterations(trips)
+            .groups(lanes.groups(rows));
+        Ok(bind(launch, &[terms, keep.as_slice()].concat(), writes).enqueue()?)
+    }
+
+    /// The units of rows from what was settled of each row.
+    pub(crate) fn map_units(&self, settled: &Tensor, writes: Bound<'_>) -> Result<()> {
+        let count = self.rows * self.n;
+        let launch = self
+            .kernel(&shaders::MAP_UNITS, "map_units", &[])
+            .set_all([("count", count), ("n", self.n), ("length", self.length)])
+            .set_f32("a", self.a)
+            .set("b", self.b as usize)
+            .threads(count);
+        Ok(bind(launch, &[("settled", settled.bind())], writes).enqueue()?)
+    }
+}

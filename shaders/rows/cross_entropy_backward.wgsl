@@ -1,0 +1,19 @@
+// Gradient of cross_entropy.wgsl:  dx_c = dloss · (softmax(x)_c - q_c), by the row's maximum and Σ e^(x - maximum).
+// dloss: one value, the gradient of the mean already divided by the number of rows. The row of a label that is no class is NaN;
+// one that is ignored is 0. Constant: WIDTH, the elements of a unit V.
+// Uses: special, target.
+alias R = vec2<f32>;
+@group(0) @binding(5) var<storage, read> dloss: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<V>;
+
+fn write(at: u32, k: u32, row: u32, r: R) {
+    let label = labels[row];
+    if is_ignored(label) {
+        dx[at] = V();
+        return;
+    }
+    let sum = select(r.y, bitcast<f32>(QUIET_NAN), bitcast<u32>(r.x) == INFINITY || is_nan_f32(r.x));
+    let scale = select(dloss[0], nan_of(label), u32(label) >= p.length);
+    let here = is_class(u32(label), k);
+    dx[at] = scale * (exp(x[at] - r.x) / sum - (V(p.a / f32(p.length)) + here * (1.0 - p.a)));
+}

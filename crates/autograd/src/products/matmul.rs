@@ -447,7 +447,7 @@ impl MatmulOp {
         };
         let mut all = vec![needed[0].then(da).transpose()?, needed[1].then(db).transpose()?];
         if self.has_bias {
-            let sum = || dz.to_dtype(DType::F32)?.sum(&[0]);
+            let sum = || dz.to_dtype(DType::F32)?.sum_into(&[0], into[2].as_ref());
             all.push(needed[2].then(sum).transpose()?);
         }
         all.resize(needed.len(), Some(dz.clone()));

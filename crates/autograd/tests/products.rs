@@ -4,8 +4,8 @@
 
 use wgrad_autograd::device::Family;
 use wgrad_autograd::{
-    Activation, Conv2dOptions, ConvTranspose2dOptions, DType, Epilogue, Error, Gpu, MatmulOptions, Result, Tensor,
-    f16, grad,
+    Activation, Conv2dOptions, ConvTranspose2dOptions, DType, Epilogue, Error, Gpu, MatmulOptions, Result,
+    Tensor, f16, grad,
 };
 use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::{Array, sample::Sampler};
@@ -59,7 +59,11 @@ fn check_second(
             // Off by some h⁴.
             let want = (8.0 * (moved(h)? - moved(-h)?) - (moved(2.0 * h)? - moved(-2.0 * h)?)) / (12.0 * h);
             let error = (f64::from(got[at]) - want).abs();
-            assert!(error <= 5e-3 * want.abs().max(1.0), "{name}, input {input}, {at}: {} for {want}", got[at]);
+            assert!(
+                error <= 5e-3 * want.abs().max(1.0),
+                "{name}, input {input}, {at}: {} for {want}",
+                got[at]
+            );
         }
     }
     Ok(())
@@ -152,15 +156,23 @@ fn transposed_convolutions_are_pytorchs() -> Result<()> {
         let y = x.conv_transpose2d(&w, Some(&bias), options)?;
         assert_eq!(y.shape(), [1, 6, 5, 10]);
         let y = y.to_vec()?;
-        assert_eq!(y[..20], [
-            -2.0, 0.0, -7.0, -4.0, -5.0, 6.0, 0.0, 2.0, 0.0, 0.0, -6.0, 0.0, -8.0, -6.0, 4.0, 13.0, 0.0, -3.0, 0.0,
-            0.0
-        ]);
-        assert_eq!(y[280..], [
-            18.0, 5.0, -1.0, -3.0, -6.0, -1.0, 5.0, 15.0, 5.0, 5.0, 10.0, 5.0, 26.0, 3.0, -14.0, -9.0, 5.0, 21.0, 5.0,
-            5.0
-        ]);
-        assert!(x.conv_transpose2d(&w, None, ConvTranspose2dOptions { output_padding: [2, 0], conv }).is_err());
+        assert_eq!(
+            y[..20],
+            [
+                -2.0, 0.0, -7.0, -4.0, -5.0, 6.0, 0.0, 2.0, 0.0, 0.0, -6.0, 0.0, -8.0, -6.0, 4.0, 13.0, 0.0,
+                -3.0, 0.0, 0.0
+            ]
+        );
+        assert_eq!(
+            y[280..],
+            [
+                18.0, 5.0, -1.0, -3.0, -6.0, -1.0, 5.0, 15.0, 5.0, 5.0, 10.0, 5.0, 26.0, 3.0, -14.0, -9.0,
+                5.0, 21.0, 5.0, 5.0
+            ]
+        );
+        assert!(
+            x.conv_transpose2d(&w, None, ConvTranspose2dOptions { output_padding: [2, 0], conv }).is_err()
+        );
     }
     Ok(())
 }
@@ -194,7 +206,10 @@ fn types_are_the_operands_or_asked_for() -> Result<()> {
         let (x, single) = (half(4)?, Tensor::full(&gpu, &[4, 4], 0.5)?);
         assert_eq!((x.matmul(&x)?.dtype(), x.matmul(&x)?.to_vec()?), (DType::F16, vec![1.0; 16]));
         let asked = MatmulOptions { out_dtype: Some(DType::F32), ..Default::default() };
-        assert_eq!((x.matmul_with(&x, asked)?.dtype(), x.matmul_with(&x, asked)?.to_vec()?), (DType::F32, vec![1.0; 16]));
+        assert_eq!(
+            (x.matmul_with(&x, asked)?.dtype(), x.matmul_with(&x, asked)?.to_vec()?),
+            (DType::F32, vec![1.0; 16])
+        );
         // Gradients have the types of what they belong to, though operands and output differ.
         let leaf = x.tracked();
         let gradients = leaf.matmul_with(&x, asked)?.sum_all()?.backward()?;
@@ -244,7 +259,10 @@ fn weight_gradients_are_written_in_place() -> Result<()> {
         let mut sampler = Sampler::new(34);
         let same = Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
         let x = random(&gpu, &mut sampler, &[2, 8, 8, 8]);
-        let (w, v) = (random(&gpu, &mut sampler, &[8, 8, 3, 3]).tracked(), random(&gpu, &mut sampler, &[8, 3, 5, 5]).tracked());
+        let (w, v) = (
+            random(&gpu, &mut sampler, &[8, 8, 3, 3]).tracked(),
+            random(&gpu, &mut sampler, &[8, 3, 5, 5]).tracked(),
+        );
         let matrix = random(&gpu, &mut sampler, &[10, 512]).tracked();
         let odd = random(&gpu, &mut sampler, &[2, 3, 8, 8]);
         let bias = random(&gpu, &mut sampler, &[8]).tracked();
@@ -253,13 +271,15 @@ fn weight_gradients_are_written_in_place() -> Result<()> {
             let y = x.conv2d(&w, Some(&bias), same)?.add(&odd.conv2d(&v, None, wide)?)?;
             y.reshape(&[2, 512])?.linear_with(&matrix, None, Epilogue::relu())?.sum_all()
         };
-        let copies = || gpu.pending_commands().iter().filter(|c| c.name.to_string().contains("identity")).count();
+        let copies =
+            || gpu.pending_commands().iter().filter(|c| c.name.to_string().contains("identity")).count();
         let y = loss()?;
         gpu.submit()?;
         let want = y.backward()?;
         let before = copies();
         let leaves = [&w, &v, &matrix, &bias];
-        let homes: Vec<Tensor> = leaves.iter().map(|leaf| Tensor::zeros(&gpu, leaf.shape()).unwrap()).collect();
+        let homes: Vec<Tensor> =
+            leaves.iter().map(|leaf| Tensor::zeros(&gpu, leaf.shape()).unwrap()).collect();
         let pairs: Vec<(&Tensor, &Tensor)> = leaves.into_iter().zip(&homes).collect();
         let y = loss()?;
         gpu.submit()?;

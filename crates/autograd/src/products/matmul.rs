@@ -351,9 +351,9 @@ impl MatrixProduct {
             }
         };
         let bytes = (at * self.dtype.size()) as u64;
-        let from = |view: &View| view.buffer.view(view.offset + bytes, view.size - bytes);
-        part.out = from(&self.out);
-        part.epilogue.residual = self.epilogue.residual.as_ref().map(from);
+        for view in std::iter::once(&mut part.out).chain(&mut part.epilogue.residual) {
+            *view = view.buffer.view(view.offset + bytes, view.size - bytes);
+        }
         part
     }
 

@@ -1,6 +1,8 @@
 //! Matrix products and convolutions.
 
-use wgrad_autograd::{Activation, Conv2dOptions, ConvTranspose2dOptions, Epilogue, MatmulOptions, Result, Tensor};
+use wgrad_autograd::{
+    Activation, Conv2dOptions, ConvTranspose2dOptions, Epilogue, MatmulOptions, Result, Tensor,
+};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{self as r, Conv2dParams};
 
@@ -175,14 +177,20 @@ fn activations() -> Vec<Row> {
             x[0].linear_with(&x[1], x.get(2), Epilogue { activation, residual, ..Epilogue::default() })
         };
         let reference = move |x: &[Array]| f(&r::add(&linear_reference(&x[..3]), &x[3]));
-        rows.push(row(format!("linear, {activation:?}, residual"), linear, UNIT, op, reference).terms(longest_axis).kinked());
+        rows.push(
+            row(format!("linear, {activation:?}, residual"), linear, UNIT, op, reference)
+                .terms(longest_axis)
+                .kinked(),
+        );
         let op = move |x: &[Tensor]| {
             let residual = x.get(3);
             let epilogue = Epilogue { activation, residual, ..Epilogue::default() };
             x[0].conv2d_with(&x[1], x.get(2), options, epilogue)
         };
         let reference = move |x: &[Array]| f(&r::add(&r::conv2d(&x[0], &x[1], x.get(2), &params), &x[3]));
-        rows.push(row(format!("conv2d, {activation:?}, residual"), images, UNIT, op, reference).padded().kinked());
+        rows.push(
+            row(format!("conv2d, {activation:?}, residual"), images, UNIT, op, reference).padded().kinked(),
+        );
     }
     rows
 }
@@ -192,7 +200,11 @@ fn transposed() -> Vec<Row> {
     let plain = Conv2dOptions::default();
     let mut rows = Vec::new();
     for (cases, conv, output_padding) in [
-        (&[&[&[2, 3, 4, 5][..], &[3, 2, 2, 2], &[2]][..]][..], Conv2dOptions { stride: [2, 2], ..plain }, [1, 0]),
+        (
+            &[&[&[2, 3, 4, 5][..], &[3, 2, 2, 2], &[2]][..]][..],
+            Conv2dOptions { stride: [2, 2], ..plain },
+            [1, 0],
+        ),
         (
             &[&[&[1, 4, 3, 2], &[4, 3, 2, 3], &[6]]],
             Conv2dOptions { stride: [2, 3], padding: [1, 0], dilation: [1, 2], groups: 2 },
@@ -204,7 +216,8 @@ fn transposed() -> Vec<Row> {
         let params = Conv2dParams { stride, padding, dilation, groups };
         let options = ConvTranspose2dOptions { conv, output_padding };
         let op = move |x: &[Tensor]| x[0].conv_transpose2d(&x[1], x.get(2), options);
-        let reference = move |x: &[Array]| r::conv_transpose2d(&x[0], &x[1], x.get(2), &params, output_padding);
+        let reference =
+            move |x: &[Array]| r::conv_transpose2d(&x[0], &x[1], x.get(2), &params, output_padding);
         rows.push(row(format!("conv_transpose2d {conv:?}"), cases, UNIT, op, reference).kinked());
     }
     rows

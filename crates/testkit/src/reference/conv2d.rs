@@ -87,7 +87,8 @@ pub fn conv_transpose2d(
     let (o, oh, ow) = (o_group * groups, size(0, height, kh), size(1, width, kw));
     let mut y = Array::from_fn(&[n, o, oh, ow], |at| bias.map_or(0.0, |bias| bias.data[at[1]]));
     for (i, &value) in x.data.iter().enumerate() {
-        let (item, channel, row, col) = (i / (c * height * width), i / (height * width) % c, i / width % height, i % width);
+        let (item, channel, row, col) =
+            (i / (c * height * width), i / (height * width) % c, i / width % height, i % width);
         for tap in 0..o_group * kh * kw {
             let (out, i, j) = (tap / (kh * kw), tap / kw % kh, tap % kw);
             let to = |axis: usize, at: usize, k: usize, len: usize| {

@@ -3,8 +3,45 @@
 # Wayland's loader complains on standard error where this is not set, as in containers.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
+# step NAME: what follows belongs to it. The seconds of the step before are printed, and kept for `steps`.
 step() {
+    end_step
     printf '\n== %s\n' "$*"
+    step_name="$*" step_start=$SECONDS
+}
+
+end_step() {
+    [ -n "${step_name:-}" ] || return 0
+    local took=$((SECONDS - step_start))
+    printf -- '-- %s: %d s\n' "$step_name" "$took"
+    step_table="${step_table:-}$(printf '%5d s  %s' "$took" "$step_name")"$'\n'
+    step_name=
+}
+
+# What each step took. As a trap on EXIT it also tells of a run that failed, and ends what still runs beside it.
+steps() {
+    end_step
+    printf '\n%s%5d s  in all\n' "${step_table:-}" "$SECONDS"
+    local pid
+    for pid in ${beside_all:-}; do
+        kill -- "-$pid" 2>/dev/null || true
+    done
+}
+
+# beside NAME COMMAND...: runs it with what the tests leave of the processors; `await NAME` waits for it.
+beside() {
+    local name="$1"
+    shift
+    mkdir -p target
+    # In a session of its own, so that all of it can be ended.
+    setsid nice -n 19 "$@" >"target/beside-$name.log" 2>&1 &
+    declare -g "beside_$name=$!"
+    beside_all="${beside_all:-} $!"
+}
+
+await() {
+    local pid="beside_$1"
+    wait "${!pid}" || { cat "target/beside-$1.log" >&2; return 1; }
 }
 
 as_root() {

@@ -3,7 +3,7 @@
 //!
 //!     cargo run --release --example copy_task
 use wgrad::nn::{self, Activation, Adam, AdamOptions, Builder, Init, Linear, Optimizer, Param, Result};
-use wgrad::{CrossEntropyOptions, Gpu, Tensor};
+use wgrad::{Gpu, Tensor, concat};
 
 const TOKENS: usize = 8;
 const HALF: usize = 6;
@@ -11,7 +11,7 @@ const LEN: usize = 2 * HALF - 1; // The last token has nothing to predict.
 const WIDTH: usize = 32;
 const HEADS: usize = 4;
 const BATCH: usize = 64;
-const STEPS: usize = 400;
+const STEPS: usize = 150;
 
 struct Decoder {
     tokens: Param,
@@ -29,34 +29,30 @@ impl Decoder {
     fn new(b: &Builder, mask: Tensor) -> Self {
         let table = |name, rows| b.param(name, &[rows, WIDTH], Init::Uniform { bound: 0.3 });
         let linear = |name, inputs, outputs| Linear::new(&b.scope(name), inputs, outputs);
-        Self {
-            tokens: table("tokens", TOKENS),
-            places: table("places", LEN),
-            norms: ["norm1", "norm2"].map(|name| b.param(name, &[WIDTH], Init::Constant(1.0))),
-            qkv: linear("qkv", WIDTH, 3 * WIDTH),
-            joined: linear("joined", WIDTH, WIDTH),
-            up: linear("up", WIDTH, 4 * WIDTH).with_activation(Activation::Gelu),
-            down: linear("down", 4 * WIDTH, WIDTH),
-            head: linear("head", WIDTH, TOKENS),
-            mask,
-        }
+        let norms = ["norm1", "norm2"].map(|name| b.param(name, &[WIDTH], Init::Constant(1.0)));
+        let (tokens, places) = (table("tokens", TOKENS), table("places", LEN));
+        let (qkv, joined) = (linear("qkv", WIDTH, 3 * WIDTH), linear("joined", WIDTH, WIDTH));
+        let up = linear("up", WIDTH, 4 * WIDTH).with_activation(Activation::Gelu);
+        let (down, head) = (linear("down", 4 * WIDTH, WIDTH), linear("head", WIDTH, TOKENS));
+        Self { tokens, places, norms, qkv, joined, up, down, head, mask }
     }
 
     fn attention(&self, x: &Tensor) -> Result<Tensor> {
         let heads = self.qkv.forward(x)?.reshape(&[BATCH, LEN, 3 * HEADS, WIDTH / HEADS])?.transpose(1, 2)?;
         let [q, k, v] = [0, 1, 2].map(|part| heads.slice(1, part * HEADS, (part + 1) * HEADS));
-        let scores = (q?.matmul(&k?.transpose(-1, -2)?)? * ((WIDTH / HEADS) as f32).powf(-0.5))?;
+        let scores = (q?.matmul(&k?.transpose(-1, -2)?)? / ((WIDTH / HEADS) as f32).sqrt())?;
         let seen = (scores + &self.mask)?.softmax()?.matmul(&v?)?;
         self.joined.forward(&seen.transpose(1, 2)?.reshape(&[BATCH, LEN, WIDTH])?)
     }
 
+    fn norm(&self, i: usize, x: &Tensor) -> Result<Tensor> {
+        Ok(x.layer_norm(Some(self.norms[i].tensor()?), None, 1e-5)?)
+    }
+
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
         let x = (self.tokens.tensor()?.embedding(tokens)? + self.places.tensor()?)?;
-        let norm = |x: &Tensor, i: usize| -> Result<Tensor> {
-            Ok(x.layer_norm(Some(self.norms[i].tensor()?), None, 1e-5)?)
-        };
-        let x = (&x + self.attention(&norm(&x, 0)?)?)?;
-        let x = (&x + self.down.forward(&self.up.forward(&norm(&x, 1)?)?)?)?;
+        let x = (&x + self.attention(&self.norm(0, &x)?)?)?;
+        let x = (&x + self.down.forward(&self.up.forward(&self.norm(1, &x)?)?)?)?;
         self.head.forward(&x)
     }
 }
@@ -67,35 +63,25 @@ fn main() -> Result<()> {
     let mask = Tensor::from_slice(&gpu, &(0..LEN * LEN).map(below).collect::<Vec<_>>(), &[LEN, LEN])?;
     let (model, params) = nn::build(&gpu, 1, |b| Decoder::new(b, mask))?;
     let mut adam = Adam::new(&params, AdamOptions { lr: 3e-3, ..Default::default() })?;
-    let (mut state, mut loss, mut right) = (1u64, f32::NAN, 0);
+    let (mut state, mut right) = (1u64, 0);
     for step in 0..=STEPS {
-        let mut token = || {
+        let token = |_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 61) as i32
         };
-        let rows: Vec<Vec<i32>> = (0..BATCH)
-            .map(|_| (0..HALF).map(|_| token()).collect())
-            .map(|row: Vec<i32>| row.repeat(2))
-            .collect();
-        let inputs: Vec<i32> = rows.iter().flat_map(|row| &row[..LEN]).copied().collect();
-        // What cannot be known yet is left out of the loss.
-        let next = |row: &Vec<i32>| (1..=LEN).map(|i| if i < HALF { -1 } else { row[i] }).collect::<Vec<_>>();
-        let targets: Vec<i32> = rows.iter().flat_map(next).collect();
-        let logits = model
-            .forward(&Tensor::from_slice(&gpu, &inputs, &[BATCH, LEN])?)?
-            .reshape(&[BATCH * LEN, TOKENS])?;
-        let options = CrossEntropyOptions { ignore_index: Some(-1), ..Default::default() };
-        let cost =
-            logits.cross_entropy_with(&Tensor::from_slice(&gpu, &targets, &[BATCH * LEN])?, options)?;
-        adam.step(&params.gradients(&cost)?)?;
-        gpu.submit()?;
-        if step % 100 == 0 {
-            let answers = logits.argmax(-1)?.to_vec_as::<i32>()?;
-            right = answers.iter().zip(&targets).filter(|(a, b)| a == b).count();
-            loss = cost.item()?;
-            println!("step {step}: loss {loss:.3}, {right} of {} copied rightly", BATCH * HALF);
+        let half =
+            Tensor::from_slice(&gpu, &(0..BATCH * HALF).map(token).collect::<Vec<_>>(), &[BATCH, HALF])?;
+        let logits = model.forward(&concat(&[&half, &half], 1)?.slice(1, 0, LEN)?)?;
+        let second = logits.slice(1, HALF - 1, LEN)?.reshape(&[BATCH * HALF, TOKENS])?;
+        let loss = second.cross_entropy(&half.flatten(0)?, 0.0)?;
+        adam.step(&params.gradients(&loss)?)?;
+        if step % 50 == 0 {
+            let pairs = second.argmax(-1)?.to_vec_as::<i32>()?.into_iter().zip(half.to_vec_as::<i32>()?);
+            right = pairs.filter(|(a, b)| a == b).count();
+            println!("step {step}: loss {:.3}, {right} of {} copied rightly", loss.item()?, BATCH * HALF);
         }
+        gpu.submit()?;
     }
-    assert!(loss < 0.1 && right * 100 > 98 * BATCH * HALF, "the block must have learned to copy");
+    assert!(right * 100 > 98 * BATCH * HALF, "the block must have learned to copy");
     Ok(())
 }

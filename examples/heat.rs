@@ -8,8 +8,8 @@ use wgrad::nn::{self, Activation, Adam, AdamOptions, Linear, Mode, Optimizer, Re
 use wgrad::{Gpu, Tensor, grad};
 
 const DIFFUSIVITY: f32 = 0.1;
-const STEPS: usize = 1200;
-const SIDE: usize = 16;
+const STEPS: usize = 500;
+const SIDE: usize = 12;
 
 /// A column of values of the places of a grid over x and t in 0..=1.
 fn column(gpu: &Gpu, value: impl Fn(f32, f32) -> f32) -> Result<Tensor> {
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
         let first = Sequential::new(b).with(|b| Linear::new(b, 2, 32)).with(|_| Activation::Tanh);
         first.with(|b| Linear::new(b, 32, 32)).with(|_| Activation::Tanh).with(|b| Linear::new(b, 32, 1))
     })?;
-    let mut adam = Adam::new(&params, AdamOptions { lr: 5e-3, ..Default::default() })?;
+    let mut adam = Adam::new(&params, AdamOptions { lr: 1e-2, ..Default::default() })?;
     let (x, t) = (column(&gpu, |x, _| x)?.tracked(), column(&gpu, |_, t| t)?.tracked());
     let (start, bump) = (column(&gpu, |x, _| (PI * x).sin())?, column(&gpu, |x, t| t * x * (1.0 - x))?);
     // The second derivative of the start is known, and so is what the walls ask for: u = sin πx + t x (1 - x) net(x, t).
@@ -37,8 +37,8 @@ fn main() -> Result<()> {
         let residual = (r_t - ((r_xx + &bend)? * DIFFUSIVITY)?)?;
         let loss = residual.square()?.mean_all()?;
         adam.step(&params.gradients(&loss)?)?;
-        adam.set_lr(5e-3 * (1.0 - step as f64 / (STEPS + 1) as f64));
-        if step % 200 == 0 {
+        adam.set_lr(1e-2 * (1.0 - step as f64 / (STEPS + 1) as f64));
+        if step % 100 == 0 {
             println!("step {step}: mean square of u_t - κ u_xx {:.2e}", loss.item()?);
         }
         gpu.submit()?;

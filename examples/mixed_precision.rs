@@ -6,7 +6,7 @@ use wgrad::data::{DeviceImages, Normalize, synthetic};
 use wgrad::nn::{self, Builder, Init, Optimizer, Param, Result, Sgd, SgdOptions};
 use wgrad::{Activation, Conv2dOptions, DType, Epilogue, Gpu, Tensor};
 
-const BATCH: usize = 64;
+const BATCH: usize = 32;
 const STEPS: usize = 60;
 
 struct Net {
@@ -42,7 +42,7 @@ impl Net {
 
 fn train(gpu: &Gpu, images: &DeviceImages, dtype: DType) -> Result<(f32, u32)> {
     let (net, params) = nn::build(gpu, 1, Net::new)?;
-    let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.02, momentum: 0.9, ..Default::default() })?;
+    let mut sgd = Sgd::new(&params, SgdOptions { lr: 0.05, momentum: 0.9, ..Default::default() })?;
     // Too large at first, so that a step overflows.
     let (mut scale, mut skipped, mut last) = (if dtype == DType::F16 { 1e8 } else { 1.0f32 }, 0, f32::NAN);
     let mut step = 0;

@@ -60,7 +60,7 @@ fn a_network_satisfies_the_heat_equation_by_its_second_derivatives() {
 #[test]
 fn a_decoder_block_learns_to_copy() {
     let out = printed("copy_task", &[]);
-    assert!(number_after(&out, "step 400: loss ") < 0.1, "{out}");
+    assert!(number_after(&out, "step 150: loss ") < 0.1, "{out}");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn fine_tuning_loads_a_part_and_unfreezes_another() {
     let out = printed("fine_tuning", &[]);
     assert!(out.contains("loaded 4; skipped 2: fc.weight, fc.bias"), "{out}");
     let frozen = number_after(&out, "with the trunk frozen ");
-    assert!(frozen < 0.2 && number_after(&out, "a tenth of the rate ") < 0.5 * frozen, "{out}");
+    assert!(frozen < 0.02 && number_after(&out, "a tenth of the rate ") < 0.9 * frozen, "{out}");
 }
 
 #[test]

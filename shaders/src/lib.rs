@@ -136,6 +136,7 @@ files! {
     REDUCE_LOGSUMEXP = "reduce/logsumexp";
     REDUCE_MAX_EXP = "reduce/max_exp";
     REDUCE_MOMENTS = "reduce/moments";
+    REDUCE_NEXT_PICK = "reduce/next_pick";
     REDUCE_NORM = "reduce/norm";
     ORDER_LARGER_F32 = "reduce/order/larger_f32";
     ORDER_LARGER_I32 = "reduce/order/larger_i32";
@@ -143,6 +144,7 @@ files! {
     ORDER_SMALLER_I32 = "reduce/order/smaller_i32";
     REDUCE_PROD = "reduce/prod";
     REDUCE = "reduce/reduce";
+    REDUCE_SCAN = "reduce/scan";
     REDUCE_SUM = "reduce/sum";
     EACH_1 = "reduce/units/each_1";
     EACH_4 = "reduce/units/each_4";

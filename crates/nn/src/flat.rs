@@ -2,7 +2,9 @@
 
 use wgrad_autograd::{DType, Tensor};
 
-use crate::layout::{Entry, read, read_async};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::layout::read;
+use crate::layout::{Entry, read_async};
 use crate::{Error, Parameters, Result, StateDict};
 
 /// The gradients of a model's parameters. [`Parameters::gradients`] makes them.

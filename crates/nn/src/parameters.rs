@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wgrad_autograd::{Gpu, Tensor};
 
-use crate::layout::{Entry, Layout, read, read_async};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::layout::read;
+use crate::layout::{Entry, Layout, read_async};
 use crate::{FlatValues, Gradients, Load, LoadReport, Result, StateDict, pattern};
 
 /// Random numbers of a model's layers: a key and how many draws were made. Saved in checkpoints, so that a resumed

@@ -153,7 +153,8 @@ impl<'a> Rows<'a> {
         let parts = Tensor::empty(self.gpu, &[chunks, rows, state])?;
         let part = launch("reduce_part", lanes, n, layout).groups(lanes.groups(rows * chunks));
         bind(part, terms, &[("parts", parts.bind())]).enqueue()?;
-        let lanes = Lanes::of(self.gpu, chunks, rows >= 16);
+        // However many parts: the same kernel.
+        let lanes = Lanes::of(self.gpu, chunks.max(17), rows >= 16);
         let layout = Layout::contiguous(1, 1);
         let last = launch("reduce_parts", lanes, chunks, layout).groups(lanes.groups(rows));
         Ok(bind(last, &[("of_parts", parts.bind())], puts).enqueue()?)
@@ -179,7 +180,7 @@ impl<'a> Rows<'a> {
             Family::Cpu => n > SHORT && rows < 512,
             Family::Gpu => n > 16 * SHORT && rows < 64,
         };
-        if few || trips as u64 > self.gpu.loop_limit() {
+        if few || n > LONGEST * lanes.lanes {
             let stats = match keep {
                 Some((_, kept)) => kept.clone(),
                 None => Tensor::empty(self.gpu, &[rows, settled])?,

@@ -237,10 +237,9 @@ fn pairs_of_special_values() {
 #[test]
 fn loops_at_their_limit() {
     for gpu in gpus() {
-        let limited = gpu.loop_limit() != u64::MAX;
         let mut sampler = Sampler::new(8);
         let upload = |x: &Array| Tensor::from_slice(&gpu, &x.to_f32(), &x.shape).unwrap();
-        // Softmax and what is like it.
+        // Softmax and what is like it, which are cut into chunks.
         let x = sampler.uniform(&[2, 21_844], -2.0, 2.0);
         let tracked = upload(&x).tracked();
         let y = tracked.softmax().unwrap();
@@ -268,21 +267,13 @@ fn loops_at_their_limit() {
             .collect();
         let want = (0..p.len()).map(|i| p.data[i] * (dy.data[i] - dots[i / 21_844])).collect();
         assert_close("softmax, gradient", &got, &Array::new(&x.shape, want), 1e-3, 1e-8);
-        let longer = Tensor::zeros(&gpu, &[1, 21_845]).unwrap();
-        for result in [longer.softmax(), longer.log_softmax()] {
-            assert_eq!(result.is_err(), limited);
-        }
-        assert_eq!(
-            longer.cross_entropy(&Tensor::from_slice(&gpu, &[0], &[1]).unwrap(), 0.0).is_err(),
-            limited
-        );
         // argmax: the maximum stands last.
         let mut values = vec![0.0; 65_535];
         values[65_534] = 1.0;
         assert_eq!(vector(&gpu, &values).argmax(0).unwrap().to_vec_as::<i32>().unwrap(), [65_534]);
         values.push(2.0);
         let longer = vector(&gpu, &values);
-        assert_eq!(longer.argmax(0).is_err(), limited);
+        assert_eq!(longer.argmax(0).unwrap().to_vec_as::<i32>().unwrap(), [65_535]);
         // Sums and maxima go in stages of any number.
         assert_eq!(longer.sum_all().unwrap().item().unwrap(), 3.0);
         assert_eq!(longer.max_all().unwrap().item().unwrap(), 2.0);

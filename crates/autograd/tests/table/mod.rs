@@ -187,6 +187,17 @@ pub fn gpus() -> Vec<(&'static str, Gpu)> {
     ]
 }
 
+/// Those of [`gpus`] that `WGRAD_DEVICES` names, with commas between them; all of them where it is not set. A run of some
+/// is quick, and does not tell whether all kernels are launched.
+pub fn chosen_gpus() -> Vec<(&'static str, Gpu)> {
+    let mut gpus = gpus();
+    if let Ok(names) = std::env::var("WGRAD_DEVICES") {
+        gpus.retain(|(name, _)| names.split(',').any(|chosen| chosen == *name));
+        assert!(!gpus.is_empty(), "WGRAD_DEVICES: {names:?} names no device of the table");
+    }
+    gpus
+}
+
 /// A device with subgroups but without 64-bit integers, as an application may lend it. On an adapter without
 /// subgroups it is a plain one.
 fn with_subgroups_only() -> Gpu {

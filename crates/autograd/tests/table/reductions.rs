@@ -28,6 +28,7 @@ pub fn rows() -> Vec<Row> {
         rows.extend(reductions(name, op, reference, draw));
     }
     rows.extend(long_rows());
+    rows.extend(sorted_and_summed());
     rows.push(row("var", &[&[&[5, 7]]], UNIT, |x| x[0].var(&[1], 1), |x| r::var(&x[0], &[1], 1, false)));
     let deviation = |x: &[wgrad_testkit::Array]| r::sqrt(&r::var(&x[0], &[0], 1, false));
     rows.push(row("std", &[&[&[5, 7]]], UNIT, |x| x[0].std(&[0], 1), deviation));
@@ -95,6 +96,26 @@ fn reductions(name: &str, op: Reduce, reference: Reference, draw: Draw) -> Vec<R
         over(&[0, 2, 3], &[&[&[2, 3, 4, 5]], &[&[5, 2, 3, 3]]]),
         over(&[3, 0], &[&[&[2, 3, 4, 5]]]),
     ]
+}
+
+/// Running sums along each axis, whole and in chunks, and the largest elements.
+fn sorted_and_summed() -> Vec<Row> {
+    let cases: &[&[&[usize]]] = &[&[&[4, 3, 5]], &[&[1, 7, 1]]];
+    let mut rows: Vec<Row> = (0..3)
+        .map(|axis| {
+            let op = move |x: &[Tensor]| x[0].cumsum(axis as isize);
+            row(format!("cumsum along {axis}"), cases, UNIT, op, move |x| r::cumsum(&x[0], axis))
+        })
+        .collect();
+    let long: &[&[&[usize]]] = &[&[&[2, 1300, 3]]];
+    let cumsum = row("cumsum in chunks", long, UNIT, |x| x[0].cumsum(-2), |x| r::cumsum(&x[0], 1));
+    rows.push(cumsum.terms(|x| x[0].len()).kinked());
+    let lines: &[&[&[usize]]] = &[&[&[3, 7]], &[&[2, 1203]]];
+    rows.push(
+        row("topk", lines, Draw::Distinct, |x| Ok(x[0].topk(4)?.0), |x| r::topk(&x[0], 4)[0].clone())
+            .kinked(),
+    );
+    rows
 }
 
 /// Rows that lanes share, and rows so long that they are cut into chunks.

@@ -153,13 +153,20 @@ impl<R: UpdateRule> Optim<R> {
     fn table(&self, takes_part: &[bool]) -> Result<Vec<u32>> {
         let width = 1 + self.scalars.len();
         let mut table = vec![0; width * takes_part.len()];
+        let mut known: Option<((usize, u64), Vec<u32>)> = None;
         for (i, entry) in self.state.parameters().entries().iter().enumerate().filter(|(i, _)| takes_part[*i])
         {
-            let rule = &self.groups[self.group_of[i]].rule;
+            // Most parameters have the scalars of the one before.
+            let key = (self.group_of[i], self.state.count(i).saturating_add(1));
+            if known.as_ref().is_none_or(|(known, _)| *known != key) {
+                let scalars = order(&self.groups[key.0].rule, &self.scalars, key.1)?;
+                known = Some((key, scalars.into_iter().map(|scalar| (scalar as f32).to_bits()).collect()));
+            }
             let row = &mut table[i * width..][..width];
             row[0] = entry.end() as u32;
-            let scalars = order(rule, &self.scalars, self.state.count(i).saturating_add(1))?;
-            row[1..].iter_mut().zip(scalars).for_each(|(word, scalar)| *word = (scalar as f32).to_bits());
+            if let Some((_, scalars)) = &known {
+                row[1..].copy_from_slice(scalars);
+            }
         }
         Ok(table)
     }

@@ -2,12 +2,12 @@
 
 use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
-    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sequential, Sgd,
-    SgdOptions, build,
+    Adam, AdamOptions, Builder, Error, Gradients, Init, Linear, Mode, Optimizer, Parameters, Sequential,
+    build,
 };
 use wgrad_testkit::sample::Sampler;
 
-use crate::common::{FAMILIES, Fixture, bits, flat, gpu, gpu_of};
+use crate::common::{FAMILIES, Fixture, flat, gpu, gpu_of};
 use crate::sharing::application_with;
 
 /// Parameters of odd sizes.
@@ -34,16 +34,16 @@ fn random(parameters: &Parameters, names: &[&str], seed: u64) -> (Gradients, Vec
     (gradients, values)
 }
 
-fn names_of(gradients: &Gradients) -> Vec<&str> {
+pub fn names_of(gradients: &Gradients) -> Vec<&str> {
     gradients.iter().map(|(name, _)| name).collect()
 }
 
-fn values_of(gradients: &Gradients) -> Vec<Vec<f32>> {
+pub fn values_of(gradients: &Gradients) -> Vec<Vec<f32>> {
     gradients.iter().map(|(_, value)| value.to_vec().unwrap()).collect()
 }
 
 /// The names of what `f` records, but for the writes by which the device's new buffers begin as NaN.
-fn launches<T>(gpu: &Gpu, f: impl FnOnce() -> T) -> (T, Vec<String>) {
+pub fn launches<T>(gpu: &Gpu, f: impl FnOnce() -> T) -> (T, Vec<String>) {
     gpu.submit().unwrap();
     let result = f();
     let names = gpu.pending_commands().into_iter().map(|command| command.name);
@@ -261,60 +261,4 @@ fn a_model_larger_than_a_binding_trains_as_one_in_one_buffer() {
         matches!(&error, Error::ModelTooLarge { name, limit: 16_384, .. } if name == "fc.weight"),
         "{error}"
     );
-}
-
-#[test]
-fn what_is_frozen_has_no_gradient_computed_and_does_not_move() {
-    let gpu = gpu();
-    let make = |b: &Builder| (Linear::new(&b.scope("trunk"), 6, 9), Linear::new(&b.scope("fc"), 9, 2));
-    let ((trunk, fc), parameters) = build(&gpu, 3, make).unwrap();
-    let x = Tensor::full(&gpu, &[3, 6], 0.5).unwrap();
-    let loss = || fc.forward(&trunk.forward(&x).unwrap()).unwrap().square().unwrap().mean_all().unwrap();
-    let backward = || {
-        let loss = loss();
-        launches(&gpu, || parameters.gradients(&loss).unwrap())
-    };
-    let (all, of_all) = backward();
-    assert_eq!(all.len(), 4);
-    parameters.freeze("trunk.*").unwrap();
-    let (some, of_some) = backward();
-    assert_eq!(names_of(&some), ["fc.weight", "fc.bias"]);
-    assert_eq!(values_of(&some), values_of(&all)[2..]);
-    let products = |names: &[String]| names.iter().filter(|name| name.contains("gemm")).count();
-    assert_eq!((products(&of_all), products(&of_some)), (3, 1), "{of_all:?} {of_some:?}");
-
-    // Even gradients from before leave it alone.
-    let mut sgd = Sgd::new(&parameters, SgdOptions { lr: 0.1, ..Default::default() }).unwrap();
-    let before = parameters.state_dict().unwrap();
-    sgd.step(&all).unwrap();
-    let after = parameters.state_dict().unwrap();
-    for (name, (_, values)) in &before.tensors {
-        let moved = bits(&after.tensors[name].1) != bits(values);
-        assert_eq!(moved, name.starts_with("fc."), "{name}");
-    }
-    assert_eq!(["trunk.bias", "fc.bias"].map(|name| sgd.state().steps_of(name)), [Some(0), Some(1)]);
-
-    parameters.unfreeze("*.weight").unwrap();
-    assert_eq!(names_of(&backward().0), ["trunk.weight", "fc.weight", "fc.bias"]);
-    parameters.freeze("*").unwrap();
-    let error = parameters.gradients(&loss()).unwrap_err();
-    assert!(matches!(error, Error::Op(wgrad_nn::autograd::Error::NotTracked)), "{error}");
-    let error = parameters.freeze("trunck.*").unwrap_err().to_string();
-    assert!(error.contains("trunck.*") && error.contains("trunk.weight"), "{error}");
-}
-
-#[test]
-fn only_the_ways_to_the_parameters_asked_for_are_walked() {
-    let gpu = gpu();
-    let (generator, own) = build(&gpu, 1, |b| Linear::new(b, 2, 3)).unwrap();
-    let (critic, others) = build(&gpu, 2, |b| Linear::new(b, 3, 1)).unwrap();
-    let noise = Tensor::full(&gpu, &[4, 2], 0.5).unwrap();
-    let loss = || critic.forward(&generator.forward(&noise).unwrap()).unwrap().mean_all().unwrap();
-    let (of_both, loss) = (loss().backward().unwrap().len(), loss());
-    let (gradients, names) = launches(&gpu, || own.gradients(&loss).unwrap());
-    assert_eq!((of_both, gradients.len()), (4, 2));
-    // The critic's input gradient and the generator's weight gradient, and not the critic's weight gradient.
-    assert_eq!(names.iter().filter(|name| name.contains("gemm")).count(), 2, "{names:?}");
-    let error = Sgd::new(&others, SgdOptions::default()).unwrap().step(&gradients).unwrap_err();
-    assert!(matches!(error, Error::Options { what: "optimizer", .. }), "{error}");
 }

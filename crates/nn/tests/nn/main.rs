@@ -6,6 +6,7 @@ mod changes;
 mod common;
 mod curves;
 mod files;
+mod freezing;
 mod gradients;
 mod layers;
 mod loading;

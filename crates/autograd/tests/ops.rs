@@ -51,6 +51,9 @@ fn every_op_agrees_with_its_reference() {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
+    if table::chosen().is_some() {
+        return;
+    }
     let composed: Vec<Composed> = gpus.iter().flat_map(|(_, gpu)| gpu.composed()).collect();
     let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
     let forgotten = shaders::unlaunched(FOLDERS, launched);

@@ -66,7 +66,7 @@ impl ArgmaxMask {
 
     /// The sum over images and pixels of what [`ArgmaxMask::unpool`] gives, from a quarter of the values: `[c]`; none where
     /// planes are too few to keep a device busy, or so long that their sums are better split.
-    pub(crate) fn unpool_sum(&self, dy: &Tensor) -> Result<Option<Tensor>> {
+    pub(crate) fn unpool_sum(&self, dy: &Tensor, into: Option<&Tensor>) -> Result<Option<Tensor>> {
         let [n, c, h, w] = self.shape;
         if n * c < FEWEST_PLANES || h * w > LONGEST_PLANE {
             return Ok(None);
@@ -75,6 +75,6 @@ impl ArgmaxMask {
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_sum", false);
         let launch = launch.bind_all([("dy", dy.bind()), ("won", self.words.bind()), ("sum", planes.bind())]);
         launch.max_iterations(h * w / 4).threads(n * c).enqueue()?;
-        planes.sum(&[0]).map(Some)
+        planes.sum_into(&[0], into).map(Some)
     }
 }

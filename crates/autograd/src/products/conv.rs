@@ -59,7 +59,7 @@ impl Op for ConvOp {
     ) -> Result<Vec<Option<Tensor>>> {
         let of_bias = self.has_bias && needed[2];
         let mut db = match &self.saved {
-            SavedEpilogue::Pool(mask) if of_bias => mask.unpool_sum(dy)?,
+            SavedEpilogue::Pool(mask) if of_bias => mask.unpool_sum(dy, into[2].as_ref())?,
             _ => None,
         };
         if db.is_some() && !needed[0] && !needed[1] {
@@ -71,7 +71,7 @@ impl Op for ConvOp {
             SavedEpilogue::Pool(mask) => mask.unpool(dy)?,
         };
         if of_bias && db.is_none() {
-            db = Some(bias_grad(&dz)?);
+            db = Some(bias_grad(&dz, into[2].as_ref())?);
         }
         self.gradients(&dz, db, needed, into)
     }
@@ -84,14 +84,14 @@ impl Op for ConvOp {
             }
             SavedEpilogue::Pool(_) => return Ok(None),
         };
-        let db = (self.has_bias && needed[2]).then(|| bias_grad(&dz)).transpose()?;
+        let db = (self.has_bias && needed[2]).then(|| bias_grad(&dz, None)).transpose()?;
         self.gradients(&dz, db, needed, &vec![None; needed.len()]).map(Some)
     }
 }
 
 /// The gradient of a bias, which is f32, by that of the biased images.
-fn bias_grad(dz: &Tensor) -> Result<Tensor> {
-    dz.to_dtype(DType::F32)?.sum(&[0, 2, 3])
+fn bias_grad(dz: &Tensor, into: Option<&Tensor>) -> Result<Tensor> {
+    dz.to_dtype(DType::F32)?.sum_into(&[0, 2, 3], into)
 }
 
 impl ConvOp {

@@ -351,9 +351,9 @@ impl MatrixProduct {
             }
         };
         let bytes = (at * self.dtype.size()) as u64;
-        let from = |view: &View| view.buffer.view(view.offset + bytes, view.size - bytes);
-        part.out = from(&self.out);
-        part.epilogue.residual = self.epilogue.residual.as_ref().map(from);
+        for view in std::iter::once(&mut part.out).chain(&mut part.epilogue.residual) {
+            *view = view.buffer.view(view.offset + bytes, view.size - bytes);
+        }
         part
     }
 
@@ -447,7 +447,7 @@ impl MatmulOp {
         };
         let mut all = vec![needed[0].then(da).transpose()?, needed[1].then(db).transpose()?];
         if self.has_bias {
-            let sum = || dz.to_dtype(DType::F32)?.sum(&[0]);
+            let sum = || dz.to_dtype(DType::F32)?.sum_into(&[0], into[2].as_ref());
             all.push(needed[2].then(sum).transpose()?);
         }
         all.resize(needed.len(), Some(dz.clone()));

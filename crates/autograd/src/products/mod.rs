@@ -29,7 +29,7 @@ use wgrad_device::{Family, Gpu};
 use crate::{DType, Result};
 use conv_geometry::ConvGeometry;
 use problem::Problem;
-use software::winograd::Winograd;
+use software::winograd_sizes::Winograd;
 
 /// Records the launches of a product.
 fn enqueue(gpu: &Gpu, problem: &Problem<'_>) -> Result<()> {

@@ -71,6 +71,8 @@ pub fn rows() -> Vec<Row> {
             move |x, dy| dy * (0.5 * r::erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + x * density(x)),
             1e-7,
         ),
+        unary("silu", Draw::Uniform(-6.0, 6.0), Tensor::silu, r::silu)
+            .derivative(move |x, dy| dy * (sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))), 1e-7),
         unary(
             "clamp",
             Draw::Away(-2.0, 2.0, &[-0.5, 1.25]),

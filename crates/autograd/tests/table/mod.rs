@@ -155,7 +155,12 @@ pub fn signed(axes: &[usize]) -> Vec<isize> {
     axes.iter().map(|&axis| axis as isize).collect()
 }
 
-/// Every row.
+/// What the names of the rows to run contain, one of these words: for work on an op. `None` for every row.
+pub fn chosen() -> Option<String> {
+    std::env::var("WGRAD_ROWS").ok()
+}
+
+/// Every row, or those chosen.
 pub fn rows() -> Vec<Row> {
     let mut rows = elementwise::rows();
     rows.extend(products::rows());
@@ -163,6 +168,9 @@ pub fn rows() -> Vec<Row> {
     rows.extend(layout::rows());
     rows.extend(losses::rows());
     rows.extend(norms::rows());
+    if let Some(words) = chosen() {
+        rows.retain(|row| words.split(',').any(|word| row.name.contains(word)));
+    }
     rows
 }
 

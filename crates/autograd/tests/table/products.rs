@@ -1,6 +1,8 @@
 //! Matrix products and convolutions.
 
-use wgrad_autograd::{Activation, Conv2dOptions, Epilogue, MatmulOptions, Result, Tensor};
+use wgrad_autograd::{
+    Activation, Conv2dOptions, ConvTranspose2dOptions, Epilogue, MatmulOptions, Result, Tensor,
+};
 use wgrad_testkit::Array;
 use wgrad_testkit::reference::{self as r, Conv2dParams};
 
@@ -11,6 +13,8 @@ pub fn rows() -> Vec<Row> {
     rows.extend(linears());
     rows.extend(convolutions());
     rows.extend(epilogues());
+    rows.extend(activations());
+    rows.extend(transposed());
     rows
 }
 
@@ -94,6 +98,18 @@ fn matmuls() -> Vec<Row> {
             true,
             true,
         ),
+        matmul(
+            "batches that broadcast",
+            &[
+                &[&[2, 1, 3, 4], &[5, 4, 2]],
+                &[&[2, 1, 8, 8], &[3, 8, 16]],
+                // Batches of more than two axes are spread.
+                &[&[2, 1, 2, 3, 4], &[3, 1, 4, 2]],
+            ],
+            false,
+            false,
+        ),
+        row("attention's products", &[&[&[2, 5, 24]], &[&[2, 8, 96]]], UNIT, heads_of, heads_reference),
         row(
             "x · x (matmul)",
             &[&[&[6, 6]], &[&[2, 5, 5]]],
@@ -109,6 +125,102 @@ fn matmuls() -> Vec<Row> {
             |x| r::matmul(&x[0], &x[0], true, false),
         ),
     ]
+}
+
+/// Attention's scores and their sums of values: q, k and v are parts of one product, `[batch, tokens, 3 · heads · size]`.
+fn heads_of(x: &[Tensor]) -> Result<Tensor> {
+    let [batch, tokens, width] = [0, 1, 2].map(|axis| x[0].shape()[axis]);
+    let (heads, size) = (2, width / 6);
+    let part = |i: usize| {
+        let part = x[0].slice(2, i * heads * size, (i + 1) * heads * size)?;
+        part.reshape(&[batch, tokens, heads, size])?.permute(&[0, 2, 1, 3])
+    };
+    let scores = part(0)?.matmul(&part(1)?.permute(&[0, 1, 3, 2])?)?;
+    scores.matmul(&part(2)?)
+}
+
+fn heads_reference(x: &[Array]) -> Array {
+    let (heads, size) = (2, x[0].shape[2] / 6);
+    let part = |i: usize| {
+        let part = r::slice(&x[0], 2, i * heads * size, (i + 1) * heads * size);
+        r::permute(&r::reshape(&part, &[x[0].shape[0], x[0].shape[1], heads, size]), &[0, 2, 1, 3])
+    };
+    r::matmul(&r::matmul(&part(0), &part(1), false, true), &part(2), false, false)
+}
+
+/// Activations and residuals behind products: of one sum and of split ones, stored by eight, by four and by one.
+fn activations() -> Vec<Row> {
+    let linear: &[&[&[usize]]] = &[
+        &[&[33, 16], &[24, 16], &[24], &[33, 24]],
+        &[&[2, 5, 7], &[3, 7], &[3], &[2, 5, 3]],
+        &[&[3, 600], &[12, 600], &[12], &[3, 12]],
+    ];
+    let images: &[&[&[usize]]] = &[
+        &[&[2, 3, 4, 8], &[4, 3, 3, 3], &[4], &[2, 4, 4, 8]],
+        &[&[2, 8, 8, 8], &[9, 8, 3, 3], &[9], &[2, 9, 8, 8]],
+        &[&[1, 2, 5, 7], &[3, 2, 3, 3], &[3], &[1, 3, 5, 7]],
+    ];
+    let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
+    let params = Conv2dParams { padding: [1, 1], ..Conv2dParams::default() };
+    type Function = fn(&Array) -> Array;
+    let functions: [(Activation, Function); 5] = [
+        (Activation::None, Array::clone),
+        (Activation::Gelu, r::gelu),
+        (Activation::Silu, r::silu),
+        (Activation::Tanh, r::tanh),
+        (Activation::Sigmoid, r::sigmoid),
+    ];
+    let mut rows = Vec::new();
+    for (activation, f) in functions {
+        let op = move |x: &[Tensor]| {
+            let residual = x.get(3);
+            x[0].linear_with(&x[1], x.get(2), Epilogue { activation, residual, ..Epilogue::default() })
+        };
+        let reference = move |x: &[Array]| f(&r::add(&linear_reference(&x[..3]), &x[3]));
+        rows.push(
+            row(format!("linear, {activation:?}, residual"), linear, UNIT, op, reference)
+                .terms(longest_axis)
+                .kinked(),
+        );
+        let op = move |x: &[Tensor]| {
+            let residual = x.get(3);
+            let epilogue = Epilogue { activation, residual, ..Epilogue::default() };
+            x[0].conv2d_with(&x[1], x.get(2), options, epilogue)
+        };
+        let reference = move |x: &[Array]| f(&r::add(&r::conv2d(&x[0], &x[1], x.get(2), &params), &x[3]));
+        rows.push(
+            row(format!("conv2d, {activation:?}, residual"), images, UNIT, op, reference).padded().kinked(),
+        );
+    }
+    rows
+}
+
+/// Transposed convolutions, by tiles, panels and Winograd's transforms.
+fn transposed() -> Vec<Row> {
+    let plain = Conv2dOptions::default();
+    let mut rows = Vec::new();
+    for (cases, conv, output_padding) in [
+        (
+            &[&[&[2, 3, 4, 5][..], &[3, 2, 2, 2], &[2]][..]][..],
+            Conv2dOptions { stride: [2, 2], ..plain },
+            [1, 0],
+        ),
+        (
+            &[&[&[1, 4, 3, 2], &[4, 3, 2, 3], &[6]]],
+            Conv2dOptions { stride: [2, 3], padding: [1, 0], dilation: [1, 2], groups: 2 },
+            [1, 2],
+        ),
+        (&[&[&[2, 8, 8, 8], &[8, 9, 3, 3], &[9]]], Conv2dOptions { padding: [1, 1], ..plain }, [0, 0]),
+    ] {
+        let Conv2dOptions { stride, padding, dilation, groups } = conv;
+        let params = Conv2dParams { stride, padding, dilation, groups };
+        let options = ConvTranspose2dOptions { conv, output_padding };
+        let op = move |x: &[Tensor]| x[0].conv_transpose2d(&x[1], x.get(2), options);
+        let reference =
+            move |x: &[Array]| r::conv_transpose2d(&x[0], &x[1], x.get(2), &params, output_padding);
+        rows.push(row(format!("conv_transpose2d {conv:?}"), cases, UNIT, op, reference).kinked());
+    }
+    rows
 }
 
 fn linear_reference(x: &[Array]) -> Array {

@@ -20,6 +20,8 @@ mod autograd_norms;
 mod autograd_ops;
 #[path = "../../../autograd/tests/parts.rs"]
 mod autograd_parts;
+#[path = "../../../autograd/tests/products.rs"]
+mod autograd_products;
 #[path = "../../../autograd/tests/races.rs"]
 mod autograd_races;
 #[path = "../../../autograd/tests/rows.rs"]

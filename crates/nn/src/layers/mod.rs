@@ -3,6 +3,7 @@
 mod activation;
 mod batch_norm2d;
 mod conv2d;
+mod conv_transpose2d;
 mod dropout;
 mod linear;
 mod pool;
@@ -13,6 +14,7 @@ use wgrad_autograd::Tensor;
 
 pub use activation::Activation;
 pub use batch_norm2d::BatchNorm2d;
+pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use linear::Linear;

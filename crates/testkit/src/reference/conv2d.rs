@@ -61,3 +61,43 @@ pub fn conv2d(x: &Array, w: &Array, bias: Option<&Array>, params: &Conv2dParams)
     };
     Array::from_fn(&[n, o, oh, ow], |at| output(at[0], at[1], at[2], at[3]))
 }
+
+/// Transposed convolution as in PyTorch: every input pixel adds its multiple of the filter to the output.
+///
+/// Shapes: x `[n, c, h, w]`, w `[c, o/groups, kh, kw]`, bias `[o]` to `[n, o, oh, ow]`,
+/// `oh = (h - 1)·stride - 2·padding + dilation·(kh - 1) + output_padding + 1`.
+///
+/// # Panics
+/// Where the operands do not fit these shapes.
+#[track_caller]
+pub fn conv_transpose2d(
+    x: &Array,
+    w: &Array,
+    bias: Option<&Array>,
+    params: &Conv2dParams,
+    output_padding: [usize; 2],
+) -> Array {
+    let [n, c, height, width] = four_axes(x, "the input of conv_transpose2d");
+    let [inputs, o_group, kh, kw] = four_axes(w, "the weight of conv_transpose2d");
+    let Conv2dParams { stride: s, padding: p, dilation: d, groups } = *params;
+    assert!(c == inputs && c % groups == 0, "input {:?}, weight {:?}, {groups} groups", x.shape, w.shape);
+    let size = |axis: usize, n: usize, k: usize| {
+        (n - 1) * s[axis] + d[axis] * (k - 1) + output_padding[axis] + 1 - 2 * p[axis]
+    };
+    let (o, oh, ow) = (o_group * groups, size(0, height, kh), size(1, width, kw));
+    let mut y = Array::from_fn(&[n, o, oh, ow], |at| bias.map_or(0.0, |bias| bias.data[at[1]]));
+    for (i, &value) in x.data.iter().enumerate() {
+        let (item, channel, row, col) =
+            (i / (c * height * width), i / (height * width) % c, i / width % height, i % width);
+        for tap in 0..o_group * kh * kw {
+            let (out, i, j) = (tap / (kh * kw), tap / kw % kh, tap % kw);
+            let to = |axis: usize, at: usize, k: usize, len: usize| {
+                (at * s[axis] + k * d[axis]).checked_sub(p[axis]).filter(|&to| to < len)
+            };
+            let (Some(to_row), Some(to_col)) = (to(0, row, i, oh), to(1, col, j, ow)) else { continue };
+            let plane = item * o + channel / (c / groups) * o_group + out;
+            y.data[(plane * oh + to_row) * ow + to_col] += value * w.data[channel * o_group * kh * kw + tap];
+        }
+    }
+    y
+}

@@ -90,6 +90,11 @@ pub fn sigmoid(x: &Array) -> Array {
     x.map(|v| 1.0 / (1.0 + (-v).exp()))
 }
 
+/// x · σ(x) with the sigmoid σ.
+pub fn silu(x: &Array) -> Array {
+    x.map(|v| v / (1.0 + (-v).exp()))
+}
+
 /// The hyperbolic tangent.
 pub fn tanh(x: &Array) -> Array {
     x.map(f64::tanh)

@@ -1,12 +1,12 @@
 //! Matrix products.
 
+use super::{broadcast_shape, broadcast_to};
 use crate::Array;
 
 /// The product of matrices in the last two axes, either side transposed first.
 ///
 /// Shapes: `[.., m, k]` (or `[.., k, m]` under `transpose_a`) and `[.., k, n]` (or `[.., n, k]`
-/// under `transpose_b`) to `[.., m, n]`. The leading axes are equal, or one operand is a plain
-/// matrix and serves all of the other's.
+/// under `transpose_b`) to `[.., m, n]`. The leading axes broadcast by NumPy's rules.
 ///
 /// # Panics
 /// Where the operands do not fit these shapes.
@@ -17,14 +17,13 @@ pub fn matmul(a: &Array, b: &Array, transpose_a: bool, transpose_b: bool) -> Arr
     let (m, k) = if transpose_a { (cols_a, rows_a) } else { (rows_a, cols_a) };
     let (k_b, n) = if transpose_b { (cols_b, rows_b) } else { (rows_b, cols_b) };
     assert_eq!(k, k_b, "matmul sums over {k} in {:?} and over {k_b} in {:?}", a.shape, b.shape);
-    let fits = batch_a == batch_b || batch_a.is_empty() || batch_b.is_empty();
-    assert!(fits, "the batches of {:?} and {:?} differ", a.shape, b.shape);
-    let batch = if batch_a.is_empty() { batch_b } else { batch_a };
+    let batch = broadcast_shape(batch_a, batch_b);
+    let a = broadcast_to(a, &[&batch[..], &[rows_a, cols_a]].concat());
+    let b = broadcast_to(b, &[&batch[..], &[rows_b, cols_b]].concat());
 
     let mut data = Vec::new();
     for item in 0..batch.iter().product() {
-        let a_item = if batch_a.is_empty() { 0 } else { item * m * k };
-        let b_item = if batch_b.is_empty() { 0 } else { item * k * n };
+        let (a_item, b_item) = (item * m * k, item * k * n);
         for row in 0..m {
             for col in 0..n {
                 let mut sum = 0.0;
@@ -37,7 +36,7 @@ pub fn matmul(a: &Array, b: &Array, transpose_a: bool, transpose_b: bool) -> Arr
             }
         }
     }
-    Array::new(&[batch, &[m, n]].concat(), data)
+    Array::new(&[&batch[..], &[m, n]].concat(), data)
 }
 
 /// Leading axes, rows and columns.

@@ -2,5 +2,6 @@
 
 pub(super) mod pack;
 pub(super) mod panels;
-pub(super) mod winograd;
+mod winograd;
 mod winograd_guard;
+pub(super) mod winograd_sizes;

@@ -4,7 +4,6 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
-use super::panels::Columns;
 use crate::Result;
 use crate::launch::launch;
 use crate::products::operand::{ImageLayout, MatrixLayout, Operand, PackLayout, Strides};
@@ -12,6 +11,26 @@ use crate::products::problem::Problem;
 
 /// Loop iterations of a fast pack at most: 16 × 16 taps and a window of 16 vec4, with room.
 const PACK_TRIPS: usize = 1024;
+
+/// Where the columns of B lie, in steps of eight floats.
+pub(super) struct Columns {
+    pub view: View,
+    pub offset: usize,
+    /// From batch to batch; 0 where all share a matrix.
+    pub batch: usize,
+    /// From panel to panel.
+    pub panel: usize,
+    /// From k to k.
+    pub k: usize,
+}
+
+impl Columns {
+    /// Packed into panels of `cols`, `panels` of them in each batch, with `k` padded to a multiple of 4.
+    pub fn packed(packed: &Buffer, cols: usize, panels: usize, k: usize) -> Self {
+        let panel = cols * k / 8;
+        Self { view: packed.whole(), offset: 0, batch: panels * panel, panel, k: cols / 8 }
+    }
+}
 
 /// A in panels of `rows`, `depth` values along k in all panels of a matrix together.
 pub(super) fn pack_a(gpu: &Gpu, problem: &Problem<'_>, rows: usize, depth: usize) -> Result<Buffer> {

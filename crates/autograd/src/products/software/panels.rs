@@ -3,7 +3,7 @@
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Gpu, View};
 
-use super::pack::{self, columns_in_place};
+use super::pack::{self, Columns, columns_in_place};
 use crate::launch::launch;
 use crate::products::epilogue::{FusedEpilogue, Width};
 use crate::products::operand::PackLayout;
@@ -29,26 +29,6 @@ pub(super) struct PanelSizes {
     pub rows: usize,
     /// Columns of a panel of B.
     pub cols: usize,
-}
-
-/// Where the columns of B lie, in steps of eight floats.
-pub(super) struct Columns {
-    pub view: View,
-    pub offset: usize,
-    /// From batch to batch; 0 where all share a matrix.
-    pub batch: usize,
-    /// From panel to panel.
-    pub panel: usize,
-    /// From k to k.
-    pub k: usize,
-}
-
-impl Columns {
-    /// Packed into panels of `cols`, `panels` of them in each batch, with `k` padded to a multiple of 4.
-    pub fn packed(packed: &Buffer, cols: usize, panels: usize, k: usize) -> Self {
-        let panel = cols * k / 8;
-        Self { view: packed.whole(), offset: 0, batch: panels * panel, panel, k: cols / 8 }
-    }
 }
 
 /// A batched product of operands that lie in panels.

@@ -9,24 +9,20 @@
 //! times that of direct sums instead of two.
 
 use wgrad_device::shaders::{self, Kernel};
-use wgrad_device::{Buffer, Gpu, Launch, View};
+use wgrad_device::{Buffer, Gpu, View};
 
-use super::panels::{Columns, PanelProduct, PanelSizes, wide};
+use super::pack::Columns;
+use super::panels::{PanelProduct, PanelSizes, wide};
 use super::winograd_guard::{Convolved, Summaries, direct_trips};
+use super::winograd_sizes::{EDGE, TRIPS, Winograd, floats};
 use crate::launch::launch;
 use crate::products::epilogue::{ConvOutput, FusedEpilogue, Width};
 use crate::products::operand::images;
 use crate::products::problem::{LONGEST_SUM, Layout, Splits};
 use crate::{DType, Result, Tensor};
 
-/// Elements along an edge of a transformed tile.
-pub(super) const EDGE: usize = 6;
-
 /// Elements of a transformed tile, each a product of its own.
 const ELEMENTS: usize = EDGE * EDGE;
-
-/// Loop iterations of a transform at most: over an edge, and over the elements of a row or a square in each turn.
-const TRIPS: usize = EDGE * 32;
 
 /// Fewer channels than this on one side, and the transforms cost more than the products save.
 const FEWEST_CHANNELS: usize = 8;
@@ -37,18 +33,6 @@ const FORWARD_WORKSPACE: usize = 2 << 20;
 const WEIGHT_GRAD_WORKSPACE: usize = 8 << 20;
 /// Bytes that the partial sums may take; more parts are added up in groups.
 const PARTIAL_SUMS: usize = 16 << 20;
-
-/// Sizes of a 3 × 3 convolution with padding 1.
-#[derive(Clone, Copy)]
-pub(in crate::products) struct Winograd {
-    pub images: usize,
-    /// Both tensors may be bound from every multiple of this many images on.
-    pub step: usize,
-    pub c_in: usize,
-    pub c_out: usize,
-    pub h: usize,
-    pub w: usize,
-}
 
 impl Winograd {
     /// Whether the transforms can do this convolution in both directions, and pay.
@@ -83,10 +67,6 @@ impl Winograd {
             .map(|n| n * self.step)
             .find(|unit| (unit * self.tiles_of_image()).is_multiple_of(4))
             .unwrap_or(4 * self.step)
-    }
-
-    fn tiles_of_image(&self) -> usize {
-        self.h.div_ceil(4) * (self.w / 4)
     }
 
     /// Images of a part whose transformed operands fit into `workspace` bytes.
@@ -282,20 +262,4 @@ impl Winograd {
         let launch = self.sizes(launch, channels, panel);
         Ok(launch.threads(padded * self.tiles().div_ceil(4)).enqueue()?)
     }
-
-    pub fn sizes<'a>(&self, launch: Launch<'a>, channels: usize, panel: usize) -> Launch<'a> {
-        launch
-            .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
-            .set_all([("tiles_x", self.w / 4), ("tiles_per_image", self.tiles_of_image())])
-            .set_all([("panel", panel), ("edge", EDGE)])
-            .max_iterations(TRIPS)
-    }
-
-    pub fn tiles(&self) -> usize {
-        self.images * self.tiles_of_image()
-    }
-}
-
-pub(super) fn floats(gpu: &Gpu, n: usize) -> Result<Buffer> {
-    Ok(gpu.buffer(n as u64 * 4)?)
 }

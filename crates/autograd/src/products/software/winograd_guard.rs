@@ -8,7 +8,7 @@
 use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, Launch, View};
 
-use super::winograd::{EDGE, Winograd, floats};
+use super::winograd_sizes::{EDGE, Winograd, floats};
 use crate::launch::launch;
 use crate::products::epilogue::{ConvOutput, Width};
 use crate::{DType, Result};

@@ -11,7 +11,7 @@ mod values;
 mod winograd;
 
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
-use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
 
 /// The folders of the kernels that ops launch.
@@ -136,8 +136,30 @@ fn dropout_and_choices(gpus: &[(&str, Gpu)]) {
         dropout(family, gpu);
         ties(family, gpu);
         halves(family, gpu);
+        bytes(family, gpu);
+        curvature_of_gelu(family, gpu);
         diverged(family, gpu);
     }
+}
+
+/// Bytes come back as they were, of a view too.
+fn bytes(family: &str, gpu: &Gpu) {
+    let x = Tensor::from_slice(gpu, &[7u8, 255, 0, 1, 128, 3], &[2, 3]).unwrap();
+    let turned = x.permute(&[1, 0]).unwrap().to_dtype(DType::F32).unwrap();
+    assert_eq!(turned.to_vec().unwrap(), [7.0, 1.0, 255.0, 128.0, 0.0, 3.0], "({family})");
+    let back = turned.to_dtype(DType::U8).unwrap().permute(&[1, 0]).unwrap();
+    assert_eq!(back.to_vec_as::<u8>().unwrap(), [7, 255, 0, 1, 128, 3], "({family})");
+    assert_eq!(x.to_dtype(DType::F32).unwrap().to_vec().unwrap()[..3], [7.0, 255.0, 0.0], "({family})");
+}
+
+/// φ(x)·(2 - x²).
+fn curvature_of_gelu(family: &str, gpu: &Gpu) {
+    let values = Sampler::new(24).uniform(&[7], -4.0, 4.0);
+    let x = Tensor::from_slice(gpu, &values.to_f32(), &[7]).unwrap().tracked();
+    let [dx] = grad(&x.gelu().unwrap().sum_all().unwrap(), [&x]).unwrap();
+    let second = dx.sum_all().unwrap().backward().unwrap().take(&x).unwrap().to_vec().unwrap();
+    let want = values.map(|x| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt() * (2.0 - x * x));
+    assert_close(&format!("GELU's second derivative ({family})"), &second, &want, 1e-4, 1e-5);
 }
 
 /// Values that f16 holds come back as they were.

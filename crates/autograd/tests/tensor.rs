@@ -311,7 +311,9 @@ fn a_gradient_is_recorded_only_where_it_is_asked_for() -> Result<()> {
     let squares = x.square()?;
     let [ds, nothing] = grad(&squares.mul(&x)?.sum_all()?, [&squares, &w])?;
     assert_eq!((ds.to_vec()?, nothing.to_vec()?), (vec![0.0, 1.0, 2.0], vec![0.0; 3]));
-    assert!(y.backward()?.get(&x).is_some_and(|dx| !dx.is_tracked()));
+    // A walk that is not recorded frees what it went through, the graph of the gradients' op included.
+    assert!(matches!(y.backward(), Err(Error::AlreadyWalked)));
+    assert!(x.square()?.sum_all()?.backward()?.get(&x).is_some_and(|dx| !dx.is_tracked()));
     // An op whose gradient has none says so, where a walk comes through it.
     let own = Elementwise::new("cube", "x * x * x", "3.0 * x * x", &[])?;
     let [dx] = grad(&own.apply(&x, &[])?.sum_all()?, [&x])?;

@@ -50,7 +50,7 @@ fn good_weights_are_where_training_starts() {
     place
         .train(&["--init", "in.safetensors", "--lr", "0", "--max-steps", "1", "--save", "out.safetensors"])
         .well();
-    let out = StateDict::load(&place.path("out.safetensors")).unwrap();
+    let out = StateDict::load(place.path("out.safetensors")).unwrap();
     assert_eq!(out.tensors, StateDict::from_bytes(&good().0, "good").unwrap().tensors);
 }
 

@@ -90,7 +90,7 @@ fn a_symbolic_link_is_written_through() {
     std::os::unix::fs::symlink("store/w.safetensors", place.path("w.safetensors")).unwrap();
     place.train(&["--max-steps", "1", "--save", "w.safetensors"]).well();
     assert!(fs::symlink_metadata(place.path("w.safetensors")).unwrap().is_symlink());
-    wgrad::nn::StateDict::load(&place.path("store/w.safetensors")).unwrap();
+    wgrad::nn::StateDict::load(place.path("store/w.safetensors")).unwrap();
 }
 
 #[test]

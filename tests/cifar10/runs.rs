@@ -56,7 +56,7 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
         );
         assert_eq!(metrics(&place, &format!("{other}.jsonl")), whole, "{other}");
         let file = |name: &str| format!("{name}/checkpoint.safetensors");
-        let state = |name: &str| wgrad::nn::StateDict::load(&place.path(&file(name))).unwrap();
+        let state = |name: &str| wgrad::nn::StateDict::load(place.path(&file(name))).unwrap();
         assert!(state("whole") == state(other), "{other}: another checkpoint");
     }
     // A run that is already complete has nothing left to do, and says the same.

@@ -63,8 +63,8 @@ fn ctrl_c_finishes_the_step_saves_and_exits_130() {
     let (_, last) = ended.err.trim_end().rsplit_once(' ').unwrap();
     assert_eq!(steps().to_string(), last, "not every step made has its line");
 
-    let saved = StateDict::load(&place.path("w.safetensors")).unwrap();
-    let mut checkpoint = StateDict::load(&place.path(CHECKPOINT)).unwrap();
+    let saved = StateDict::load(place.path("w.safetensors")).unwrap();
+    let mut checkpoint = StateDict::load(place.path(CHECKPOINT)).unwrap();
     assert_eq!(checkpoint.metadata["wgrad.step"], last);
     checkpoint.tensors.retain(|name, _| !name.starts_with("optim."));
     assert!(saved.tensors == checkpoint.tensors, "the saved weights are not the checkpoint's");
@@ -82,7 +82,7 @@ fn a_kill_at_any_moment_leaves_a_checkpoint_that_loads() {
     let args = ["--data", "data", "--batch-size", "10", "--checkpoint", "run", "--resume"];
     let args = [&args[..], &["--metrics", "m.jsonl", "--epochs", "100000"]].concat();
     let made = || {
-        let state = StateDict::load(&place.path(CHECKPOINT)).unwrap();
+        let state = StateDict::load(place.path(CHECKPOINT)).unwrap();
         state.metadata["wgrad.step"].parse::<u64>().unwrap()
     };
     // A kill while a checkpoint is written leaves its temporary file behind, so only a new one counts.

@@ -162,7 +162,7 @@ impl Tensor {
     /// [`Error::Changed`] where an op needs a value again that was changed since, such as a weight by an optimizer's step.
     /// (What an application's own commands change in a buffer of its own is not seen.)
     pub fn backward(&self) -> Result<Gradients> {
-        Walk::default().from_scalar("backward", self)
+        Walk::default().walk_scalar("backward", self)
     }
 
     /// As [`Tensor::backward`], for any shape, from this tensor's own gradient `dy` of the same shape and type.
@@ -203,7 +203,7 @@ impl Tensor {
         }
         let wanted = Some(homes.iter().map(|(leaf, _)| leaf.id()).collect());
         let homes = homes.iter().map(|(leaf, home)| (leaf.id(), (*home).clone())).collect();
-        Walk { wanted, homes, recorded: false }.from_scalar(OP, self)
+        Walk { wanted, homes, recorded: false }.walk_scalar(OP, self)
     }
 
     fn check_scalar(&self, op: &'static str) -> Result<()> {
@@ -231,7 +231,7 @@ impl Tensor {
 pub fn grad<const N: usize>(y: &Tensor, inputs: [&Tensor; N]) -> Result<[Tensor; N]> {
     let wanted: HashSet<u64> = inputs.iter().map(|input| input.id()).collect();
     let walk = Walk { wanted: Some(wanted), homes: HashMap::new(), recorded: true };
-    let mut found = walk.from_scalar("grad", y)?;
+    let mut found = walk.walk_scalar("grad", y)?;
     let mut gradients = Vec::with_capacity(N);
     for input in inputs {
         gradients.push(match found.0.get(&input.id()) {
@@ -264,7 +264,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn from_scalar(self, op: &'static str, root: &Tensor) -> Result<Gradients> {
+    fn walk_scalar(self, op: &'static str, root: &Tensor) -> Result<Gradients> {
         root.check_scalar(op)?;
         let began = root.gpu().unique();
         let one = match root.dtype() {

@@ -221,7 +221,7 @@ fn the_gradient_of_a_long_lookup_is_the_sum_over_its_places() -> Result<()> {
     let gpu = gpu();
     let places = 70_000;
     let at: Vec<i32> =
-        (0..places).map(|i| ((i as u64 * 2_654_435_761 >> 7) % 1_000) as i32).chain([1_000]).collect();
+        (0..places).map(|i| (((i as u64 * 2_654_435_761) >> 7) % 1_000) as i32).chain([1_000]).collect();
     let table = Tensor::zeros(&gpu, &[1_001, 2])?.tracked();
     let y = table.embedding(&Tensor::from_slice(&gpu, &at, &[at.len()])?)?;
     let dx = y.sum_all()?.backward()?.take(&table).unwrap().to_vec()?;
@@ -351,10 +351,10 @@ fn an_op_of_ones_own_is_two_expressions() -> Result<()> {
         let reference = |x: &[Array]| x[0].map(|x| x + (a * x).sin().powi(2) / a);
         // A view, which is read as it lies.
         let y = snake.apply(&leaf.permute(&[1, 0])?, &[a as f32])?.permute(&[1, 0])?;
-        assert_close("snake", &y.to_vec()?, &reference(&[x.clone()]), 1e-5, 1e-5);
+        assert_close("snake", &y.to_vec()?, &reference(std::slice::from_ref(&x)), 1e-5, 1e-5);
         let dy = Sampler::new(2).uniform(&x.shape, -1.0, 1.0);
         let upstream = Tensor::from_slice(&gpu, &dy.to_f32(), &x.shape)?;
-        let want = numeric_gradient(&[x.clone()], &dy, &reference).remove(0);
+        let want = numeric_gradient(std::slice::from_ref(&x), &dy, reference).remove(0);
         let got = y.backward_from(&upstream)?.take(&leaf).unwrap();
         assert_close("its gradient", &got.to_vec()?, &want, 1e-4, 1e-5);
         let [dx] = grad(&snake.apply(&leaf, &[a as f32])?.sum_all()?, [&leaf])?;

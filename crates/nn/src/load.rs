@@ -122,7 +122,7 @@ impl Load {
         report.skipped.extend(skipped);
         report.unexpected = unexpected;
         let LoadReport { missing, unexpected, mismatched, .. } = &report;
-        if !self.is_partial && !(missing.is_empty() && unexpected.is_empty() && mismatched.is_empty()) {
+        if !(self.is_partial || missing.is_empty() && unexpected.is_empty() && mismatched.is_empty()) {
             let LoadReport { missing, unexpected, mismatched, .. } = report;
             return Err(Error::Mismatch { file: self.file.clone(), missing, unexpected, mismatched });
         }

@@ -56,7 +56,7 @@ impl Reduction {
     /// a number of the op.
     pub(super) fn apply(&self, x: &Tensor, axes: &[usize], a: f32, into: Option<&Tensor>) -> Result<Tensor> {
         let (shape, dtype) = (x.shape(), x.dtype());
-        if !dtype.is_float() && !(self.integers && dtype == DType::I32) {
+        if !(dtype.is_float() || self.integers && dtype == DType::I32) {
             return Err(x.no_floats(self.name));
         }
         let kept_shape: Vec<usize> =

@@ -118,7 +118,12 @@ impl Tensor {
         let rows = self.rows(name)?;
         let y = Tensor::empty(self.gpu(), self.shape())?;
         let (x, out) = (("x", self.bind()), ("y", y.bind()));
-        Rows::of(self, rows, forward, Unit::Each).map([2, 2], &[x.clone()], &[x, out], None)?;
+        Rows::of(self, rows, forward, Unit::Each).map(
+            [2, 2],
+            std::slice::from_ref(&x),
+            &[x.clone(), out],
+            None,
+        )?;
         let saved = y.detach();
         Ok(y.with_op(&[self], || Softmax { name, y: saved, file, recorded }))
     }

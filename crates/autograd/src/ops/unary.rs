@@ -232,7 +232,7 @@ pub(super) fn apply<'a>(formula: &Formula<'a>, x: &'a Tensor, y: View, dtype: DT
 
 impl Tensor {
     pub(crate) fn unary(&self, op: &'static Unary, a: f32, b: f32) -> Result<Tensor> {
-        if !self.dtype().is_float() && !(op.integers && self.dtype() == DType::I32) {
+        if !(self.dtype().is_float() || op.integers && self.dtype() == DType::I32) {
             return Err(self.no_floats(op.name));
         }
         let y = Tensor::empty_of(self.gpu(), self.shape(), self.dtype())?;

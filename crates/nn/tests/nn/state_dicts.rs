@@ -10,7 +10,7 @@ use crate::models::{Cnn, Mlp};
 
 #[test]
 fn pytorchs_state_dict_loads_into_the_cnn() {
-    let state = StateDict::load(&path("state_dict_pytorch.safetensors")).unwrap();
+    let state = StateDict::load(path("state_dict_pytorch.safetensors")).unwrap();
     assert_eq!(state.metadata["format"], "pt");
     let (_, parameters) = Cnn::new(&gpu(), 0);
     parameters.load_state_dict(&state, "pytorch").unwrap();
@@ -67,7 +67,7 @@ fn a_saved_file_has_pytorchs_names_shapes_and_metadata() {
 
 #[test]
 fn other_float_types_become_f32() {
-    let state = StateDict::load(&path("state_dict_mixed.safetensors")).unwrap();
+    let state = StateDict::load(path("state_dict_mixed.safetensors")).unwrap();
     let check = |name: &str, shape: &[usize], values: &[f32]| {
         let (found, got) = &state.tensors[name];
         assert_eq!(found, shape, "{name}");
@@ -89,7 +89,7 @@ fn file(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
 
 #[test]
 fn integers_and_masks_become_f32_and_go_back_as_they_were() {
-    let labels = StateDict::load(&path("losses.safetensors")).unwrap();
+    let labels = StateDict::load(path("losses.safetensors")).unwrap();
     assert!(labels.integers.values().all(|&integer| integer == Integer::I64) && !labels.integers.is_empty());
     let i64s: Vec<u8> = [0i64, 1, -7, 16_777_216, 1 << 40].iter().flat_map(|v| v.to_le_bytes()).collect();
     let i32s: Vec<u8> = [3i32, -1, i32::MIN].iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -256,7 +256,7 @@ fn damaged_headers_never_panic() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = StateDict::load(&path("no_such_file.safetensors")).unwrap_err();
+    let error = StateDict::load(path("no_such_file.safetensors")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error:?}");
     assert!(error.to_string().contains("no_such_file.safetensors"), "{error}");
 }

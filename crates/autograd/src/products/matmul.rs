@@ -1,11 +1,11 @@
 //! Matrix products, and what follows them: one op for matmul and linear layers.
 
-use wgrad_device::{Gpu, View};
+use wgrad_device::Gpu;
 
 use super::epilogue::{Activation, Bias, Epilogue, FusedEpilogue};
-use super::operand::{self, Operand, PackLayout, Strides, operand_type, output_type};
-use super::problem::{Layout, Problem};
-use super::{enqueue, packs};
+use super::matrix_product::{MatrixProduct, PART};
+use super::operand::{Operand, Strides, operand_type, output_type};
+use super::packs;
 use crate::graph::saved_output;
 use crate::shape::{broadcast, broadcast_strides, merged, numel};
 use crate::{DType, Error, Op, Result, Tensor};
@@ -20,9 +20,6 @@ pub struct MatmulOptions {
     /// The output's type, f32 or f16; the operands' if `None`. Sums are always made in f32.
     pub out_dtype: Option<DType>,
 }
-
-/// Parts of a product begin at multiples of so many elements along each axis: there every output may be bound.
-const PART: usize = 128;
 
 /// `a · b`, each perhaps transposed. Both may be views.
 pub(super) struct Matmul<'a> {
@@ -269,117 +266,6 @@ impl End<'_> {
             y = y.add(&residual.detach().to_dtype(DType::F32)?)?;
         }
         self.activation.apply(&y)
-    }
-}
-
-/// Batched `a · b`, written to `out`; of A's rows and B's columns those that the strides begin with.
-#[derive(Clone)]
-struct MatrixProduct {
-    a: Operand,
-    b: Operand,
-    batches: usize,
-    inner: usize,
-    /// m, n and k.
-    sizes: [usize; 3],
-    epilogue: FusedEpilogue,
-    out: View,
-    dtype: DType,
-    /// From matrix to matrix and from row to row in `out`.
-    c_strides: [usize; 2],
-}
-
-impl MatrixProduct {
-    /// Floats that the `cpu` family packs of A and of B, and of partial products.
-    fn packed(&self) -> [usize; 3] {
-        let [m, n, k] = self.sizes;
-        let k = k.next_multiple_of(4);
-        let partial = self.batches * m * n.next_multiple_of(8);
-        [self.a.matrices * m.next_multiple_of(32) * k, self.b.matrices * n.next_multiple_of(64) * k, partial]
-    }
-
-    fn fits(&self, limit: usize) -> bool {
-        self.packed().iter().all(|&floats| floats <= limit)
-    }
-
-    /// Records the product, in parts where what is packed of it would outgrow a binding.
-    fn enqueue(self, gpu: &Gpu, limit: usize) -> Result<()> {
-        if !packs(gpu) || self.fits(limit) {
-            return self.enqueue_whole(gpu);
-        }
-        let [m, n, _] = self.sizes;
-        // The axis to cut: batches, or that of the operand which is too large.
-        let sizes = [self.batches, m, n];
-        let axis = if sizes[0] > PART {
-            0
-        } else if self.packed()[0] > limit && m > PART {
-            1
-        } else if n > PART {
-            2
-        } else if m > PART {
-            1
-        } else {
-            return self.enqueue_whole(gpu);
-        };
-        let cut = (sizes[axis] / 2).next_multiple_of(PART);
-        self.part(axis, 0, cut).enqueue(gpu, limit)?;
-        self.part(axis, cut, sizes[axis] - cut).enqueue(gpu, limit)
-    }
-
-    /// `count` of the batches (axis 0), rows (1) or columns (2), from `first` on.
-    fn part(&self, axis: usize, first: usize, count: usize) -> Self {
-        let mut part = self.clone();
-        let [c_batch, c_row] = self.c_strides;
-        let at = match axis {
-            0 => {
-                for operand in [&mut part.a, &mut part.b] {
-                    operand.strides.offset += first * operand.strides.batch;
-                    operand.matrices = operand.matrices.min(count);
-                }
-                (part.batches, part.inner) = (count, count);
-                first * c_batch
-            }
-            1 => {
-                part.a.strides.offset += first * self.a.strides.row;
-                part.sizes[0] = count;
-                first * c_row
-            }
-            _ => {
-                part.b.strides.offset += first * self.b.strides.row;
-                part.sizes[1] = count;
-                part.epilogue.bias = self.epilogue.bias.columns_from(first);
-                first
-            }
-        };
-        let bytes = (at * self.dtype.size()) as u64;
-        for view in std::iter::once(&mut part.out).chain(&mut part.epilogue.residual) {
-            *view = view.buffer.view(view.offset + bytes, view.size - bytes);
-        }
-        part
-    }
-
-    fn enqueue_whole(self, gpu: &Gpu) -> Result<()> {
-        let Self { mut a, mut b, batches, inner, sizes: [m, n, k], epilogue, out, dtype, c_strides } = self;
-        a.layout = PackLayout::matrix(a.matrices, inner, m, k, a.strides);
-        b.layout = PackLayout::matrix(b.matrices, inner, n, k, b.strides);
-        let constants =
-            [("A_UNIT", usize::from(a.strides.k == 1)), ("B_UNIT", usize::from(b.strides.k == 1))];
-        let [c_batch, c_row] = c_strides;
-        let problem = Problem {
-            kernels: &operand::MATMUL,
-            a,
-            b,
-            constants: &constants,
-            batches,
-            inner,
-            m,
-            n,
-            k,
-            layout: Layout { c_batch, c_row, c_image: 0, plane: c_row, c_col: 1 },
-            epilogue,
-            out,
-            dtype,
-        };
-        enqueue(gpu, &problem)
     }
 }
 

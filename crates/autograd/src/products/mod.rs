@@ -15,6 +15,7 @@ mod conv_transpose;
 mod epilogue;
 mod linear;
 mod matmul;
+mod matrix_product;
 mod operand;
 mod problem;
 mod software;

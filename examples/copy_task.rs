@@ -2,7 +2,9 @@
 //! half, for which its attention must look back at the first.
 //!
 //!     cargo run --release --example copy_task
-use wgrad::nn::{self, Activation, Adam, AdamOptions, Builder, Init, Linear, Optimizer, Param, Result};
+use wgrad::nn::{
+    self, Activation, Adam, AdamOptions, Builder, Embedding, LayerNorm, Linear, Optimizer, Result,
+};
 use wgrad::{Gpu, Tensor, concat};
 
 const TOKENS: usize = 8;
@@ -14,9 +16,9 @@ const BATCH: usize = 64;
 const STEPS: usize = 150;
 
 struct Decoder {
-    tokens: Param,
-    places: Param,
-    norms: [Param; 2],
+    tokens: Embedding,
+    places: Embedding,
+    norms: [LayerNorm; 2],
     qkv: Linear,
     joined: Linear,
     up: Linear,
@@ -27,10 +29,10 @@ struct Decoder {
 
 impl Decoder {
     fn new(b: &Builder, mask: Tensor) -> Self {
-        let table = |name, rows| b.param(name, &[rows, WIDTH], Init::Uniform { bound: 0.3 });
         let linear = |name, inputs, outputs| Linear::new(&b.scope(name), inputs, outputs);
-        let norms = ["norm1", "norm2"].map(|name| b.param(name, &[WIDTH], Init::Constant(1.0)));
-        let (tokens, places) = (table("tokens", TOKENS), table("places", LEN));
+        let norms = ["norm1", "norm2"].map(|name| LayerNorm::new(&b.scope(name), WIDTH));
+        let tokens = Embedding::new(&b.scope("tokens"), TOKENS, WIDTH);
+        let places = Embedding::new(&b.scope("places"), LEN, WIDTH);
         let (qkv, joined) = (linear("qkv", WIDTH, 3 * WIDTH), linear("joined", WIDTH, WIDTH));
         let up = linear("up", WIDTH, 4 * WIDTH).with_activation(Activation::Gelu);
         let (down, head) = (linear("down", 4 * WIDTH, WIDTH), linear("head", WIDTH, TOKENS));
@@ -45,14 +47,10 @@ impl Decoder {
         self.joined.forward(&seen.transpose(1, 2)?.reshape(&[BATCH, LEN, WIDTH])?)
     }
 
-    fn norm(&self, i: usize, x: &Tensor) -> Result<Tensor> {
-        Ok(x.layer_norm(Some(self.norms[i].tensor()?), None, 1e-5)?)
-    }
-
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
-        let x = (self.tokens.tensor()?.embedding(tokens)? + self.places.tensor()?)?;
-        let x = (&x + self.attention(&self.norm(0, &x)?)?)?;
-        let x = (&x + self.down.forward(&self.up.forward(&self.norm(1, &x)?)?)?)?;
+        let x = (self.tokens.forward(tokens)? + self.places.weight()?)?;
+        let x = (&x + self.attention(&self.norms[0].forward(&x)?)?)?;
+        let x = (&x + self.down.forward(&self.up.forward(&self.norms[1].forward(&x)?)?)?)?;
         self.head.forward(&x)
     }
 }

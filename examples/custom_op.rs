@@ -25,19 +25,21 @@ fn inverse_rms(first: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= p.rows { return; }
-    let scale = inverse_rms(id.x * p.cols);
-    for (var i = id.x * p.cols; i < (id.x + 1u) * p.cols; i++) { out[i] = x[i] * scale; }
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let row = id.x + id.y * groups.x * 64u; // Large grids are folded.
+    if row >= p.rows { return; }
+    let scale = inverse_rms(row * p.cols);
+    for (var i = row * p.cols; i < (row + 1u) * p.cols; i++) { out[i] = x[i] * scale; }
 }
 
 @compute @workgroup_size(64)
-fn backward(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= p.rows { return; }
-    let scale = inverse_rms(id.x * p.cols);
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let row = id.x + id.y * groups.x * 64u;
+    if row >= p.rows { return; }
+    let scale = inverse_rms(row * p.cols);
     var mean = 0.0;
-    for (var i = id.x * p.cols; i < (id.x + 1u) * p.cols; i++) { mean += dy[i] * x[i] * scale / f32(p.cols); }
-    for (var i = id.x * p.cols; i < (id.x + 1u) * p.cols; i++) { out[i] = (dy[i] - x[i] * scale * mean) * scale; }
+    for (var i = row * p.cols; i < (row + 1u) * p.cols; i++) { mean += dy[i] * x[i] * scale / f32(p.cols); }
+    for (var i = row * p.cols; i < (row + 1u) * p.cols; i++) { out[i] = (dy[i] - x[i] * scale * mean) * scale; }
 }
 ",
 );
@@ -72,6 +74,9 @@ impl Op for RmsNorm {
 }
 
 fn rms_norm(x: &Tensor) -> wgrad::autograd::Result<Tensor> {
+    if x.shape().len() != 2 {
+        return Err(wgrad::autograd::Error::shape("rms_norm", format!("{:?} is no matrix", x.shape())));
+    }
     let op = RmsNorm(x.contiguous()?);
     Ok(op.launch("forward", None)?.with_op(&[&op.0], || RmsNorm(op.0.clone())))
 }

@@ -1,5 +1,5 @@
 //! A convolutional net with half-precision activations: weights are f32, each use of them is f16, and the loss is scaled so that
-//! small gradients don't vanish in f16. A step whose gradients overflow is left out, and the scale halved.
+//! small gradients don't vanish in f16. A step whose gradients overflow is left out, and the scale made smaller.
 //!
 //!     cargo run --release --example mixed_precision
 use wgrad::data::{DeviceImages, Normalize, synthetic};

@@ -14,7 +14,7 @@ fn next_equal(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     }
     let line = divide(t, p.inner);
     let start = divide(line, p.m) * p.m;
-        let i = t - line * p.inner;
+    let i = t - line * p.inner;
     var k = line - start + 1u;
     while k < p.m && at[(start + k) * p.inner + i] != at[t] {
         k++;

@@ -298,7 +298,7 @@ impl Walk {
             if self.wanted.is_some() && is_wanted(id) {
                 found.insert(id, dy.clone());
             }
-            if dy.lies_with(given) && dy.bind().changed_between(id, began) {
+            if dy.lies_with(given) && dy.strided().view.changed_between(id, began) {
                 // What the caller gave may be younger than the op; a copy is younger than the walk, as all other gradients
                 // are, and is not taken for a value of the forward pass that changed. Adding -0 keeps the sign of zeros.
                 dy = dy.mul_add_scalar(1.0, -0.0)?;
@@ -360,7 +360,7 @@ impl Walk {
         let into: Vec<Option<Tensor>> =
             edges.iter().map(|edge| self.homes.get(&edge.id).filter(|_| once(edge.id)).cloned()).collect();
         let inputs = guarded(&|| op.backward_into(dy, needed, &into))?;
-        debug_assert_eq!(inputs.len(), edges.len(), "{}", op.name());
+        check_count(op.name(), inputs.len(), edges.len())?;
         add_all(
             edges,
             inputs.into_iter().zip(needed).map(|(x, n)| x.filter(|_| *n).map(|x| (x, false))).collect(),
@@ -376,6 +376,14 @@ struct Step<'a> {
     began: u64,
     edges: &'a [Edge],
     needed: &'a [bool],
+}
+
+/// Fails where an op, which may be a user's, gives more or fewer gradients than it has inputs.
+fn check_count(op: &'static str, gradients: usize, inputs: usize) -> Result<()> {
+    if gradients == inputs {
+        return Ok(());
+    }
+    Err(Error::shape(op, format!("its backward gives {gradients} gradients for {inputs} inputs")))
 }
 
 /// Adds gradients to what their tensors have already.
@@ -411,6 +419,7 @@ fn recorded(
             own.into_iter().map(|x| x.map(end)).collect()
         }
     };
+    check_count(op.name(), inputs.len(), needed.len())?;
     Ok(inputs.into_iter().zip(needed).map(|(x, needed)| x.filter(|_| *needed)).collect())
 }
 

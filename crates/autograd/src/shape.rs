@@ -9,9 +9,10 @@ pub(crate) fn numel(shape: &[usize]) -> usize {
 
 /// Row-major strides, in elements.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for d in (0..shape.len().saturating_sub(1)).rev() {
-        strides[d] = strides[d + 1] * shape[d + 1];
+        // Beside an axis of no elements any sizes may stand.
+        strides[d] = strides[d + 1].saturating_mul(shape[d + 1]);
     }
     strides
 }

@@ -320,16 +320,20 @@ impl Tensor {
     /// contiguous it is the range from the first to the last element: see [`Tensor::strides`], or call
     /// [`Tensor::contiguous`] first.
     pub fn bind(&self) -> View {
-        let data = &self.0.data;
         // Bindings and copies are whole words.
-        data.buffer.view(data.offset, self.extent().next_multiple_of(4).max(4))
+        self.range(self.extent().next_multiple_of(4).max(4))
     }
 
     /// As [`Tensor::bind`], up to the end of the last four elements, for kernels that read and write four at a time.
     pub fn bind_padded(&self) -> View {
+        self.range(self.extent().next_multiple_of(4 * self.dtype().size() as u64).max(16))
+    }
+
+    /// So many bytes from the first element on, or what the buffer has of them; of a tensor without elements any.
+    fn range(&self, bytes: u64) -> View {
         let data = &self.0.data;
-        let bytes = self.extent().next_multiple_of(4 * data.dtype.size() as u64);
-        data.buffer.view(data.offset, bytes.max(16))
+        let offset = if self.is_empty() { 0 } else { data.offset };
+        data.buffer.view(offset, bytes.min(data.buffer.size() - offset))
     }
 
     /// For kernels that go by strides.

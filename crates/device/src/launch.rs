@@ -29,7 +29,7 @@ enum Grid {
     Exact([u32; 3]),
 }
 
-/// A launch under construction. [`Launch::record`] checks it and appends it to the recording.
+/// A launch under construction. [`Launch::enqueue`] checks it and appends it to the recording.
 #[must_use = "a launch does nothing until it is recorded"]
 pub struct Launch<'a> {
     gpu: &'a Gpu,
@@ -302,7 +302,7 @@ impl<'a> Launch<'a> {
                 "{trips} loop iterations in one invocation; this adapter stops silently after {MAX_TRIPS}: split the work"
             ))),
             None if pipeline.interface.has_loop => Err(self.error(
-                "it has a loop but no trip count was stated: `Launch::trips` does".to_owned(),
+                "it has a loop but no trip count was stated: `Launch::max_iterations` does".to_owned(),
             )),
             _ => Ok(()),
         }

@@ -14,6 +14,11 @@ pub enum Init {
         /// The bound.
         bound: f32,
     },
+    /// Normal with mean 0 and standard deviation `std`.
+    Normal {
+        /// The standard deviation.
+        std: f32,
+    },
 }
 
 impl Init {
@@ -23,11 +28,11 @@ impl Init {
         Self::Uniform { bound: 1.0 / (fan_in as f32).sqrt() }
     }
 
-    /// Whether values can be drawn: a bound is finite and at least 0.
+    /// Whether values can be drawn: a bound or deviation is finite and at least 0.
     pub(crate) fn is_usable(self) -> bool {
         match self {
             Self::Constant(_) => true,
-            Self::Uniform { bound } => bound.is_finite() && bound >= 0.0,
+            Self::Uniform { bound: size } | Self::Normal { std: size } => size.is_finite() && size >= 0.0,
         }
     }
 
@@ -41,6 +46,15 @@ impl Init {
                     // 24 random bits are all that an f32 in 0..1 can hold evenly.
                     let unit = (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
                     *value = (2.0 * unit - 1.0) * bound;
+                }
+            }
+            Self::Normal { std } => {
+                let mut rng = Pcg64Mcg::seed_from_u64(key(seed, name));
+                // Box and Muller's transform, with both numbers in 0..1 and the first above 0.
+                let mut unit = || (f64::from(rng.next_u32()) + 0.5) / f64::from(u32::MAX);
+                for value in values {
+                    let (length, angle) = ((-2.0 * unit().ln()).sqrt(), std::f64::consts::TAU * unit());
+                    *value = (length * angle.cos() * f64::from(std)) as f32;
                 }
             }
         }

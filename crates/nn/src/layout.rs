@@ -82,7 +82,8 @@ impl Layout {
             check(part, limit)?;
         }
         for (param, init) in declared {
-            let len = param.shape().iter().product::<usize>().next_multiple_of(BLOCK);
+            // A part without elements has a place too.
+            let len = param.shape().iter().product::<usize>().next_multiple_of(BLOCK).max(BLOCK);
             if (used + len) as u64 * 4 > limit {
                 layout.push_flat(gpu, seed, std::mem::take(&mut parts), used, tracked)?;
                 used = 0;
@@ -110,7 +111,6 @@ impl Layout {
         if parts.is_empty() {
             return Ok(());
         }
-        // A part without elements is refused by the tensor made of it.
         let mut values = vec![0.0; len.max(BLOCK)];
         let mut blocks = vec![0u32; values.len() / BLOCK];
         for (i, (param, init, offset)) in parts.iter().enumerate() {

@@ -40,8 +40,8 @@ pub use flat::{FlatValues, Gradients};
 pub use init::Init;
 pub use integer::Integer;
 pub use layers::{
-    Activation, AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, GlobalAvgPool2d,
-    GlobalMaxPool2d, Linear, MaxPool2d, Mode, Module, Residual, Sequential,
+    Activation, AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
+    GlobalAvgPool2d, GlobalMaxPool2d, LayerNorm, Linear, MaxPool2d, Mode, Module, Residual, Sequential,
 };
 pub use layout::Entry;
 pub use load::{Load, LoadReport};

@@ -10,6 +10,31 @@ use crate::{Error, Op, Result, Tensor};
 /// The names that the kernels give the numbers of a call.
 const NUMBERS: [&str; 4] = ["p.a", "p.b", "p.c", "p.d"];
 
+/// The file of an op whose value is the expression `value` and its derivative `slope`, both of `x`, the numbers and `y`, which is
+/// the expression `y`. The expressions stand on lines of their own, so that the columns in errors are theirs.
+fn file(name: &'static str, names: &[String], [y, value, slope]: [&str; 3]) -> File {
+    let numbers: String =
+        names.iter().zip(NUMBERS).map(|(name, number)| format!("let {name} = {number}; ")).collect();
+    // Where the value is y itself, it stands in the text once.
+    let (of_y, value) = if y == value {
+        (String::new(), format!("fn value(x: f32) -> f32 {{ {numbers}return (\n{value}\n); }}"))
+    } else {
+        (
+            format!(" fn value_of_y(x: f32) -> f32 {{ {numbers}return ({y}); }}"),
+            format!("fn value(x: f32) -> f32 {{ let y = value_of_y(x); {numbers}return (\n{value}\n); }}"),
+        )
+    };
+    let y = if of_y.is_empty() { "value" } else { "value_of_y" };
+    let text = format!(
+        "{value} fn slope(x: f32) -> f32 {{ let y = {y}(x); {numbers}return (\n{slope}\n); }}{of_y}\n\
+         fn f(x: vec4<f32>) -> vec4<f32> {{\n    \
+         return vec4<f32>(value(x.x), value(x.y), value(x.z), value(x.w));\n}}\n\
+         fn gradient(x: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {{\n    \
+         return dy * vec4<f32>(slope(x.x), slope(x.y), slope(x.z), slope(x.w));\n}}\n"
+    );
+    File::from_text(name, text)
+}
+
 /// An elementwise op of one operand, made of WGSL at run time: one kernel forward and one backward, for f32 and f16, for views
 /// too. Its kernels are compiled with checks.
 ///
@@ -29,8 +54,11 @@ struct Inner {
     name: &'static str,
     file: File,
     names: Vec<String>,
+    /// The expressions for the value and its derivative.
+    value: String,
+    derivative: String,
     /// The op whose value is this one's derivative, where that has a derivative of its own.
-    derivative: Option<Elementwise>,
+    of_derivative: Option<Elementwise>,
 }
 
 impl Elementwise {
@@ -41,28 +69,6 @@ impl Elementwise {
     /// [`Error::Shape`] for more than four names, or one that cannot name a number. Whether the expressions are WGSL shows when
     /// the op is first applied.
     pub fn new(name: &'static str, value: &str, derivative: &str, names: &[&str]) -> Result<Self> {
-        Self::build(name, value, derivative, names, None)
-    }
-
-    /// This op with the derivative of its derivative, so that it has second derivatives; an expression of the same.
-    ///
-    /// # Errors
-    /// As [`Elementwise::new`].
-    pub fn with_second_derivative(self, derivative: &str, second: &str) -> Result<Self> {
-        let names: Vec<&str> = self.0.names.iter().map(String::as_str).collect();
-        let derivative = Self::build(self.0.name, derivative, second, &names, None)?;
-        let Inner { name, file, names, .. } = &*self.0;
-        let (file, names) = (file.clone(), names.clone());
-        Ok(Self(Arc::new(Inner { name, file, names, derivative: Some(derivative) })))
-    }
-
-    fn build(
-        name: &'static str,
-        value: &str,
-        derivative: &str,
-        names: &[&str],
-        second: Option<Elementwise>,
-    ) -> Result<Self> {
         let is_name = |name: &&str| {
             let mut letters = name.chars();
             letters.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -76,19 +82,22 @@ impl Elementwise {
             );
             return Err(Error::shape(name, message));
         }
-        let numbers: String =
-            names.iter().zip(NUMBERS).map(|(name, number)| format!("let {name} = {number}; ")).collect();
-        // The expressions stand on lines of their own, the second and the fourth, so that columns in errors are theirs.
-        let text = format!(
-            "fn value(x: f32) -> f32 {{ {numbers}return (\n{value}\n); }} \
-             fn slope(x: f32) -> f32 {{ let y = value(x); {numbers}return (\n{derivative}\n); }}\n\
-             fn f(x: vec4<f32>) -> vec4<f32> {{\n    \
-             return vec4<f32>(value(x.x), value(x.y), value(x.z), value(x.w));\n}}\n\
-             fn gradient(x: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {{\n    \
-             return dy * vec4<f32>(slope(x.x), slope(x.y), slope(x.z), slope(x.w));\n}}\n"
-        );
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Ok(Self(Arc::new(Inner { name, file: File::from_text(name, text), names, derivative: second })))
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let file = file(name, &names, [value, value, derivative]);
+        let (value, derivative) = (value.to_owned(), derivative.to_owned());
+        Ok(Self(Arc::new(Inner { name, file, names, value, derivative, of_derivative: None })))
+    }
+
+    /// This op with the derivative of its derivative, an expression of `x`, `y` and the numbers: it has second derivatives.
+    #[must_use]
+    pub fn with_second_derivative(self, second: &str) -> Self {
+        let Inner { name, file: own, names, value, derivative, .. } = &*self.0;
+        let inner = |file: File, of_derivative| {
+            let (names, value, derivative) = (names.clone(), value.clone(), derivative.clone());
+            Self(Arc::new(Inner { name, file, names, value, derivative, of_derivative }))
+        };
+        let of_derivative = inner(file(name, names, [value, derivative, second]), None);
+        inner(own.clone(), Some(of_derivative))
     }
 
     fn formula(&self, numbers: [f32; 4]) -> Formula<'_> {
@@ -135,7 +144,7 @@ impl Op for ElementwiseOp {
     }
 
     fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
-        let Some(derivative) = &self.op.0.derivative else { return Ok(None) };
+        let Some(derivative) = &self.op.0.of_derivative else { return Ok(None) };
         let slope = derivative.apply(&self.x, &self.numbers[..self.op.0.names.len()])?;
         Ok(Some(vec![Some(dy.mul(&slope)?)]))
     }

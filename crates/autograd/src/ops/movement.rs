@@ -315,6 +315,10 @@ impl Tensor {
         if shape == self.shape() {
             return Ok(self.clone());
         }
+        if numel(shape) > u32::MAX as usize {
+            let message = format!("{shape:?} has more elements than kernels can count, {}", u32::MAX);
+            return Err(Error::shape("broadcast_to", message));
+        }
         let by = broadcast_strides(self.shape(), &self.strides(), shape);
         Ok(self.viewed("broadcast_to", shape.to_vec(), by, 0, Back::Sum(self.shape().to_vec())))
     }
@@ -343,7 +347,7 @@ pub fn concat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let mut shape = first.shape().to_vec();
     let axis = checked_axis(OP, &shape, axis)?;
     let sizes: Vec<usize> = tensors.iter().map(|t| t.shape().get(axis).copied().unwrap_or(0)).collect();
-    shape[axis] = sizes.iter().sum();
+    shape[axis] = sizes.iter().fold(0, |sum: usize, &n| sum.saturating_add(n));
     for tensor in tensors {
         let fits = tensor.shape().len() == shape.len()
             && tensor.shape().iter().zip(&shape).enumerate().all(|(d, (a, b))| d == axis || a == b);

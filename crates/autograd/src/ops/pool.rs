@@ -47,6 +47,9 @@ impl Geometry {
                 || padding[d] > kernel[d] / 2
                 || kernel[d].max(stride[d]) > 65_535
         };
+        if h == 0 || w == 0 {
+            return Err(Error::shape(op, format!("an image {:?} has no pixels", x.shape())));
+        }
         if bad(0) || bad(1) {
             let message = format!(
                 "{options:?}: kernel and stride are at least 1 and at most 65,535, padding at most half the kernel"

@@ -72,15 +72,22 @@ impl ConvGeometry {
         let Conv2dOptions { stride, padding, dilation, groups } = options;
         // Beyond 65,535 the sizes of a padded image would leave 32 bits.
         let sizes = [stride, padding, dilation, [kh, kw]].concat();
-        if stride.contains(&0) || dilation.contains(&0) || groups == 0 || sizes.iter().any(|&n| n > 65_535) {
+        if stride.contains(&0)
+            || dilation.contains(&0)
+            || [groups, kh, kw].contains(&0)
+            || sizes.iter().any(|&n| n > 65_535)
+        {
             return error(format!(
-                "{options:?}: stride, dilation and groups are at least 1, and none, nor the kernel {kh} × {kw}, over 65,535"
+                "{options:?}: stride, dilation, groups and the kernel {kh} × {kw} are at least 1, and none over 65,535"
             ));
         }
         if (kh - 1) * dilation[0] > 65_535 || (kw - 1) * dilation[1] > 65_535 || groups > oc {
             return error(format!(
                 "{options:?}: a kernel {kh} × {kw} reaches over 65,535 pixels, or more groups than outputs"
             ));
+        }
+        if c == 0 || h == 0 || width == 0 {
+            return error(format!("an input {x:?} without channels or pixels"));
         }
         if c != c_in * groups || oc % groups != 0 {
             return error(format!(

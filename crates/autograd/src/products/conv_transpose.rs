@@ -58,14 +58,19 @@ impl Tensor {
             return Err(Error::shape(OP, message));
         };
         let dtype = operand_type(OP, self, w)?;
-        let channels = outputs * groups;
+        let channels = outputs.saturating_mul(groups);
         let geometry = ConvGeometry::new(OP, &[images, channels, oh, ow], w.shape(), conv)?;
         check_bias(OP, bias, channels, w)?;
         let (x, w) = (self.contiguous()?, w.contiguous()?);
-        Convolution { op: OP, pass: ConvPass::InputGrad, geometry, operands: [&w, &x] }.with_epilogue(
-            bias,
-            dtype,
-            Epilogue::default(),
-        )
+        let pass = Convolution { op: OP, pass: ConvPass::InputGrad, geometry, operands: [&w, &x] };
+        if !pass.fits(dtype) {
+            let message = format!(
+                "input {:?} and weight {:?}: the gathered windows of one image outgrow a binding of this adapter; use smaller images or fewer channels",
+                self.shape(),
+                w.shape()
+            );
+            return Err(Error::shape(OP, message));
+        }
+        pass.with_epilogue(bias, dtype, Epilogue::default())
     }
 }

@@ -72,3 +72,5 @@ mod resnet_layers;
 mod sharing;
 #[path = "../../../nn/tests/nn/state_dicts.rs"]
 mod state_dicts;
+#[path = "../../../nn/tests/nn/text_layers.rs"]
+mod text_layers;

@@ -82,6 +82,8 @@ pub struct Optim<R: UpdateRule> {
     /// The group of each parameter.
     group_of: Vec<usize>,
     state: OptimizerState,
+    /// The rule's file as it was when the table was laid out.
+    file: File,
     /// The names in the file's `struct Scalars`.
     scalars: Vec<String>,
     /// For each parameter: where it ends, and its scalars; on the device and as it was last written.
@@ -102,15 +104,16 @@ impl<R: UpdateRule> Optim<R> {
     /// [`Error::Options`] for options that make no sense, or a file whose scalars are not those of the rule; [`Error::Op`].
     pub fn new(parameters: &Parameters, options: R) -> Result<Self> {
         check_rule(&options)?;
-        let scalars = scalar_names(options.file().text()).ok_or_else(|| {
-            error::<R>(format!("{} has no `struct Scalars {{ .. }}` of f32 numbers", options.file().name()))
+        let file = options.file().clone();
+        let scalars = scalar_names(file.text()).ok_or_else(|| {
+            error::<R>(format!("{} has no `struct Scalars {{ .. }}` of f32 numbers", file.name()))
         })?;
         order(&options, &scalars, 1)?;
         let count = parameters.entries().len();
         let table = parameters.gpu().buffer(((1 + scalars.len()) * count.max(1) * 4) as u64)?;
         let state = OptimizerState::new(parameters, R::STATE)?;
         let groups = vec![Group { rule: options, rate: 1.0 }];
-        Ok(Self { groups, group_of: vec![0; count], state, scalars, table, written: Vec::new() })
+        Ok(Self { groups, group_of: vec![0; count], state, file, scalars, table, written: Vec::new() })
     }
 
     /// The options of parameters that are in no group of their own.
@@ -182,7 +185,7 @@ impl<R: UpdateRule> Optim<R> {
         if changed.is_empty() {
             return Ok(());
         }
-        let file = self.options().file();
+        let file = &self.file;
         let kernel = Kernel::new(&shaders::OPTIMIZE, "optimize").with(file);
         let is_ours = file.folder() == "optim" && shaders::ALL.iter().any(|known| known.id() == file.id());
         let mut launch: Launch<'_> = if is_ours {

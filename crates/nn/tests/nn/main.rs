@@ -20,3 +20,4 @@ mod rules;
 mod schedules;
 mod sharing;
 mod state_dicts;
+mod text_layers;

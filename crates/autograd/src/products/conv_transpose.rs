@@ -23,6 +23,9 @@ impl Tensor {
     /// `oh = (h - 1)·stride - 2·padding + dilation·(kh - 1) + output_padding + 1`.
     /// Counterpart: `torch.nn.functional.conv_transpose2d`, which also allows an output padding from the stride up to the dilation.
     ///
+    /// The kernel multiplies the zeros between and around the input's pixels too, so a weight that is NaN or infinite makes NaN of
+    /// more outputs than it contributes to.
+    ///
     /// # Errors
     /// [`Error::Shape`]; [`Error::DType`] unless input and weight are floats of one type; [`Error::Device`].
     pub fn conv_transpose2d(

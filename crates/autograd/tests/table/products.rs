@@ -218,7 +218,7 @@ fn transposed() -> Vec<Row> {
         let op = move |x: &[Tensor]| x[0].conv_transpose2d(&x[1], x.get(2), options);
         let reference =
             move |x: &[Array]| r::conv_transpose2d(&x[0], &x[1], x.get(2), &params, output_padding);
-        rows.push(row(format!("conv_transpose2d {conv:?}"), cases, UNIT, op, reference).kinked());
+        rows.push(row(format!("conv_transpose2d {conv:?}"), cases, UNIT, op, reference).padded().kinked());
     }
     rows
 }

@@ -112,8 +112,9 @@ thread_local! {
     static WALKED: RefCell<Option<(u64, Arc<Node>)>> = const { RefCell::new(None) };
 }
 
-/// The output that an op saved (cut off from the graph, or it would hold itself), as the tensor that it is in the graph
-/// while [`Op::recorded_backward`] runs.
+/// The op's output as a tensor of the graph, from the copy that the op saved. An op saves its output with [`Tensor::detach`],
+/// because the output holds the op; within [`Op::recorded_backward`] this function gives the output back with its place in the
+/// graph, so that gradients flow through it. Outside of it `saved` comes back as it is.
 pub fn saved_output(saved: &Tensor) -> Tensor {
     WALKED.with_borrow(|walked| match walked {
         Some((id, node)) => saved.attached(*id, Arc::clone(node)),

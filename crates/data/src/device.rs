@@ -11,9 +11,9 @@ use crate::Images;
 /// How bytes become floats: `(byte / 255 - mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalize {
-    /// Taken off.
+    /// The mean, which is subtracted.
     pub mean: f32,
-    /// Divided by.
+    /// The standard deviation, by which the difference is divided.
     pub std: f32,
 }
 
@@ -82,7 +82,7 @@ impl DeviceImages {
     /// # Errors
     /// If there are none, or the device cannot hold them.
     pub fn new(gpu: &Gpu, images: &Images) -> Result<Self> {
-        // An index over no images would be refused with the same words.
+        // The order in which batches take the images, written by `shuffle`.
         let order = Tensor::empty_of(gpu, &[images.len()], DType::I32)?.bind().buffer;
         let size = images.image_size();
         if size == 0 || images.len().checked_mul(size) != Some(images.pixels.len()) {

@@ -75,8 +75,8 @@ impl Builder {
         self
     }
 
-    /// Works on an application's own device, as [`Gpu::from_wgpu`], with these settings. Those of the search for an
-    /// adapter, and of what to ask of it, don't matter.
+    /// Works on an application's own device, as [`Gpu::from_wgpu`], with these settings. Settings that choose
+    /// an adapter, or that ask an adapter for features and limits, have no effect here.
     pub fn from_wgpu(self, device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
         Gpu::assemble(device, queue, true, &self)
     }

@@ -10,7 +10,7 @@ use wgrad_shaders::Kernel;
 use crate::adapter::Builder;
 use crate::buffer::{Buffer, View};
 use crate::health::{Health, Scopes};
-use crate::launch::{Launch, MAX_TRIPS};
+use crate::launch::{Launch, MAX_ITERATIONS};
 use crate::pipeline::{Composed, Pipelines, Trust};
 use crate::pool::Pool;
 use crate::readback::StagingPool;
@@ -80,7 +80,7 @@ pub(crate) struct State {
     pub(crate) recording: Recording,
 }
 
-/// Whether an adapter may leave loops after [`MAX_TRIPS`] iterations. Hardware does not; Mesa's software adapter did before
+/// Whether an adapter may leave loops after [`MAX_ITERATIONS`] iterations. Hardware does not; Mesa's software adapter did before
 /// version 25; of others nothing is known.
 fn cuts_loops(info: &wgpu::AdapterInfo) -> bool {
     use wgpu::DeviceType::{DiscreteGpu, IntegratedGpu};
@@ -149,7 +149,7 @@ impl Gpu {
         let subgroup = (device.features().contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size);
-        let loop_limit = if cuts_loops(&info) { MAX_TRIPS } else { u64::MAX };
+        let loop_limit = if cuts_loops(&info) { MAX_ITERATIONS } else { u64::MAX };
         let health = Arc::new(Health::new(device.clone(), borrowed));
         // A browser's devices promise to tell all who ask; elsewhere there is one callback, the application's.
         if !borrowed || cfg!(target_arch = "wasm32") {
@@ -266,7 +266,7 @@ impl Gpu {
     }
 
     /// The most loop iterations that one invocation may run, all its loops together and each loop's last check counted:
-    /// [`MAX_TRIPS`](crate::MAX_TRIPS) on adapters that cut loops short, or may do so for all that is known of them. Launches
+    /// [`MAX_ITERATIONS`](crate::MAX_ITERATIONS) on adapters that cut loops short, or may do so for all that is known of them. Launches
     /// that state more are refused.
     pub fn loop_limit(&self) -> u64 {
         self.0.loop_limit

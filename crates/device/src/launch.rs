@@ -18,7 +18,7 @@ use crate::{Error, Result, writes};
 /// The most loop iterations that one invocation runs on adapters that cut loops short, all its loops together and each loop's
 /// last check counted: llvmpipe before Mesa 25 leaves loops silently after this many, with a wrong result. Loops that the
 /// driver unrolls don't count. [`Gpu::loop_limit`] tells whether it holds for a device.
-pub const MAX_TRIPS: u64 = 65_535;
+pub const MAX_ITERATIONS: u64 = 65_535;
 
 /// The most workgroups along one axis of a grid, in WebGPU's default limits.
 pub(crate) const MAX_GROUPS: u64 = 65_535;
@@ -42,7 +42,7 @@ pub struct Launch<'a> {
     changed: Vec<(&'static str, View)>,
     params: Vec<(&'static str, Value)>,
     rows: Vec<[u32; 4]>,
-    trips: Option<u64>,
+    max_iterations: Option<u64>,
     grid: Grid,
     note: Note,
 }
@@ -60,7 +60,7 @@ impl<'a> Launch<'a> {
         // Room for the largest launches, so that none of the lists grows.
         let (bindings, params) = (Vec::with_capacity(8), Vec::with_capacity(20));
         let (declared, textures, rows) = (Vec::new(), Vec::new(), Vec::new());
-        let (trips, grid) = (None, Grid::Threads(1));
+        let (max_iterations, grid) = (None, Grid::Threads(1));
         // Reading the clock costs as much as two bindings, so it is read for a profile only.
         let started = gpu.0.profiling.load(Ordering::Relaxed).then(Instant::now);
         let note = Note { flops: None, bytes_read: None, started };
@@ -76,7 +76,7 @@ impl<'a> Launch<'a> {
             changed,
             params,
             rows,
-            trips,
+            max_iterations,
             grid,
             note,
         }
@@ -182,8 +182,8 @@ impl<'a> Launch<'a> {
     /// States how many iterations one invocation runs at most, all its loops together; needed for every
     /// kernel that has a loop. The check by which a loop ends counts as one more: a loop over n elements takes n + 1.
     #[inline]
-    pub fn max_iterations(mut self, trips: usize) -> Self {
-        self.trips = Some(trips as u64);
+    pub fn max_iterations(mut self, n: usize) -> Self {
+        self.max_iterations = Some(n as u64);
         self
     }
 
@@ -235,7 +235,7 @@ impl<'a> Launch<'a> {
     /// Checks the launch and appends it to the recording.
     ///
     /// # Errors
-    /// [`Error::Launch`] for a grid or trip count that the adapter would not run as written, and for a binding or
+    /// [`Error::Launch`] for a grid or a number of iterations that the adapter would not run as written, and for a binding or
     /// parameter that is missing, unknown or of another type; [`Error::Shader`] if the kernel does not compile;
     /// [`Error::Lost`]; [`Error::Changed`] within [`crate::reading_saved`].
     pub fn enqueue(mut self) -> Result<()> {
@@ -250,7 +250,7 @@ impl<'a> Launch<'a> {
         let mut state = self.gpu.state();
         let State { pipelines, recording } = &mut *state;
         let pipeline = pipelines.get(self.gpu, &self.kernel, &self.declared, self.trust)?;
-        self.check_trips(&pipeline)?;
+        self.check_iterations(&pipeline)?;
         let (grid, part) = self.grid_of(&pipeline)?;
         if grid.contains(&0) {
             return Ok(());
@@ -296,13 +296,13 @@ impl<'a> Launch<'a> {
         Error::Launch { kernel: self.kernel.name(), message }
     }
 
-    fn check_trips(&self, pipeline: &Pipeline) -> Result<()> {
-        match self.trips {
-            Some(trips) if trips > self.gpu.loop_limit() => Err(self.error(format!(
-                "{trips} loop iterations in one invocation; this adapter stops silently after {MAX_TRIPS}: split the work"
+    fn check_iterations(&self, pipeline: &Pipeline) -> Result<()> {
+        match self.max_iterations {
+            Some(n) if n > self.gpu.loop_limit() => Err(self.error(format!(
+                "{n} loop iterations in one invocation; this adapter stops silently after {MAX_ITERATIONS}: split the work"
             ))),
             None if pipeline.interface.has_loop => Err(self.error(
-                "it has a loop but no trip count was stated: `Launch::max_iterations` does".to_owned(),
+                "it has a loop, and how long it runs was not stated: call `Launch::max_iterations`".to_owned(),
             )),
             _ => Ok(()),
         }

@@ -37,7 +37,7 @@ pub use adapter::{Builder, optional_features, preferred_limits};
 pub use buffer::{Buffer, View};
 pub use error::{Error, Result};
 pub use gpu::{Family, Gpu, MemoryStats};
-pub use launch::{Launch, MAX_TRIPS};
+pub use launch::{Launch, MAX_ITERATIONS};
 pub use pipeline::Composed;
 pub use profile::{KernelProfile, LaunchProfile, Profile, Roofline, Timing};
 pub use readback::Pending;

@@ -167,7 +167,7 @@ impl Pipelines {
                 checks.bounds_checks = self.checked;
                 checks.int_div_checks = self.checked;
                 // SAFETY: whoever launches it has promised, in [`Gpu::launch_unchecked`], that indices stay within the
-                // bound ranges and divisors aren't zero. Every launch states its trip count, which is bounded, so no
+                // bound ranges and divisors aren't zero. Every launch states its iterations, which are bounded, so no
                 // loop is endless.
                 unsafe { device.create_shader_module_trusted(descriptor, checks) }
             }

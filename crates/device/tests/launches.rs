@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_device::shaders::{self, File, Kernel};
-use wgrad_device::{Error, Gpu, MAX_TRIPS, Result};
+use wgrad_device::{Error, Gpu, MAX_ITERATIONS, Result};
 
 const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
     .with(&shaders::UNARY_NEG)
@@ -78,7 +78,7 @@ fn run(gpu: &Gpu, loops: Loops, stated: Option<usize>) -> Result<Vec<u32>> {
 #[test]
 fn the_most_iterations_that_a_launch_may_state_are_all_run() {
     let gpu = gpu();
-    let most = MAX_TRIPS as usize;
+    let most = MAX_ITERATIONS as usize;
     let edges = [
         [most - 3, 0, 0, 0],
         [0, most - 3, 0, 0],
@@ -131,7 +131,10 @@ fn truncated_loops_are_noticed() {
         let got = run(&gpu, loops, Some(1)).unwrap();
         let is_cut = got != recurrence(loops);
         assert_eq!(is_cut, got[1] != recurrence(loops)[1], "{loops:?}: {got:?}");
-        assert!(!is_cut || gpu.loop_limit() == MAX_TRIPS, "{loops:?} cut short to {got:?} without a limit");
+        assert!(
+            !is_cut || gpu.loop_limit() == MAX_ITERATIONS,
+            "{loops:?} cut short to {got:?} without a limit"
+        );
         if gpu.info().driver_info.starts_with("Mesa 22.") {
             assert!(is_cut, "{loops:?} are run: the limit may be lifted for {}", gpu.info().driver_info);
         }

@@ -34,7 +34,7 @@ impl Entry {
         !self.param.is_frozen()
     }
 
-    /// One behind the last element in the flat buffer.
+    /// The index in the flat buffer that follows the last element.
     pub(crate) fn end(&self) -> usize {
         self.offset + self.tensor.numel()
     }

@@ -67,8 +67,8 @@ impl OneCycle {
         Err(Error::Options { what: "one-cycle schedule", message })
     }
 
-    /// The learning rate of the step after `step` others; after the last one it stays. Of fields that
-    /// [`OneCycle::check`] refuses it may come out as no number, which optimizers refuse.
+    /// The learning rate of step number `step`, counted from 0. Steps beyond the last one have the last one's rate. Where
+    /// [`OneCycle::check`] fails the rate may be NaN, which optimizers refuse.
     pub fn lr(&self, step: u64) -> f64 {
         let first = self.max_lr / self.div_factor;
         let last = first / self.final_div_factor;

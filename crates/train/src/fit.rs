@@ -21,7 +21,7 @@ pub struct Task<'a> {
     pub model: &'a dyn Module,
     /// The model's parameters.
     pub parameters: &'a Parameters,
-    /// Changes them.
+    /// The optimizer that changes the parameters.
     pub optimizer: &'a mut dyn Optimizer,
     /// Images to train on.
     pub train: &'a DeviceImages,
@@ -36,7 +36,7 @@ pub struct Options {
     pub epochs: usize,
     /// Images in a step; the last of an epoch may have fewer.
     pub batch_size: usize,
-    /// Of the order of the images.
+    /// The seed of the order in which images are taken.
     pub seed: u64,
     /// Stop after this many steps.
     pub max_steps: Option<u64>,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use half::f16;
 use wgrad_autograd::device::{Family, shaders, wgpu};
-use wgrad_autograd::{Conv2dOptions, Gpu, Tensor};
+use wgrad_autograd::{Conv2dOptions, DType, Gpu, Tensor};
 use wgrad_testkit::sample::Sampler;
 
 fn repeats() -> usize {
@@ -29,7 +29,10 @@ fn shared_files() -> BTreeSet<&'static str> {
 /// Runs what `record` records again and again, and compares what it gives.
 fn repeat(gpu: &Gpu, name: &str, record: impl Fn() -> Vec<Tensor>) {
     let run = || -> Vec<u32> {
-        let reads: Vec<_> = record().iter().map(|output| output.read_later().unwrap()).collect();
+        let reads: Vec<_> = record()
+            .iter()
+            .map(|output| output.to_dtype(DType::F32).unwrap().read_later().unwrap())
+            .collect();
         gpu.submit().unwrap();
         reads.into_iter().flat_map(|read| read.wait().unwrap()).map(f32::to_bits).collect()
     };

@@ -23,7 +23,7 @@ fn needs_subgroups(kernel: &str) -> bool {
 }
 
 fn needs_int64(kernel: &str) -> bool {
-    kernel.ends_with("+wide_u64")
+    kernel.contains("+wide_u64")
 }
 
 fn needs_f16(composed: &Composed) -> bool {

@@ -82,6 +82,9 @@ impl DeviceImages {
     /// # Errors
     /// If there are none, or the device cannot hold them.
     pub fn new(gpu: &Gpu, images: &Images) -> Result<Self> {
+        if images.is_empty() {
+            return Err(Error::shape("images", "there are no images: a set has at least one"));
+        }
         // The order in which batches take the images, written by `shuffle`.
         let order = Tensor::empty_of(gpu, &[images.len()], DType::I32)?.bind().buffer;
         let size = images.image_size();

@@ -82,7 +82,7 @@ fn batches_are_what_the_generator_says() {
                 }
                 let (x, y) = set.batch_augmented(start, rows, PLAIN, augment, draw).unwrap();
                 let (plain, labels) = set.batch(start, rows, PLAIN).unwrap();
-                assert_eq!(y.to_vec().unwrap(), labels.to_vec().unwrap());
+                assert_eq!(y.to_vec_as::<i32>().unwrap(), labels.to_vec_as::<i32>().unwrap());
                 let size = images.image_size();
                 let (x, plain) = (x.to_vec().unwrap(), plain.to_vec().unwrap());
                 for (got, plain) in x.chunks_exact(size).zip(plain.chunks_exact(size)) {

@@ -31,7 +31,7 @@ fn order(set: &DeviceImages, batch: usize) -> Vec<usize> {
         let rows = batch.min(set.len() - start);
         let (x, labels) = set.batch(start, rows, PLAIN).unwrap();
         assert_eq!(x.shape(), [rows, 1, 1, size]);
-        let (pixels, labels) = (x.to_vec().unwrap(), labels.to_vec().unwrap());
+        let (pixels, labels) = (x.to_vec().unwrap(), labels.to_vec_as::<i32>().unwrap());
         for (image, label) in pixels.chunks_exact(size).zip(labels) {
             let byte = |b: usize| image[b].round() as usize;
             let number = byte(0) | byte(1) << 8 | byte(2) << 16;
@@ -250,5 +250,5 @@ fn pixels_that_would_be_no_numbers_are_refused() {
 fn no_images_are_refused() {
     let none = Images::new([1, 2, 2], vec!["one".into()], vec![], vec![]).unwrap();
     let error = DeviceImages::new(&gpu(), &none).err().unwrap().to_string();
-    assert!(error.contains("no elements"), "{error}");
+    assert!(error.contains("no images"), "{error}");
 }

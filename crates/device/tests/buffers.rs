@@ -149,7 +149,10 @@ fn a_buffer_reused_within_a_recording_keeps_the_order() -> Result<()> {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "the pool hands the dropped buffer out again");
-    assert!(gpu.pending_commands().iter().filter(|command| command.name == "unary_forward+neg").count() == 8);
+    assert!(
+        gpu.pending_commands().iter().filter(|command| command.name.starts_with("unary_forward+neg")).count()
+            == 8
+    );
     for (i, y) in results.iter().enumerate() {
         assert_eq!(gpu.read::<f32>(&y.whole())?, [-(i as f32); 64]);
     }

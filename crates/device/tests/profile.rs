@@ -165,7 +165,9 @@ fn more_launches_than_a_query_set_holds() {
         }
         let profile = gpu.take_profile().unwrap();
         assert_eq!(profile.launches.len(), 2100);
-        assert!(profile.launches.iter().all(|l| l.name == "unary_forward+neg" && l.flops.is_none()));
+        assert!(
+            profile.launches.iter().all(|l| l.name.starts_with("unary_forward+neg") && l.flops.is_none())
+        );
         assert!(profile.launches.is_sorted_by_key(|launch| launch.start), "out of order");
         assert_eq!(profile.omitted, 0);
     }

@@ -17,16 +17,18 @@ fn a_report_is_written_and_checked() {
     let written = gpu_report(&["--dump", dump.to_str().unwrap()], &report);
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
     let text = std::fs::read_to_string(&report).unwrap();
-    for part in ["## navi21", "## vega10", "## polaris10", "Predicted: ", "| sgd |", "| adam |"] {
+    for part in
+        ["## navi21", "## vega10", "## polaris10", "Predicted: ", "| optimize+sgd |", "| optimize+adam |"]
+    {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    let module = std::fs::read_to_string(dump.join("sgd.wgsl")).unwrap();
+    let module = std::fs::read_to_string(dump.join("optimize+sgd.wgsl")).unwrap();
     assert!(module.contains("@compute"), "{module}");
-    let assembly = std::fs::read_to_string(dump.join("sgd.navi21.s")).unwrap();
+    let assembly = std::fs::read_to_string(dump.join("optimize+sgd.navi21.s")).unwrap();
     assert!(assembly.contains("s_endpgm"), "{assembly}");
 
     assert!(gpu_report(&["--check"], &report).status.success(), "a report just written is up to date");
-    std::fs::write(&report, text.replace("| sgd |", "| gds |")).unwrap();
+    std::fs::write(&report, text.replace("| optimize+sgd |", "| optimize+gds |")).unwrap();
     let stale = gpu_report(&["--check"], &report);
     assert_eq!(stale.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&stale.stderr).contains("is stale"));

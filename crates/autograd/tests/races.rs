@@ -17,11 +17,11 @@ fn repeats() -> usize {
     std::env::var("WGRAD_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
 }
 
-/// Every file with workgroup memory.
+/// Every file with workgroup memory that ops launch; those of optimizers are repeated by their own crate's tests.
 fn shared_files() -> BTreeSet<&'static str> {
     shaders::ALL
         .iter()
-        .filter(|file| file.text().contains("var<workgroup>"))
+        .filter(|file| file.text().contains("var<workgroup>") && file.folder() != "optim")
         .map(|file| file.name())
         .collect()
 }

@@ -262,3 +262,17 @@ fn a_model_larger_than_a_binding_trains_as_one_in_one_buffer() {
         "{error}"
     );
 }
+
+/// The norm is added up by workgroups: as often as it is taken, it has the same bits.
+#[test]
+fn the_norm_has_the_same_bits_each_time() {
+    for family in FAMILIES {
+        let gpu = gpu_of(family);
+        let (_, params) = build(&gpu, 0, |b| Linear::new(b, 300, 257)).unwrap();
+        let (gradients, _) = random(&params, &["weight", "bias"], 5);
+        let norms: Vec<_> = (0..20).map(|_| gradients.global_norm().unwrap().read_later().unwrap()).collect();
+        gpu.submit().unwrap();
+        let bits: Vec<u32> = norms.into_iter().map(|norm| norm.wait().unwrap()[0].to_bits()).collect();
+        assert!(bits.iter().all(|norm| *norm == bits[0]) && f32::from_bits(bits[0]) > 1.0, "{bits:?}");
+    }
+}

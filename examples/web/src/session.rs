@@ -22,7 +22,7 @@ const REPEATS: usize = 8;
 /// Ink covers a fifth of an image: this gives pixels a mean of about 0.
 const NORMALIZE: Normalize = Normalize { mean: 0.25, std: 0.25 };
 /// Of the weights, the synthetic images and their order.
-const SEED: u64 = 1;
+const SEED: u64 = 3;
 
 /// Everything that a training step changes or reads.
 struct Learner {

@@ -41,7 +41,7 @@ impl FlatValues {
     }
 
     /// Moves the values towards those of `other`: `self + weight · (other - self)`, as `torch.lerp`. With the weights of a
-    /// model as `other` ([`Parameters::values`]) that is one step of a moving average.
+    /// model as `other` ([`Parameters::values`](crate::Parameters::values)) that is one step of a moving average.
     ///
     /// # Errors
     /// As [`FlatValues::add`].

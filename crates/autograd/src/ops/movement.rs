@@ -328,7 +328,7 @@ impl Tensor {
     /// Counterpart: `torch.stack`.
     ///
     /// # Errors
-    /// As [`Tensor::unsqueeze`] and [`concat`].
+    /// As [`Tensor::unsqueeze`] and [`concat()`].
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let rows: Vec<Tensor> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect::<Result<_>>()?;
         concat(&rows.iter().collect::<Vec<_>>(), axis)

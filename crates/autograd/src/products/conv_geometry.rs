@@ -7,7 +7,7 @@ use super::operand::{self, ImageLayout, MatrixLayout, Operand, OperandKernels, P
 use super::problem::{Layout, Problem};
 use crate::{DType, Error, Result};
 
-/// Options of [`Tensor::conv2d`], each pair `[height, width]`; the default is PyTorch's.
+/// Options of [`Tensor::conv2d`](crate::Tensor::conv2d), each pair `[height, width]`; the default is PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2dOptions {
     /// Step from output pixel to output pixel.

@@ -4,6 +4,11 @@ const MAGNITUDE = 0x7fffffffu; // all but the sign
 const INFINITY = 0x7f800000u; // the magnitude of infinity; a NaN's is larger
 const QUIET_NAN = 0x7fc00000u;
 
+// The f32 of these bits, worked out when the kernel runs: browsers refuse constants that are NaN or infinite.
+fn float_of(bits: u32) -> f32 {
+    return bitcast<f32>(bits);
+}
+
 fn is_nan(x: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(x) & vec4<u32>(MAGNITUDE)) > vec4<u32>(INFINITY);
 }

@@ -2,5 +2,5 @@
 // NaN where an element is infinite, and so the mean.
 // Uses: moments, special.
 fn finish(s: S) -> f32 {
-    return select(s.z * p.a, bitcast<f32>(QUIET_NAN), (bitcast<u32>(s.y) & MAGNITUDE) >= INFINITY);
+    return select(s.z * p.a, float_of(QUIET_NAN), (bitcast<u32>(s.y) & MAGNITUDE) >= INFINITY);
 }

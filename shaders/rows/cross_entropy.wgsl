@@ -11,7 +11,7 @@ alias R = vec2<f32>;
 @group(0) @binding(7) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(8) var<storage, read_write> rows: array<R>;
 
-fn empty() -> S { return vec4<f32>(bitcast<f32>(INFINITY | ~MAGNITUDE), 0.0, 0.0, 0.0); }
+fn empty() -> S { return vec4<f32>(float_of(INFINITY | ~MAGNITUDE), 0.0, 0.0, 0.0); }
 fn map(v: f32, k: u32) -> S { return vec4<f32>(v, 1.0, 0.0, 1.0); }
 fn combine(a: S, b: S) -> S {
     let first = a.x > b.x || is_nan_f32(a.x);
@@ -37,7 +37,7 @@ fn put(row: u32, s: S) {
         return;
     }
     let infinite = bitcast<u32>(s.x) == INFINITY || is_nan_f32(s.x);
-    let sum = select(s.y, bitcast<f32>(QUIET_NAN), infinite);
+    let sum = select(s.y, float_of(QUIET_NAN), infinite);
     var value = ln(vec4<f32>(sum)).x + (1.0 - p.a) * (s.x - scores[row * p.length + u32(label)]);
     if p.a > 0.0 {
         // Left out where it is nothing, or a logit of -inf would make 0 · inf of it.

@@ -12,7 +12,7 @@ fn write(at: u32, k: u32, row: u32, r: R) {
         dx[at] = V();
         return;
     }
-    let sum = select(r.y, bitcast<f32>(QUIET_NAN), bitcast<u32>(r.x) == INFINITY || is_nan_f32(r.x));
+    let sum = select(r.y, float_of(QUIET_NAN), bitcast<u32>(r.x) == INFINITY || is_nan_f32(r.x));
     // p.n / p.count is 1 / rows.
     let mean = select(dloss[0] * (f32(p.n) / f32(p.count)), dloss[0], IGNORE == 1u);
     let scale = select(mean, nan_of(label), u32(label) >= p.length);

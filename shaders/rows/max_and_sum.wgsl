@@ -6,6 +6,6 @@ alias R = vec2<f32>;
 
 fn term(at: u32, k: u32, row: u32) -> S { return each(x[at], k); }
 fn valid(s: S) -> S {
-    return vec2<f32>(s.x, select(s.y, bitcast<f32>(QUIET_NAN), bitcast<u32>(s.x) == INFINITY || is_nan_f32(s.x)));
+    return vec2<f32>(s.x, select(s.y, float_of(QUIET_NAN), bitcast<u32>(s.x) == INFINITY || is_nan_f32(s.x)));
 }
 fn keep(row: u32, r: R) {}

@@ -6,4 +6,4 @@
 fn is_ignored(label: i32) -> bool { return IGNORE == 1u && bitcast<u32>(label) == p.b; }
 
 // A NaN that carries a label which is no class.
-fn nan_of(label: i32) -> f32 { return bitcast<f32>(QUIET_NAN | (bitcast<u32>(label) & 0x3fffffu)); }
+fn nan_of(label: i32) -> f32 { return float_of(QUIET_NAN | (bitcast<u32>(label) & 0x3fffffu)); }

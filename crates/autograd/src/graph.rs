@@ -304,13 +304,13 @@ impl Walk {
                 // are, and is not taken for a value of the forward pass that changed. Adding -0 keeps the sign of zeros.
                 dy = dy.mul_add_scalar(1.0, -0.0)?;
             }
-            let edges = node.inputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let edges = node.inputs.lock().unwrap_or_else(PoisonError::into_inner);
             let needed: Vec<bool> = edges.iter().map(goes_on).collect();
             if !needed.contains(&true) {
                 continue;
             }
             self.step(Step { id, node: &node, began, edges: &edges, needed: &needed }, &dy, &mut sums)?;
-            for (edge, _) in edges.iter().zip(needed).filter(|(_, needed)| *needed) {
+            for (edge, _) in edges.iter().zip(&needed).filter(|(_, needed)| **needed) {
                 waiting.extend(edge.node.iter().map(|node| (edge.id, Arc::clone(node))));
             }
         }

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use wgrad_device::shaders::{self, Kernel};
+mod common;
+
+use wgrad_device::shaders;
 use wgrad_device::{Buffer, Error, Gpu, Result};
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-    .with(&shaders::UNARY_NEG)
-    .with(&shaders::LOAD_QUAD)
-    .with(&shaders::STORE_QUAD);
+use common::elementwise;
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -17,16 +16,8 @@ fn gpu() -> Gpu {
 /// y = -x over as many vec4s as `x` holds.
 fn neg(gpu: &Gpu, x: &Buffer, y: &Buffer) {
     let n4 = (x.size() / 16) as usize;
-    let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-    launch
-        .set("n4", n4)
-        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-        .alias("X", "vec4<f32>")
-        .alias("Y", "vec4<f32>")
-        .alias("C", "f32")
-        .threads(n4)
-        .enqueue()
-        .unwrap();
+    let launch = elementwise(gpu, &shaders::UNARY_NEG).bind("x", x.whole()).bind("y", y.whole());
+    launch.set("n4", n4).threads(n4).enqueue().unwrap();
 }
 
 #[test]

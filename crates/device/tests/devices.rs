@@ -6,16 +6,11 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use wgrad_device::shaders::{self, Kernel};
+use wgrad_device::shaders;
 use wgrad_device::{Error, Gpu, Result, wgpu};
 
 mod common;
-use common::borrowed;
-
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-    .with(&shaders::UNARY_NEG)
-    .with(&shaders::LOAD_QUAD)
-    .with(&shaders::STORE_QUAD);
+use common::{borrowed, elementwise};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -25,15 +20,8 @@ fn gpu() -> Gpu {
 fn negated(gpu: &Gpu, x: &[f32]) -> Result<Vec<f32>> {
     let (x_buffer, y) = (gpu.upload(x)?, gpu.buffer(4 * x.len() as u64)?);
     let n4 = x.len().div_ceil(4);
-    let launch = gpu.launch(NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
-    launch
-        .set("n4", n4)
-        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-        .alias("X", "vec4<f32>")
-        .alias("Y", "vec4<f32>")
-        .alias("C", "f32")
-        .threads(n4)
-        .enqueue()?;
+    let launch = elementwise(gpu, &shaders::UNARY_NEG).bind("x", x_buffer.whole()).bind("y", y.whole());
+    launch.set("n4", n4).threads(n4).enqueue()?;
     gpu.read(&y.view(0, 4 * x.len() as u64))
 }
 
@@ -227,22 +215,8 @@ fn every_call_on_a_destroyed_borrowed_device_says_that_it_is_lost() {
         }),
         ("a new kernel", |gpu| {
             let (x, y) = (gpu.buffer(16)?, gpu.buffer(16)?);
-            let launch = gpu
-                .launch(
-                    Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-                        .with(&shaders::UNARY_EXP)
-                        .with(&shaders::LOAD_QUAD)
-                        .with(&shaders::STORE_QUAD),
-                )
-                .bind("x", x.whole())
-                .bind("y", y.whole());
-            launch
-                .set("n4", 1)
-                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-                .alias("X", "vec4<f32>")
-                .alias("Y", "vec4<f32>")
-                .alias("C", "f32")
-                .enqueue()
+            let launch = elementwise(gpu, &shaders::UNARY_EXP).bind("x", x.whole()).bind("y", y.whole());
+            launch.set("n4", 1).enqueue()
         }),
         ("an imported buffer", |gpu| {
             let usage = wgpu::BufferUsages::STORAGE;
@@ -344,16 +318,8 @@ fn errors_of_the_engine_never_reach_the_applications_handler() {
                 gpu.start_profile().unwrap();
             }
             let y = gpu.buffer(64).unwrap();
-            let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-            launch
-                .set("n4", 4)
-                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-                .alias("X", "vec4<f32>")
-                .alias("Y", "vec4<f32>")
-                .alias("C", "f32")
-                .threads(4)
-                .enqueue()
-                .unwrap();
+            let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", x.whole()).bind("y", y.whole());
+            launch.set("n4", 4).threads(4).enqueue().unwrap();
             let error = gpu.submit().unwrap_err();
             assert!(matches!(error, Error::Validation { .. }), "{error:?}");
         }

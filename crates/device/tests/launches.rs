@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Error, Gpu, MAX_ITERATIONS, Result};
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-    .with(&shaders::UNARY_NEG)
-    .with(&shaders::LOAD_QUAD)
-    .with(&shaders::STORE_QUAD);
+use common::elementwise;
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -149,13 +148,8 @@ fn grids_fold_past_the_limit_of_one_axis() {
         let x: Vec<f32> = (0..4 * threads).map(|i| (i % 1_000_003) as f32).collect();
         let (x_buffer, y) = (gpu.upload(&x).unwrap(), gpu.buffer(16 * threads as u64).unwrap());
         let view = |buffer: &wgrad_device::Buffer| buffer.view(0, 16 * threads as u64);
-        let launch = gpu.launch(NEG).bind("x", view(&x_buffer)).bind("y", view(&y));
-        let launch = launch
-            .set("n4", threads)
-            .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-            .alias("X", "vec4<f32>")
-            .alias("Y", "vec4<f32>")
-            .alias("C", "f32");
+        let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", view(&x_buffer)).bind("y", view(&y));
+        let launch = launch.set("n4", threads);
         launch.threads(threads).enqueue().unwrap();
         let grid = gpu.pending_commands().last().unwrap().grid;
         assert_eq!(grid[1], if threads > 65_535 * 64 { 2 } else { 1 }, "{grid:?}");
@@ -220,15 +214,8 @@ fn a_repeated_step_makes_no_bind_group_and_no_buffer() -> Result<()> {
         let mut y = x;
         for _ in 0..5 {
             let next = gpu.buffer(256)?;
-            let launch = gpu.launch(NEG).bind("x", y.whole()).bind("y", next.whole());
-            launch
-                .set("n4", 16)
-                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-                .alias("X", "vec4<f32>")
-                .alias("Y", "vec4<f32>")
-                .alias("C", "f32")
-                .threads(16)
-                .enqueue()?;
+            let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", y.whole()).bind("y", next.whole());
+            launch.set("n4", 16).threads(16).enqueue()?;
             y = next;
         }
         assert_eq!(gpu.read::<f32>(&y.whole())?, [-i; 64]);

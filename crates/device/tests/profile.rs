@@ -5,13 +5,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+mod common;
+
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Gpu, LaunchProfile, Profile, Result, Timing};
 
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-    .with(&shaders::UNARY_NEG)
-    .with(&shaders::LOAD_QUAD)
-    .with(&shaders::STORE_QUAD);
+use common::elementwise;
 
 /// An adapter with all its features, and one without timestamps.
 fn gpus() -> [Gpu; 2] {
@@ -99,13 +98,8 @@ fn a_launch_may_state_what_it_reads() {
     let [gpu, _] = gpus();
     let (x, y) = (gpu.upload(&[1.0f32; 1024]).unwrap(), gpu.buffer(4096).unwrap());
     gpu.start_profile().unwrap();
-    let launch = gpu.launch(NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
-    let launch = launch
-        .set("n4", 1)
-        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-        .alias("X", "vec4<f32>")
-        .alias("Y", "vec4<f32>")
-        .alias("C", "f32");
+    let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", x.view(0, 4096)).bind("y", y.view(0, 4096));
+    let launch = launch.set("n4", 1);
     launch.bytes_read(16).threads(1).enqueue().unwrap();
     let launch = gpu.take_profile().unwrap().launches.remove(0);
     assert_eq!((launch.bytes_read, launch.bytes_written), (16, 4096));
@@ -152,15 +146,9 @@ fn more_launches_than_a_query_set_holds() {
         let buffer = gpu.buffer(256).unwrap();
         gpu.start_profile().unwrap();
         for _ in 0..2100 {
-            let launch = gpu.launch(NEG).bind("x", buffer.view(0, 16));
+            let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", buffer.view(0, 16));
             let other = gpu.buffer(256).unwrap();
-            let launch = launch
-                .bind("y", other.view(0, 16))
-                .set("n4", 1)
-                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-                .alias("X", "vec4<f32>")
-                .alias("Y", "vec4<f32>")
-                .alias("C", "f32");
+            let launch = launch.bind("y", other.view(0, 16)).set("n4", 1);
             launch.threads(1).enqueue().unwrap();
         }
         let profile = gpu.take_profile().unwrap();

@@ -2,25 +2,18 @@
 #![cfg(feature = "shader-folder")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use wgrad_device::shaders::{self, File, Kernel};
+mod common;
+
+use wgrad_device::shaders::{self, File};
 use wgrad_device::{Error, Gpu, Result, ShaderFolder};
+
+use common::elementwise;
 
 /// `chosen` of four numbers, elementwise.
 fn run(gpu: &Gpu, chosen: &'static File) -> Result<Vec<f32>> {
     let (x, y) = (gpu.upload(&[1.0f32, -2.0, 3.0, 0.5])?, gpu.buffer(16)?);
-    let kernel = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-        .with(chosen)
-        .with(&shaders::LOAD_QUAD)
-        .with(&shaders::STORE_QUAD);
-    let launch = gpu.launch(kernel).bind("x", x.view(0, 16)).bind("y", y.view(0, 16));
-    launch
-        .set("n4", 1)
-        .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-        .alias("X", "vec4<f32>")
-        .alias("Y", "vec4<f32>")
-        .alias("C", "f32")
-        .threads(1)
-        .enqueue()?;
+    let launch = elementwise(gpu, chosen).bind("x", x.view(0, 16)).bind("y", y.view(0, 16));
+    launch.set("n4", 1).threads(1).enqueue()?;
     gpu.read(&y.view(0, 16))
 }
 

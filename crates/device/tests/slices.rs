@@ -8,12 +8,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Error, Gpu, Result, Slice, Slicer, wgpu};
 
 mod common;
-use common::borrowed;
-
-const NEG: Kernel<'static> = Kernel::new(&shaders::UNARY_FORWARD, "unary_forward")
-    .with(&shaders::UNARY_NEG)
-    .with(&shaders::LOAD_QUAD)
-    .with(&shaders::STORE_QUAD);
+use common::{borrowed, elementwise};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()
@@ -242,15 +237,8 @@ fn slices_are_measured_and_their_estimates_come_near() -> Result<()> {
     for _ in 0..200 {
         if gpu.pending_commands().len() < 4 {
             let y = gpu.buffer(x.size())?;
-            let launch = gpu.launch(NEG).bind("x", x.whole()).bind("y", y.whole());
-            launch
-                .set("n4", n)
-                .set_all_f32([("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])
-                .alias("X", "vec4<f32>")
-                .alias("Y", "vec4<f32>")
-                .alias("C", "f32")
-                .threads(n)
-                .enqueue()?;
+            let launch = elementwise(&gpu, &shaders::UNARY_NEG).bind("x", x.whole()).bind("y", y.whole());
+            launch.set("n4", n).threads(n).enqueue()?;
         }
         estimates.push(slicer.submit(Duration::from_millis(1))?.estimate);
         gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();

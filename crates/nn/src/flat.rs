@@ -15,7 +15,7 @@ pub type Gradients = FlatValues;
 /// What is done to all of them takes one or two launches for each flat buffer, however many parameters there are.
 /// The places of parameters that have no value here hold zeros, and paddings between parameters anything.
 ///
-/// Cloning copies nothing: both are the same values.
+/// Cloning shares the values; which parameters have one is each clone's own. [`FlatValues::copy`] copies the values.
 #[derive(Clone, Debug)]
 pub struct FlatValues {
     pub(crate) parameters: Parameters,

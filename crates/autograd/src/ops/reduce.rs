@@ -18,18 +18,21 @@ pub(super) struct Reduction {
     state: usize,
     /// Whether it is one of integers too.
     integers: bool,
+    /// Whether the result is the index of an element, i32.
+    gives_index: bool,
     /// The result over no elements; `None` if there is no such.
     nothing: Option<f32>,
 }
 
 macro_rules! table {
-    ($($ident:ident = $name:literal $file:ident $orders:expr, $state:literal $integers:literal $nothing:expr;)*) => {
+    ($($ident:ident = $name:literal $file:ident $orders:expr, $state:literal $integers:literal $index:literal $nothing:expr;)*) => {
         $(pub(super) static $ident: Reduction = Reduction {
             name: $name,
             file: &shaders::$file,
             orders: $orders,
             state: $state,
             integers: $integers,
+            gives_index: $index,
             nothing: $nothing,
         };)*
     };
@@ -39,16 +42,16 @@ const LARGER: Option<[&File; 2]> = Some([&shaders::ORDER_LARGER_F32, &shaders::O
 const SMALLER: Option<[&File; 2]> = Some([&shaders::ORDER_SMALLER_F32, &shaders::ORDER_SMALLER_I32]);
 
 table! {
-    SUM = "sum" REDUCE_SUM None, 1 true Some(0.0);
-    MEAN = "mean" REDUCE_SUM None, 1 false Some(f32::NAN);
-    PROD = "prod" REDUCE_PROD None, 1 true Some(1.0);
-    NORM = "norm" REDUCE_NORM None, 1 false Some(0.0);
-    VAR = "var" REDUCE_VAR None, 4 false Some(f32::NAN);
-    LOGSUMEXP = "logsumexp" REDUCE_LOGSUMEXP None, 2 false Some(f32::NEG_INFINITY);
-    MAX = "max" REDUCE_EXTREME LARGER, 1 true None;
-    MIN = "min" REDUCE_EXTREME SMALLER, 1 true None;
-    ARGMAX = "argmax" REDUCE_ARG_EXTREME LARGER, 2 true None;
-    ARGMIN = "argmin" REDUCE_ARG_EXTREME SMALLER, 2 true None;
+    SUM = "sum" REDUCE_SUM None, 1 true false Some(0.0);
+    MEAN = "mean" REDUCE_SUM None, 1 false false Some(f32::NAN);
+    PROD = "prod" REDUCE_PROD None, 1 true false Some(1.0);
+    NORM = "norm" REDUCE_NORM None, 1 false false Some(0.0);
+    VAR = "var" REDUCE_VAR None, 4 false false Some(f32::NAN);
+    LOGSUMEXP = "logsumexp" REDUCE_LOGSUMEXP None, 2 false false Some(f32::NEG_INFINITY);
+    MAX = "max" REDUCE_EXTREME LARGER, 1 true false None;
+    MIN = "min" REDUCE_EXTREME SMALLER, 1 true false None;
+    ARGMAX = "argmax" REDUCE_ARG_EXTREME LARGER, 2 true true None;
+    ARGMIN = "argmin" REDUCE_ARG_EXTREME SMALLER, 2 true true None;
 }
 
 impl Reduction {
@@ -61,7 +64,7 @@ impl Reduction {
         }
         let kept_shape: Vec<usize> =
             (0..shape.len()).map(|d| if axes.contains(&d) { 1 } else { shape[d] }).collect();
-        let dtype = if self.name.starts_with("arg") { DType::I32 } else { dtype };
+        let dtype = if self.gives_index { DType::I32 } else { dtype };
         let y = match into {
             Some(into) => into.with_shape(&kept_shape),
             None => Tensor::empty_of(x.gpu(), &kept_shape, dtype)?,
@@ -84,13 +87,12 @@ impl Reduction {
         };
         let at = x.strided();
         let layout = |reduced| merged(&of(x.shape(), reduced), &[&of(&at.strides, reduced)]);
-        let (kept, mut reduced, mut offset) = (layout(false), layout(true), at.offset);
+        let (mut kept, mut reduced, mut offset) = (layout(false), layout(true), at.offset);
         let length = numel(&of(x.shape(), true));
         // Four neighbours along the row at a time, wherever that is how they lie.
         let all = || kept.iter().chain(&reduced[1..]).map(|[_, stride, ..]| *stride).chain([offset]);
         let quads =
             reduced[0][1] == 1 && reduced[0][0].is_multiple_of(4) && all().all(|n| n.is_multiple_of(4));
-        let mut kept = kept;
         if quads {
             kept.iter_mut().chain(&mut reduced[1..]).for_each(|axis| axis[1] /= 4);
             reduced[0][0] /= 4;

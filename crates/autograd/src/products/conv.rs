@@ -6,7 +6,7 @@ use wgrad_device::{Gpu, View};
 use super::conv_geometry::{Conv2dOptions, ConvGeometry, ConvPass};
 use super::epilogue::{Activation, ConvOutput, Epilogue, FusedEpilogue};
 use super::operand::{images, operand_type, output_type};
-use super::{enqueue, packs, winograd};
+use super::{enqueue, packs, sum_of, winograd};
 use crate::graph::saved_output;
 use crate::ops::argmax_mask::ArgmaxMask;
 use crate::{DType, Error, Op, Result, Tensor};
@@ -216,7 +216,7 @@ impl Convolution<'_> {
         }
         if a.is_empty() || b.is_empty() {
             // Sums of no images.
-            return Tensor::zeros_of(gpu, y.shape(), y.dtype())?.copy_into(y);
+            return Ok(gpu.clear(&y.bind_padded())?);
         }
         if let Some(winograd) = winograd(gpu, g, [a, b, y].map(Tensor::dtype), output.mask.is_some()) {
             match self.pass {
@@ -283,15 +283,11 @@ impl Convolution<'_> {
         if let [part] = parts[..] {
             return record(part, dw);
         }
-        let mut sum: Option<Tensor> = None;
-        for part in parts {
+        let sum = sum_of(parts.into_iter(), |part| {
             let of_part = Tensor::empty(self.gpu(), dw.shape())?;
             record(part, &of_part)?;
-            sum = Some(match sum {
-                Some(sum) => sum.add(&of_part)?,
-                None => of_part,
-            });
-        }
+            Ok(of_part)
+        })?;
         sum.map_or(Ok(()), |sum| sum.copy_into(dw))
     }
 

@@ -5,7 +5,7 @@ use wgrad_device::Gpu;
 use super::epilogue::{Activation, Bias, Epilogue, FusedEpilogue};
 use super::matrix_product::{MatrixProduct, PART};
 use super::operand::{Operand, Strides, operand_type, output_type};
-use super::packs;
+use super::{packs, sum_of};
 use crate::graph::saved_output;
 use crate::shape::{broadcast, broadcast_strides, merged, numel};
 use crate::{DType, Error, Op, Result, Tensor};
@@ -155,14 +155,14 @@ impl Matmul<'_> {
     ) -> Result<Tensor> {
         let shape = self.shape()?;
         let lead = &shape[..shape.len() - 2];
-        if self.sizes(lead).is_none() {
+        let Some(sizes) = self.sizes(lead) else {
             let spread = |x: &Tensor| {
                 let shape = [lead, &x.shape()[x.shape().len() - 2..]].concat();
                 x.broadcast_to(&shape)?.contiguous()
             };
             let (a, b) = (spread(self.a)?, spread(self.b)?);
             return Matmul { a: &a, b: &b, ..self }.recorded(bias, dtype, epilogue, into);
-        }
+        };
         let bias = bias.map(|bias| bias.as_f32(self.op)).transpose()?;
         let residual = epilogue.residual.map(Tensor::contiguous).transpose()?;
         let mut inputs = vec![self.a, self.b];
@@ -173,7 +173,8 @@ impl Matmul<'_> {
             Some(into) => into.detach(),
             None => Tensor::empty_of(self.gpu(), &shape, dtype)?,
         };
-        self.record(End { bias: bias.as_ref(), activation: now, residual: residual.as_ref() }, &y)?;
+        let end = End { bias: bias.as_ref(), activation: now, residual: residual.as_ref() };
+        self.record_sized(sizes, end, &y)?;
         let saved = (now != Activation::None).then(|| y.detach());
         let y = y.with_op(&inputs, || MatmulOp {
             op: self.op,
@@ -186,8 +187,16 @@ impl Matmul<'_> {
         later.apply(&y)
     }
 
-    /// Records the launches.
+    /// Records the launches for operands whose batches lie evenly.
     fn record(&self, end: End<'_>, y: &Tensor) -> Result<()> {
+        let lead = &y.shape()[..y.shape().len() - 2];
+        let Some(sizes) = self.sizes(lead) else {
+            return Err(Error::shape(self.op, format!("batches {lead:?} have too many axes")));
+        };
+        self.record_sized(sizes, end, y)
+    }
+
+    fn record_sized(&self, sizes: Sizes, end: End<'_>, y: &Tensor) -> Result<()> {
         let (gpu, k) = (self.gpu(), self.k());
         if y.is_empty() {
             return Ok(());
@@ -201,10 +210,6 @@ impl Matmul<'_> {
         if packs(gpu) && k > longest {
             return self.record_long(longest, end, y);
         }
-        let lead = &y.shape()[..y.shape().len() - 2];
-        let Some(sizes) = self.sizes(lead) else {
-            return Err(Error::shape(self.op, format!("batches {lead:?} have too many axes")));
-        };
         let matrices = |strides: Strides| if strides.is_shared() { 1 } else { sizes.batches };
         let operand = |x: &Tensor, strides| {
             let (view, dtype, matrices) = (x.strided().view, x.dtype(), matrices(strides));
@@ -228,6 +233,7 @@ impl Matmul<'_> {
         };
         if sizes.inner < sizes.batches && packs(gpu) && !product.fits(limit) {
             // Only batches that lie evenly are cut into parts.
+            let lead = &y.shape()[..y.shape().len() - 2];
             let whole = |x: &Tensor| {
                 let shape = [lead, &x.shape()[x.shape().len() - 2..]].concat();
                 x.detach().broadcast_to(&shape)?.contiguous()
@@ -239,18 +245,14 @@ impl Matmul<'_> {
 
     /// A sum of too many terms, from several products.
     fn record_long(&self, longest: usize, end: End<'_>, y: &Tensor) -> Result<()> {
-        let mut sum: Option<Tensor> = None;
-        for first in (0..self.k()).step_by(longest) {
+        let sum = sum_of((0..self.k()).step_by(longest), |first| {
             let last = (first + longest).min(self.k());
             let a = self.a.detach().slice(if self.ta { -2 } else { -1 }, first, last)?;
             let b = self.b.detach().slice(if self.tb { -1 } else { -2 }, first, last)?;
             let part = Tensor::empty(self.gpu(), y.shape())?;
             Matmul { a: &a, b: &b, ..*self }.record(End::default(), &part)?;
-            sum = Some(match sum {
-                Some(sum) => sum.add(&part)?,
-                None => part,
-            });
-        }
+            Ok(part)
+        })?;
         sum.map_or(Ok(()), |sum| end.apply(&sum)?.copy_into(y))
     }
 }

@@ -27,7 +27,7 @@ pub use epilogue::{Activation, Epilogue};
 pub use matmul::MatmulOptions;
 use wgrad_device::{Family, Gpu};
 
-use crate::{DType, Result};
+use crate::{DType, Result, Tensor};
 use conv_geometry::ConvGeometry;
 use problem::Problem;
 use software::winograd_sizes::Winograd;
@@ -38,6 +38,22 @@ fn enqueue(gpu: &Gpu, problem: &Problem<'_>) -> Result<()> {
         Family::Cpu => software::panels::enqueue(gpu, problem),
         Family::Gpu => tile::enqueue(gpu, problem),
     }
+}
+
+/// The sum of the products that `part` makes of each of `parts`, added up in their order; `None` of no parts.
+fn sum_of<T>(
+    parts: impl Iterator<Item = T>,
+    mut part: impl FnMut(T) -> Result<Tensor>,
+) -> Result<Option<Tensor>> {
+    let mut sum: Option<Tensor> = None;
+    for of in parts {
+        let product = part(of)?;
+        sum = Some(match sum {
+            Some(sum) => sum.add(&product)?,
+            None => product,
+        });
+    }
+    Ok(sum)
 }
 
 /// Whether operands are packed before they are multiplied, so that what is packed must fit a binding.

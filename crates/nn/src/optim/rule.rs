@@ -84,6 +84,8 @@ pub struct Optim<R: UpdateRule> {
     state: OptimizerState,
     /// The rule's file as it was when the table was laid out.
     file: File,
+    /// Whether it is the shaders crate's, whose kernels run without checks.
+    trusted: bool,
     /// The names in the file's `struct Scalars`.
     scalars: Vec<String>,
     /// For each parameter: where it ends, and its scalars; on the device and as it was last written.
@@ -105,6 +107,7 @@ impl<R: UpdateRule> Optim<R> {
     pub fn new(parameters: &Parameters, options: R) -> Result<Self> {
         check_rule(&options)?;
         let file = options.file().clone();
+        let trusted = file.folder() == "optim" && shaders::ALL.iter().any(|known| known.id() == file.id());
         let scalars = scalar_names(file.text()).ok_or_else(|| {
             error::<R>(format!("{} has no `struct Scalars {{ .. }}` of f32 numbers", file.name()))
         })?;
@@ -113,7 +116,16 @@ impl<R: UpdateRule> Optim<R> {
         let table = parameters.gpu().buffer(((1 + scalars.len()) * count.max(1) * 4) as u64)?;
         let state = OptimizerState::new(parameters, R::STATE)?;
         let groups = vec![Group { rule: options, rate: 1.0 }];
-        Ok(Self { groups, group_of: vec![0; count], state, file, scalars, table, written: Vec::new() })
+        Ok(Self {
+            groups,
+            group_of: vec![0; count],
+            state,
+            file,
+            trusted,
+            scalars,
+            table,
+            written: Vec::new(),
+        })
     }
 
     /// The options of parameters that are in no group of their own.
@@ -185,10 +197,8 @@ impl<R: UpdateRule> Optim<R> {
         if changed.is_empty() {
             return Ok(());
         }
-        let file = &self.file;
-        let kernel = Kernel::new(&shaders::OPTIMIZE, "optimize").with(file);
-        let is_ours = file.folder() == "optim" && shaders::ALL.iter().any(|known| known.id() == file.id());
-        let mut launch: Launch<'_> = if is_ours {
+        let kernel = Kernel::new(&shaders::OPTIMIZE, "optimize").with(&self.file);
+        let mut launch: Launch<'_> = if self.trusted {
             // SAFETY: the flat buffers are laid out alike and `n` is their length in vec4s; the table has a row as wide as the
             // file says for each parameter that `blocks` names.
             unsafe { gpu.launch_unchecked(kernel) }

@@ -25,33 +25,33 @@ pub struct Load {
 }
 
 impl Load {
-    /// The state dict must hold exactly the model's names and shapes, but for those skipped.
+    /// Options that accept a state dict only if it has exactly the model's names and shapes, apart from names that are skipped.
     pub fn strict() -> Self {
         Self { is_partial: false, skip: Vec::new(), rename: Vec::new(), file: "the state dict".to_owned() }
     }
 
-    /// What fits is loaded: names that only one side has, and tensors of another shape than the model's, are reported and
-    /// left out.
+    /// Options that load what fits. Names that only one side has, and tensors whose shape differs from the model's, are left out
+    /// and listed in the report.
     pub fn partial() -> Self {
         Self { is_partial: true, ..Self::strict() }
     }
 
-    /// Leaves out what the model calls by a name like `pattern`, where `*` stands for any characters.
+    /// Leaves out the parameters and buffers whose name in the model is like `pattern`, where `*` stands for any characters.
     #[must_use]
     pub fn skip(mut self, pattern: impl Into<String>) -> Self {
         self.skip.push(pattern.into());
         self
     }
 
-    /// Names of the state dict that begin with `from` begin with `to` in the model. Of several renamings the first that
-    /// fits is done.
+    /// Replaces `from`, where a name of the state dict begins with it, by `to`. If several renamings fit a name, the first one is
+    /// used.
     #[must_use]
     pub fn rename(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.rename.push((from.into(), to.into()));
         self
     }
 
-    /// What stands for the state dict in errors: the file that it is from.
+    /// Sets what errors call the state dict, such as the file that it was read from.
     #[must_use]
     pub fn named(mut self, file: impl Into<String>) -> Self {
         self.file = file.into();

@@ -13,8 +13,8 @@ use crate::{DType, Error, Op, Result, Tensor};
 pub struct CrossEntropyOptions {
     /// The share of the target that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f32,
-    /// Rows of this label have no part in the loss, nor in the number of rows it is the mean of. PyTorch ignores -100 where
-    /// nothing else is said; here nothing is ignored then.
+    /// The label of rows that are left out: they add nothing to the loss and are not counted in its mean. `None`, the default, leaves
+    /// out no row, where PyTorch leaves out rows labelled -100.
     pub ignore_index: Option<i32>,
 }
 

@@ -9,10 +9,10 @@ use crate::{Error, Result, Tensor};
 /// Options of [`Tensor::conv_transpose2d`], each pair `[height, width]`; the default is PyTorch's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConvTranspose2dOptions {
-    /// Those of the convolution that it is the transpose of.
+    /// The options of the convolution of which this is the transpose.
     pub conv: Conv2dOptions,
-    /// Rows and columns added at the end of the output, less than the stride: which of the sizes that the convolution maps to
-    /// the input's is meant.
+    /// The number of rows and columns added at the end of the output, each less than the stride. A convolution with a stride maps
+    /// several sizes to one; this says which of them the output has.
     pub output_padding: [usize; 2],
 }
 

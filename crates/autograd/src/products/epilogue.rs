@@ -82,7 +82,7 @@ pub struct Epilogue<'a> {
     pub residual: Option<&'a Tensor>,
     /// Max pooling over 2 × 2 windows of a convolution's output; the first of equal maxima gets the gradient.
     pub max_pool: bool,
-    /// The output's type, f32 or f16; the operands' if `None`. Sums are always made in f32.
+    /// The output's type, f32 or f16. `None` gives the operands' type. Sums are always made in f32.
     pub out_dtype: Option<DType>,
 }
 
@@ -124,7 +124,7 @@ impl Epilogue<'_> {
         }
     }
 
-    /// A ReLU and nothing else.
+    /// The epilogue that applies a ReLU and does nothing else.
     pub fn relu() -> Self {
         Self { activation: Activation::Relu, ..Self::default() }
     }

@@ -15,9 +15,9 @@ use crate::{DType, Error, Op, Result, Tensor};
 pub struct MatmulOptions {
     /// Whether the left operand's last two axes are swapped first.
     pub transpose: bool,
-    /// Whether the right operand's are.
+    /// Whether the right operand's last two axes are swapped first.
     pub transpose_other: bool,
-    /// The output's type, f32 or f16; the operands' if `None`. Sums are always made in f32.
+    /// The output's type, f32 or f16. `None` gives the operands' type. Sums are always made in f32.
     pub out_dtype: Option<DType>,
 }
 

@@ -65,9 +65,67 @@ pub struct DeviceImages {
     gpu: Gpu,
     parts: Vec<Part>,
     labels: Buffer,
-    order: Buffer,
+    order: RowOrder,
     labels_on_host: Vec<u8>,
     shape: [usize; 3],
+    #[cfg(not(target_arch = "wasm32"))]
+    fingerprint: String,
+}
+
+/// The order in which batches take the rows of a set: a permutation on the device.
+pub(crate) struct RowOrder(Tensor);
+
+impl RowOrder {
+    /// The own order of `n` rows.
+    pub(crate) fn new(gpu: &Gpu, n: usize) -> Result<Self> {
+        let order = Self(Tensor::empty_of(gpu, &[n], DType::I32)?);
+        order.reset()?;
+        Ok(order)
+    }
+
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.0.numel()
+    }
+
+    /// A permutation that is a function of `seed` and `epoch` alone.
+    pub(crate) fn shuffle(&self, seed: u64, epoch: usize) -> Result<()> {
+        self.write(seed, epoch, SHUFFLE_ROUNDS)
+    }
+
+    /// The rows' own order.
+    pub(crate) fn reset(&self) -> Result<()> {
+        self.write(0, 0, 0)
+    }
+
+    #[expect(unsafe_code, reason = "the number of rows is the tensor's")]
+    fn write(&self, seed: u64, epoch: usize, rounds: usize) -> Result<()> {
+        let (n, key) = (self.len(), key(seed, 0x5eed_0001));
+        // SAFETY: `order` has `n` elements, and the kernel writes below `n`.
+        unsafe { self.0.gpu().launch_unchecked(Kernel::new(&shaders::SHUFFLE, "shuffle")) }
+            .bind("order", self.0.bind())
+            .set_all([("n", n), ("key", key as usize), ("epoch", epoch), ("rounds", rounds)])
+            // The check that ends the loop counts too.
+            .max_iterations(rounds + 1)
+            .threads(n)
+            .enqueue()?;
+        Ok(())
+    }
+
+    /// The numbers of the rows at places `start..start + rows`, i32 of shape `[rows]`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn slice(&self, start: usize, rows: usize) -> Result<Tensor> {
+        check_range(start, rows, self.len())?;
+        self.0.slice(0, start, start + rows)
+    }
+}
+
+/// Fails for places that are not all of the data set's.
+fn check_range(start: usize, rows: usize, len: usize) -> Result<()> {
+    if start.checked_add(rows).is_none_or(|end| end > len) {
+        return Err(Error::shape("batch", format!("{rows} rows from place {start} of {len}")));
+    }
+    Ok(())
 }
 
 struct Part {
@@ -85,8 +143,6 @@ impl DeviceImages {
         if images.is_empty() {
             return Err(Error::shape("images", "there are no images: a set has at least one"));
         }
-        // The order in which batches take the images, written by `shuffle`.
-        let order = Tensor::empty_of(gpu, &[images.len()], DType::I32)?.bind().buffer;
         let size = images.image_size();
         if size == 0 || images.len().checked_mul(size) != Some(images.pixels.len()) {
             let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
@@ -100,10 +156,22 @@ impl DeviceImages {
             parts.push(Part { pixels, first: i * most, count: bytes.len() / size });
         }
         let labels = gpu.upload(&images.labels)?;
-        let (gpu, shape, labels_on_host) = (gpu.clone(), images.shape(), images.labels.clone());
-        let set = Self { gpu, parts, labels, order, labels_on_host, shape };
-        set.unshuffle()?;
-        Ok(set)
+        Ok(Self {
+            gpu: gpu.clone(),
+            parts,
+            labels,
+            order: RowOrder::new(gpu, images.len())?,
+            labels_on_host: images.labels.clone(),
+            shape: images.shape(),
+            #[cfg(not(target_arch = "wasm32"))]
+            fingerprint: images.fingerprint(),
+        })
+    }
+
+    /// A text that is the same for the same images and labels: see [`Images::fingerprint`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Number of images.
@@ -132,7 +200,7 @@ impl DeviceImages {
     /// # Errors
     /// If the device is lost.
     pub fn shuffle(&self, seed: u64, epoch: usize) -> Result<()> {
-        self.reorder(seed, epoch, true)
+        self.order.shuffle(seed, epoch)
     }
 
     /// The images' own order again.
@@ -140,7 +208,7 @@ impl DeviceImages {
     /// # Errors
     /// If the device is lost.
     pub fn unshuffle(&self) -> Result<()> {
-        self.reorder(0, 0, false)
+        self.order.reset()
     }
 
     /// A launch of one of the engine's kernels, without runtime checks.
@@ -149,20 +217,6 @@ impl DeviceImages {
         // SAFETY: the range of a batch is checked before it is gathered, the buffers hold what [`DeviceImages::new`] was
         // given, and the order counts its images.
         unsafe { self.gpu.launch_unchecked(kernel) }
-    }
-
-    fn reorder(&self, seed: u64, epoch: usize, shuffled: bool) -> Result<()> {
-        let n = self.len();
-        let key = key(seed, 0x5eed_0001);
-        let rounds = if shuffled { SHUFFLE_ROUNDS } else { 0 };
-        self.launch(Kernel::new(&shaders::SHUFFLE, "shuffle"))
-            .bind("order", self.order.whole())
-            .set_all([("n", n), ("key", key as usize), ("epoch", epoch), ("rounds", rounds)])
-            // The check that ends the loop counts too.
-            .max_iterations(rounds + 1)
-            .threads(n)
-            .enqueue()?;
-        Ok(())
     }
 
     /// Images and labels at places `start..start + rows` of the current order.
@@ -204,10 +258,7 @@ impl DeviceImages {
         normalize: Normalize,
         augment: Option<(Augment, Draw)>,
     ) -> Result<(Tensor, Tensor)> {
-        if start.checked_add(rows).is_none_or(|end| end > self.len()) {
-            let message = format!("{rows} images from place {start} of {}", self.len());
-            return Err(Error::shape("batch", message));
-        }
+        check_range(start, rows, self.len())?;
         let (scale, shift) = (1.0 / (255.0 * normalize.std), -normalize.mean / normalize.std);
         // It may overflow where the options themselves are finite.
         if ![0.0, 255.0].iter().all(|byte| (byte * scale + shift).is_finite()) {
@@ -231,7 +282,7 @@ impl DeviceImages {
             self.launch(kernel)
                 .constant("SIZE", size)
                 .constants(of_augmented)
-                .bind_all([("order", self.order.whole()), ("pixels", part.pixels.whole())])
+                .bind_all([("order", self.order.0.bind()), ("pixels", part.pixels.whole())])
                 .bind_all([("labels", self.labels.whole()), ("x", x.bind()), ("y", y.bind())])
                 .set_all([("n", words), ("start", start), ("key", key as usize)])
                 .set_all([("first", part.first), ("count", part.count), ("epoch", epoch)])

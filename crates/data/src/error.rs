@@ -65,6 +65,12 @@ pub enum Error {
     /// Parts that do not make a set of images: see [`Images::new`](crate::Images::new).
     #[error("images: {0}")]
     Images(String),
+    /// Rows that do not make a data set.
+    #[error("rows: {0}")]
+    Rows(String),
+    /// What the device, or an op on it, has against a batch.
+    #[error(transparent)]
+    Tensor(#[from] wgrad_autograd::Error),
     /// A download failed, or brought something other than the expected archive.
     #[error("cannot download {url}: {reason}")]
     Download {

@@ -96,6 +96,15 @@ impl Images {
         self.pixels.get(start..start.checked_add(self.image_size())?)
     }
 
+    /// A text that is the same for the same pixels, labels and shape, and differs for others.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = crc32fast::Hasher::new();
+        hash.update(&self.pixels);
+        hash.update(&self.labels);
+        format!("{} images of {:?}, crc {:08x}", self.len(), self.shape(), hash.finalize())
+    }
+
     /// The images as 28×28 grey, the size of MNIST's: the centre is kept, and RGB becomes luma.
     ///
     /// Luma is `(77 R + 150 G + 29 B + 128) / 256` in integers, so it is the same everywhere.

@@ -5,7 +5,8 @@
 //! - [`synthetic`]: ten classes of drawn figures, any number of images from a seed, no files needed;
 //! - `download` (feature `download`): the official CIFAR-10 archive, its sha256 checked.
 //!
-//! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches.
+//! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches;
+//! - [`Batches`]: what a training loop takes batches from, with [`ImageBatches`] and [`TensorBatches`].
 //!
 //! Every loader returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
 //! one label a picture. Nothing is normalised on the host: bytes are a quarter of the
@@ -24,6 +25,8 @@
 #![deny(unsafe_code)]
 
 #[cfg(not(target_arch = "wasm32"))]
+mod batches;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cifar10;
 mod device;
 #[cfg(feature = "download")]
@@ -36,6 +39,8 @@ mod images;
 pub mod mnist;
 pub mod synthetic;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use batches::{Batch, Batches, ImageBatches, Order, TensorBatches};
 pub use device::{Augment, DeviceImages, Draw, Normalize};
 pub use error::{Error, Result};
 pub use images::{Images, Split};

@@ -94,15 +94,16 @@ impl Error {
         use wgrad_nn::Error as Model;
         match self {
             Self::Usage(_) | Self::Model(Model::Options { .. }) => 2,
-            Self::Data(_) | Self::Metrics { .. } | Self::Checkpoint { .. } => 3,
             Self::Model(
                 Model::Format { .. } | Model::Mismatch { .. } | Model::Read { .. } | Model::Write { .. },
             ) => 3,
             Self::Model(Model::ModelTooLarge { .. }) => 4,
-            Self::Model(Model::Op(op) | Model::Layer { source: op, .. }) => match op {
+            Self::Model(Model::Op(op) | Model::Layer { source: op, .. })
+            | Self::Data(wgrad_data::Error::Tensor(op)) => match op {
                 Op::Device(_) | Op::TooLarge { .. } => 4,
                 _ => 1,
             },
+            Self::Data(_) | Self::Metrics { .. } | Self::Checkpoint { .. } => 3,
             _ => 1,
         }
     }

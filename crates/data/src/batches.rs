@@ -1,0 +1,200 @@
+//! Batches of a training loop: where they come from, and in which order.
+
+use wgrad_autograd::{DType, Gpu, Tensor};
+
+use crate::device::RowOrder;
+use crate::{Augment, DeviceImages, Draw, Error, Normalize, Result};
+
+/// In which order an epoch takes its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The data set's own, and nothing is changed at random: for evaluation.
+    Own,
+    /// The data set's own, with the random changes that training makes to its rows.
+    Sequential(Draw),
+    /// A permutation that is a function of seed and epoch alone, with the random changes that training makes to its rows.
+    Shuffled(Draw),
+}
+
+impl Order {
+    fn draw(self) -> Option<Draw> {
+        match self {
+            Self::Own => None,
+            Self::Sequential(draw) | Self::Shuffled(draw) => Some(draw),
+        }
+    }
+}
+
+/// A data set as a training loop sees it: so many rows in an order, from which it takes one batch after the other.
+///
+/// A batch is a function of the order, the place and the number of rows, so that a run that goes on in the middle of an
+/// epoch sees what an unbroken one would have seen. Counterpart: PyTorch's `DataLoader`.
+pub trait Batches {
+    /// What the loss is computed from.
+    type Batch;
+
+    /// The number of rows of an epoch, at least 1.
+    fn len(&self) -> usize;
+
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets the order of the batches that are taken from now on.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn set_order(&self, order: Order) -> Result<()>;
+
+    /// The rows at places `start..start + rows` of the order.
+    ///
+    /// # Errors
+    /// If the range leaves the data set, or for a row that cannot be read.
+    fn batch(&self, start: usize, rows: usize) -> Result<Self::Batch>;
+
+    /// A short text that is the same for the same data, and differs for other data: a checkpoint keeps it, so that a run is not
+    /// resumed on other data by mistake.
+    fn fingerprint(&self) -> String;
+}
+
+/// A batch of inputs and targets, row by row.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The inputs, of shape `[rows, ..]`.
+    pub x: Tensor,
+    /// The targets, of shape `[rows, ..]`: class indices of type i32, or numbers.
+    pub y: Tensor,
+}
+
+/// Batches of images that lie on the device, normalised and, for training, augmented.
+pub struct ImageBatches<'a> {
+    images: &'a DeviceImages,
+    normalize: Normalize,
+    augment: Option<Augment>,
+    draw: std::cell::Cell<Option<Draw>>,
+}
+
+impl<'a> ImageBatches<'a> {
+    /// Batches of `images`, without augmentation.
+    pub fn new(images: &'a DeviceImages, normalize: Normalize) -> Self {
+        Self { images, normalize, augment: None, draw: std::cell::Cell::new(None) }
+    }
+
+    /// Changes the images of training from epoch to epoch.
+    #[must_use]
+    pub fn augmented(mut self, augment: Option<Augment>) -> Self {
+        self.augment = augment;
+        self
+    }
+}
+
+impl Batches for ImageBatches<'_> {
+    type Batch = Batch;
+
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    fn set_order(&self, order: Order) -> Result<()> {
+        self.draw.set(order.draw());
+        match order {
+            Order::Shuffled(Draw { seed, epoch }) => self.images.shuffle(seed, epoch)?,
+            Order::Own | Order::Sequential(_) => self.images.unshuffle()?,
+        }
+        Ok(())
+    }
+
+    fn batch(&self, start: usize, rows: usize) -> Result<Batch> {
+        let (x, y) = match (self.augment, self.draw.get()) {
+            (Some(augment), Some(draw)) => {
+                self.images.batch_augmented(start, rows, self.normalize, augment, draw)?
+            }
+            _ => self.images.batch(start, rows, self.normalize)?,
+        };
+        Ok(Batch { x, y })
+    }
+
+    fn fingerprint(&self) -> String {
+        self.images.fingerprint().to_owned()
+    }
+}
+
+/// Batches of rows of two tensors, such as the columns of a table.
+pub struct TensorBatches {
+    x: Tensor,
+    y: Tensor,
+    order: RowOrder,
+    fingerprint: String,
+}
+
+impl TensorBatches {
+    /// Row `i` of `x`, of shape `[n, ..]`, belongs to row `i` of `y`, of shape `[n, ..]`. Values are read once, for the
+    /// fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] where the numbers of rows differ, or there are none.
+    pub fn new(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let (Some(&n), Some(&targets)) = (x.shape().first(), y.shape().first()) else {
+            return Err(Error::Rows(format!(
+                "inputs {:?} and targets {:?}: each needs rows",
+                x.shape(),
+                y.shape()
+            )));
+        };
+        if n != targets || n == 0 {
+            let message =
+                format!("{n} rows of inputs and {targets} of targets; give as many, and at least one");
+            return Err(Error::Rows(message));
+        }
+        let mut hash = crc32fast::Hasher::new();
+        for part in [x, y] {
+            let text = format!("{:?} {:?}", part.dtype(), part.shape());
+            hash.update(text.as_bytes());
+            let bytes: Vec<u8> = match part.dtype() {
+                DType::I32 => part.to_vec_as::<i32>()?.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                DType::U8 => part.to_vec_as::<u8>()?,
+                _ => part
+                    .to_dtype(DType::F32)?
+                    .to_vec()?
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+            };
+            hash.update(&bytes);
+        }
+        let fingerprint = format!("{n} rows, crc {:08x}", hash.finalize());
+        let order = RowOrder::new(x.gpu(), n)?;
+        Ok(Self { x: x.detach(), y: y.detach(), order, fingerprint })
+    }
+
+    /// The device that holds them.
+    pub fn gpu(&self) -> &Gpu {
+        self.x.gpu()
+    }
+}
+
+impl Batches for TensorBatches {
+    type Batch = Batch;
+
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn set_order(&self, order: Order) -> Result<()> {
+        match order {
+            Order::Shuffled(Draw { seed, epoch }) => self.order.shuffle(seed, epoch)?,
+            Order::Own | Order::Sequential(_) => self.order.reset()?,
+        }
+        Ok(())
+    }
+
+    fn batch(&self, start: usize, rows: usize) -> Result<Batch> {
+        let places = self.order.slice(start, rows)?;
+        Ok(Batch { x: self.x.index_select(0, &places)?, y: self.y.index_select(0, &places)? })
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+}

@@ -4,12 +4,12 @@
 
 #[path = "ops/limits.rs"]
 mod limits;
-mod table;
 #[path = "ops/values.rs"]
 mod values;
 #[path = "ops/winograd.rs"]
 mod winograd;
 
+use crate::table;
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};

@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod table;
 
+use crate::table;
 use std::collections::BTreeSet;
 
 use half::f16;

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod table;
 
+use crate::table;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

@@ -30,6 +30,8 @@ mod autograd_rows;
 mod autograd_second;
 #[path = "../../../autograd/tests/tensor.rs"]
 mod autograd_tensor;
+#[path = "../../../autograd/tests/table/mod.rs"]
+mod table;
 
 // Under the names by which these files know each other.
 #[path = "../../../autograd/tests/embedding/app.rs"]
@@ -43,6 +45,8 @@ mod textures;
 mod device_buffers;
 #[path = "../../../device/tests/devices.rs"]
 mod device_devices;
+#[path = "../../../device/tests/helpers.rs"]
+mod helpers;
 #[path = "../../../device/tests/launches.rs"]
 mod device_launches;
 #[path = "../../../device/tests/profile.rs"]

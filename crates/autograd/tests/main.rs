@@ -30,10 +30,10 @@ mod races;
 mod rows;
 #[path = "second.rs"]
 mod second;
+mod table;
 #[path = "tensor.rs"]
 mod tensor;
 #[path = "embedding/textures.rs"]
 mod textures;
 #[path = "writers.rs"]
 mod writers;
-mod table;

@@ -9,10 +9,11 @@ mod values;
 #[path = "ops/winograd.rs"]
 mod winograd;
 
-use crate::table;
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
+
+use crate::table;
 
 /// The folders of the kernels that ops launch.
 const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "index", "images", "products"];

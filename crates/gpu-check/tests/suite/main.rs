@@ -45,14 +45,14 @@ mod textures;
 mod device_buffers;
 #[path = "../../../device/tests/devices.rs"]
 mod device_devices;
-#[path = "../../../device/tests/helpers.rs"]
-mod helpers;
 #[path = "../../../device/tests/launches.rs"]
 mod device_launches;
 #[path = "../../../device/tests/profile.rs"]
 mod device_profile;
 #[path = "../../../device/tests/slices.rs"]
 mod device_slices;
+#[path = "../../../device/tests/helpers.rs"]
+mod helpers;
 
 #[path = "../../../nn/tests/nn/common.rs"]
 mod common;

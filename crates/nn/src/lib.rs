@@ -28,6 +28,7 @@ mod integer;
 mod layers;
 mod layout;
 mod load;
+pub mod losses;
 mod optim;
 mod parameters;
 mod pattern;

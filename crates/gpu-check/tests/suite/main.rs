@@ -56,6 +56,8 @@ mod common;
 mod curves;
 #[path = "../../../nn/tests/nn/layers.rs"]
 mod layers;
+#[path = "../../../nn/tests/nn/loss_options.rs"]
+mod loss_options;
 #[path = "../../../nn/tests/nn/losses.rs"]
 mod losses;
 #[path = "../../../nn/tests/nn/models.rs"]

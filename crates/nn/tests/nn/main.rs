@@ -10,6 +10,7 @@ mod freezing;
 mod gradients;
 mod layers;
 mod loading;
+mod loss_options;
 mod losses;
 mod models;
 mod optimizers;

@@ -50,6 +50,9 @@ pub use optim::{
     Adam, AdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, UpdateRule,
 };
 pub use parameters::Parameters;
-pub use schedule::{Anneal, OneCycle};
+pub use schedule::{
+    Anneal, Chained, Constant, Cosine, CosineWarmRestarts, Exponential, LinearWarmUp, MultiStep, OneCycle,
+    PlateauMode, PlateauOptions, PlateauState, Polynomial, ReduceOnPlateau, Schedule, StepLr,
+};
 pub use state_dict::StateDict;
 pub use wgrad_autograd as autograd;

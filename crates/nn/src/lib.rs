@@ -38,7 +38,7 @@ mod state_dict;
 pub use builder::{Builder, Param, build};
 pub use error::{Error, Result};
 pub use flat::{FlatValues, Gradients};
-pub use init::Init;
+pub use init::{Fan, Init, Nonlinearity};
 pub use integer::Integer;
 pub use layers::{
     Activation, AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,

@@ -54,6 +54,8 @@ mod device_slices;
 mod common;
 #[path = "../../../nn/tests/nn/curves.rs"]
 mod curves;
+#[path = "../../../nn/tests/nn/inits.rs"]
+mod inits;
 #[path = "../../../nn/tests/nn/layers.rs"]
 mod layers;
 #[path = "../../../nn/tests/nn/loss_options.rs"]

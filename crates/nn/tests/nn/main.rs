@@ -8,6 +8,7 @@ mod curves;
 mod files;
 mod freezing;
 mod gradients;
+mod inits;
 mod layers;
 mod loading;
 mod loss_options;

@@ -47,7 +47,10 @@ pub use layers::{
 pub use layout::Entry;
 pub use load::{Load, LoadReport};
 pub use optim::{
-    Adam, AdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, UpdateRule,
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions,
+    AmsGrad, AmsGradOptions, Lamb, LambOptions, Lion, LionOptions, Muon, MuonAdjust, MuonOptions, NAdam,
+    NAdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, TensorOptim,
+    TensorRule, UpdateRule,
 };
 pub use parameters::Parameters;
 pub use schedule::{

@@ -1,4 +1,4 @@
-//! Layers, parameters, initialisation, optimizers and state dicts.
+//! Layers, parameters, initialisation, losses, optimizers, schedules and state dicts.
 //!
 //! [`build`] makes a model and its [`Parameters`] at once. They lie in a few flat buffers, under dotted names, in PyTorch's
 //! layout; so do [`Gradients`] and what an [`Optimizer`] keeps, so that what is done to all of them takes a launch or two.

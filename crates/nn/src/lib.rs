@@ -1,4 +1,4 @@
-//! Layers, parameters, initialisation, optimizers and state dicts.
+//! Layers, parameters, initialisation, losses, optimizers, schedules and state dicts.
 //!
 //! [`build`] makes a model and its [`Parameters`] at once. They lie in a few flat buffers, under dotted names, in PyTorch's
 //! layout; so do [`Gradients`] and what an [`Optimizer`] keeps, so that what is done to all of them takes a launch or two.
@@ -28,6 +28,7 @@ mod integer;
 mod layers;
 mod layout;
 mod load;
+pub mod losses;
 mod optim;
 mod parameters;
 mod pattern;
@@ -37,7 +38,7 @@ mod state_dict;
 pub use builder::{Builder, Param, build};
 pub use error::{Error, Result};
 pub use flat::{FlatValues, Gradients};
-pub use init::Init;
+pub use init::{Fan, Init, Nonlinearity};
 pub use integer::Integer;
 pub use layers::{
     Activation, AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
@@ -46,9 +47,15 @@ pub use layers::{
 pub use layout::Entry;
 pub use load::{Load, LoadReport};
 pub use optim::{
-    Adam, AdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, UpdateRule,
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions,
+    AmsGrad, AmsGradOptions, Lamb, LambOptions, Lion, LionOptions, Muon, MuonAdjust, MuonOptions, NAdam,
+    NAdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, TensorOptim,
+    TensorRule, UpdateRule,
 };
 pub use parameters::Parameters;
-pub use schedule::{Anneal, OneCycle};
+pub use schedule::{
+    Anneal, Chained, Constant, Cosine, CosineWarmRestarts, Exponential, LinearWarmUp, MultiStep, OneCycle,
+    PlateauMode, PlateauOptions, PlateauState, Polynomial, ReduceOnPlateau, Schedule, StepLr,
+};
 pub use state_dict::StateDict;
 pub use wgrad_autograd as autograd;

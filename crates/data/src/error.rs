@@ -68,6 +68,33 @@ pub enum Error {
     /// Rows that do not make a data set.
     #[error("rows: {0}")]
     Rows(String),
+    /// A table that cannot be read, or lacks what is asked of it.
+    #[error("{path}, line {line}: {message}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1; the header's for what concerns the whole table.
+        line: usize,
+        /// What is wrong, and what was expected.
+        message: String,
+    },
+    /// A field of a table that is not what its column holds.
+    #[error("{path}, line {line}, column {column:?}: found {found:?}; expected {expected}")]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the field begins, counted from 1.
+        line: usize,
+        /// The column's name.
+        column: String,
+        /// The field.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A table's schema that is no such thing.
+    #[error("schema of a table: {0}")]
+    Schema(String),
     /// What the device, or an op on it, has against a batch.
     #[error(transparent)]
     Tensor(#[from] wgrad_autograd::Error),

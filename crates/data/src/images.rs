@@ -137,7 +137,7 @@ impl Images {
     }
 }
 
-fn luma(r: u8, g: u8, b: u8) -> u8 {
+pub(crate) fn luma(r: u8, g: u8, b: u8) -> u8 {
     // The weights add up to 256, so the result is at most 255 and the cast loses nothing.
     ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b) + 128) >> 8) as u8
 }

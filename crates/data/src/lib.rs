@@ -3,12 +3,14 @@
 //! - [`cifar10`]: the binary version of CIFAR-10, checked strictly, and where to look for it;
 //! - [`mnist`]: MNIST and its drop-in relatives (Fashion-MNIST) as idx files, plain or gzip;
 //! - [`synthetic`]: ten classes of drawn figures, any number of images from a seed, no files needed;
+//! - `folder` (feature `image-files`): folders of PNG and JPEG files, one folder a class;
+//! - `table` (feature `tables`): CSV files, and the preprocessing that a model keeps of them;
 //! - `download` (feature `download`): the official CIFAR-10 archive, its sha256 checked.
 //!
 //! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches;
 //! - [`Batches`]: what a training loop takes batches from, with [`ImageBatches`] and [`TensorBatches`].
 //!
-//! Every loader returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
+//! Every loader of images returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
 //! one label a picture. Nothing is normalised on the host: bytes are a quarter of the
 //! size of floats, and the device has them in a moment.
 //!
@@ -34,10 +36,14 @@ pub mod download;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 mod files;
+#[cfg(feature = "image-files")]
+pub mod folder;
 mod images;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;
 pub mod synthetic;
+#[cfg(feature = "tables")]
+pub mod table;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use batches::{Batch, Batches, ImageBatches, Order, TensorBatches};

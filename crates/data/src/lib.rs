@@ -1,13 +1,17 @@
 //! Data sets of wgrad: labelled images as bytes, on the host and on the device.
 //!
 //! - [`cifar10`]: the binary version of CIFAR-10, checked strictly, and where to look for it;
+//! - [`cifar100`]: CIFAR-100 in its binary version, by its fine labels;
 //! - [`mnist`]: MNIST and its drop-in relatives (Fashion-MNIST) as idx files, plain or gzip;
 //! - [`synthetic`]: ten classes of drawn figures, any number of images from a seed, no files needed;
 //! - `folder` (feature `image-files`): folders of PNG and JPEG files, one folder a class;
 //! - `table` (feature `tables`): CSV files, and the preprocessing that a model keeps of them;
+//! - `tensors` (feature `safetensors`): inputs and targets in a safetensors file;
+//! - [`detect`]: which of these a path holds;
 //! - `download` (feature `download`): the official CIFAR-10 archive, its sha256 checked.
 //!
 //! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches;
+//! - [`split`](mod@split): splits and folds with a seed, class weights, weighted sampling;
 //! - [`Batches`]: what a training loop takes batches from, with [`ImageBatches`] and [`TensorBatches`].
 //!
 //! Every loader of images returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
@@ -30,6 +34,10 @@
 mod batches;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cifar10;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cifar100;
+#[cfg(not(target_arch = "wasm32"))]
+mod detect;
 mod device;
 #[cfg(feature = "download")]
 pub mod download;
@@ -41,12 +49,23 @@ pub mod folder;
 mod images;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;
+mod normalize;
+mod order;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod split;
 pub mod synthetic;
 #[cfg(feature = "tables")]
 pub mod table;
+#[cfg(feature = "safetensors")]
+pub mod tensors;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use batches::{Batch, Batches, ImageBatches, Order, TensorBatches};
-pub use device::{Augment, DeviceImages, Draw, Normalize};
+#[cfg(not(target_arch = "wasm32"))]
+pub use detect::{Kind, detect};
+pub use device::{Augment, DeviceImages, Draw};
 pub use error::{Error, Result};
 pub use images::{Images, Split};
+pub use normalize::{ChannelStats, Normalize};
+#[cfg(not(target_arch = "wasm32"))]
+pub use order::shuffled_row;

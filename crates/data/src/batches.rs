@@ -239,7 +239,7 @@ impl Batches for TensorBatches {
     }
 }
 
-fn check_weights(weights: Option<&[f32]>, rows: usize) -> Result<()> {
+pub(crate) fn check_weights(weights: Option<&[f32]>, rows: usize) -> Result<()> {
     let Some(weights) = weights else { return Ok(()) };
     if weights.len() != rows {
         return Err(Error::Rows(format!("{} weights for {rows} rows", weights.len())));

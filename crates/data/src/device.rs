@@ -27,6 +27,18 @@ impl Default for Augment {
     }
 }
 
+impl Augment {
+    /// Fails where images of this shape are too small to reflect.
+    pub(crate) fn check(self, [_, h, w]: [usize; 3]) -> Result<()> {
+        if self.padding >= h.min(w) || self.padding > 1_000 {
+            let message =
+                format!("a padding of {} around {h} × {w} pixels: it must be smaller", self.padding);
+            return Err(Error::shape("augment", message));
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for Augment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "shifted by up to {}{}", self.padding, if self.flip { " and mirrored" } else { "" })
@@ -75,23 +87,37 @@ impl DeviceImages {
             let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
             return Err(Error::shape("images", message));
         }
+        let set = Self::upload(gpu, images.shape(), &images.pixels, images.labels.clone())?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let set = Self { fingerprint: images.fingerprint(), ..set };
+        Ok(set)
+    }
+
+    /// The images of one batch, in order.
+    #[cfg(feature = "image-files")]
+    pub(crate) fn of_batch(gpu: &Gpu, shape: [usize; 3], pixels: &[u8], labels: Vec<u8>) -> Result<Self> {
+        Self::upload(gpu, shape, pixels, labels)
+    }
+
+    fn upload(gpu: &Gpu, shape: [usize; 3], pixels: &[u8], labels_on_host: Vec<u8>) -> Result<Self> {
+        let size: usize = shape.iter().product();
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size) as usize;
         let most = (limit / size.next_multiple_of(4)).max(1);
         let mut parts = Vec::new();
-        for (i, bytes) in images.pixels.chunks(most * size).enumerate() {
+        for (i, bytes) in pixels.chunks(most * size).enumerate() {
             let pixels = gpu.upload(&in_words(bytes, size))?;
             parts.push(Part { pixels, first: i * most, count: bytes.len() / size });
         }
-        let labels = gpu.upload(&images.labels)?;
+        let labels = gpu.upload(&labels_on_host)?;
         Ok(Self {
             gpu: gpu.clone(),
             parts,
             labels,
-            order: RowOrder::new(gpu, images.len())?,
-            labels_on_host: images.labels.clone(),
-            shape: images.shape(),
+            order: RowOrder::new(gpu, labels_on_host.len())?,
+            labels_on_host,
+            shape,
             #[cfg(not(target_arch = "wasm32"))]
-            fingerprint: images.fingerprint(),
+            fingerprint: String::new(),
         })
     }
 
@@ -179,7 +205,7 @@ impl DeviceImages {
         augment: Option<(Augment, Draw)>,
     ) -> Result<(Tensor, Tensor)> {
         if let Some((augment, _)) = augment {
-            self.check_augment(augment)?;
+            augment.check(self.shape)?;
         }
         self.gather(start, rows, Values::ByChannel(stats), augment)
     }
@@ -197,18 +223,8 @@ impl DeviceImages {
         augment: Augment,
         draw: Draw,
     ) -> Result<(Tensor, Tensor)> {
-        self.check_augment(augment)?;
+        augment.check(self.shape)?;
         self.gather(start, rows, Values::Alike(normalize), Some((augment, draw)))
-    }
-
-    fn check_augment(&self, augment: Augment) -> Result<()> {
-        let [_, h, w] = self.shape;
-        if augment.padding >= h.min(w) || augment.padding > 1_000 {
-            let message =
-                format!("a padding of {} around {h} × {w} pixels: it must be smaller", augment.padding);
-            return Err(Error::shape("augment", message));
-        }
-        Ok(())
     }
 
     fn gather(

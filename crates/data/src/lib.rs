@@ -12,7 +12,8 @@
 //!
 //! - [`DeviceImages`]: a data set on the device, from which kernels shuffle, gather and normalise batches;
 //! - [`split`](mod@split): splits and folds with a seed, class weights, weighted sampling;
-//! - [`Batches`]: what a training loop takes batches from, with [`ImageBatches`] and [`TensorBatches`].
+//! - [`Batches`]: what a training loop takes batches from, with [`ImageBatches`] and [`TensorBatches`], and
+//!   `StreamedImages` (feature `image-files`) for more images than the device holds.
 //!
 //! Every loader of images returns a [`Split`] of [`Images`]: bytes in `[n, channels, height, width]` order with
 //! one label a picture. Nothing is normalised on the host: bytes are a quarter of the
@@ -53,6 +54,8 @@ mod normalize;
 mod order;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod split;
+#[cfg(feature = "image-files")]
+mod stream;
 pub mod synthetic;
 #[cfg(feature = "tables")]
 pub mod table;
@@ -69,3 +72,5 @@ pub use images::{Images, Split};
 pub use normalize::{ChannelStats, Normalize};
 #[cfg(not(target_arch = "wasm32"))]
 pub use order::shuffled_row;
+#[cfg(feature = "image-files")]
+pub use stream::StreamedImages;

@@ -54,7 +54,7 @@ impl Prepare {
         [self.channels, self.height, self.width]
     }
 
-    fn check(&self) -> Result<usize> {
+    pub(crate) fn check(&self) -> Result<usize> {
         let [c, h, w] = self.shape();
         if ![1, 3].contains(&c) || !(1..=8192).contains(&h) || !(1..=8192).contains(&w) {
             let message = format!("{c} channels of {h} × {w}; give 1 or 3 channels of 1 to 8192 pixels");

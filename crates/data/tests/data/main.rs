@@ -11,6 +11,8 @@ mod device;
 mod folder;
 mod mnist;
 mod split;
+#[cfg(feature = "image-files")]
+mod stream;
 #[cfg(feature = "tables")]
 mod table;
 #[cfg(feature = "safetensors")]

@@ -127,3 +127,14 @@ impl Error {
         Error::Format { path: path.to_path_buf(), found: found.into(), expected: expected.into() }
     }
 }
+
+/// Names in quotes, on one line: the first eight, and none longer than 40 characters.
+#[cfg(any(feature = "image-files", feature = "safetensors", feature = "tables"))]
+pub(crate) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
+    let short = |name: &S| {
+        let (name, short) = (name.as_ref(), name.as_ref().chars().take(40).collect::<String>());
+        format!("{short:?}{}", if short.len() < name.len() { "…" } else { "" })
+    };
+    let first: Vec<String> = names.iter().take(8).map(short).collect();
+    format!("{}{}", first.join(", "), if names.len() > 8 { ", …" } else { "" })
+}

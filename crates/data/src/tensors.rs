@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use wgrad_autograd::{Gpu, Tensor};
 
+use crate::error::some_of;
 use crate::{Error, Result, TensorBatches};
 
 /// Inputs and targets on the host.
@@ -47,8 +48,13 @@ impl Tensors {
     /// [`Error::Format`] where the file is none of safetensors (ranges that overlap, are too short or leave bytes over), lacks `x` or
     /// `y`, has other types, numbers of rows that differ, no rows, or a class below 0.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| Error::format(path, format!("damage ({error})"), "a safetensors file"))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| {
+            Error::format(
+                path,
+                format!("damage ({})", error.to_string().replace(['\n', '\r'], " ")),
+                "a safetensors file",
+            )
+        })?;
         if let Some(name) = repeated(bytes) {
             return Err(Error::format(path, format!("two tensors called {name:?}"), "names that differ"));
         }
@@ -56,8 +62,7 @@ impl Tensors {
             let missing = |_| {
                 let mut names = file.names();
                 names.sort_unstable();
-                names.truncate(8);
-                Error::format(path, format!("no tensor {name} (of {})", names.join(", ")), "tensors x and y")
+                Error::format(path, format!("no tensor {name} (of {})", some_of(&names)), "tensors x and y")
             };
             file.tensor(name).map_err(missing)
         };

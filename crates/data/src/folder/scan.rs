@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::error::some_of;
 use crate::{Error, Result};
 
 pub(super) const EXPECTED: &str = "folders named by classes that hold png, jpg or jpeg files, in the folder itself or in train, val and test";
@@ -105,9 +106,7 @@ fn class_items(folders: &[PathBuf], classes: &[String], others: &mut Vec<PathBuf
     let mut items = Vec::new();
     for folder in folders {
         let Some(label) = classes.iter().position(|class| *class == name(folder)) else {
-            let known: Vec<&str> = classes.iter().map(String::as_str).take(8).collect();
-            let more = if classes.len() > 8 { ", …" } else { "" };
-            let expected = format!("one of {}{more}", known.join(", "));
+            let expected = format!("one of {}", some_of(classes));
             return Err(Error::format(folder, "a class that is not known", expected));
         };
         let before = items.len();

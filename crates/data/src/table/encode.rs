@@ -4,6 +4,7 @@ use wgrad_autograd::{Gpu, Tensor};
 
 use super::fit::{is_missing, is_same_class, number};
 use super::{Missing, Rule, Schema, Table, Target, Unknown};
+use crate::error::some_of;
 use crate::{Error, Result, TensorBatches};
 
 /// Targets of rows.
@@ -196,6 +197,5 @@ fn find(table: &Table, name: &str) -> Result<usize> {
 }
 
 fn known(values: &[String]) -> String {
-    let first: Vec<&str> = values.iter().map(String::as_str).take(8).collect();
-    format!("one of {}{}", first.join(", "), if values.len() > 8 { ", …" } else { "" })
+    format!("one of {}", some_of(values))
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::VERSION;
 use super::{Column, Rule, Schema, Table, Target, Unknown};
+use crate::error::some_of;
 use crate::{Error, Result};
 
 /// A column's kind.
@@ -146,8 +147,9 @@ impl Schema {
         }
         let named = options.declared.keys().chain(&options.ignored).chain([&options.target]);
         if let Some(name) = named.into_iter().find(|name| table.column(name).is_none()) {
-            let there: Vec<&str> = table.names().iter().map(String::as_str).take(20).collect();
-            return Err(table.bad(format!("there is no column {name:?}; there are {}", there.join(", "))));
+            return Err(
+                table.bad(format!("there is no column {name:?}; there are {}", some_of(table.names())))
+            );
         }
         let fit = Fit { table, rows, options };
         let target = fit.target()?;

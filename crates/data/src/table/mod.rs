@@ -26,6 +26,7 @@
 //! - The target is a class if it is one of categories, or if its values are whole numbers, at most 20 different ones and each twice
 //!   in the mean at least. Otherwise it is a number. [`Options::task`] says otherwise.
 //!
+//! The rows are split before anything is fitted: [`Table::cells`] of the target is what a split can be stratified by.
 //! [`Schema::fit`] looks at kinds in all rows, and takes means, scales and categories from the rows that it is given: those of
 //! the training part. The [`Schema`] then is all that a prediction needs, as JSON for the model's file.
 

@@ -144,6 +144,15 @@ impl Table {
         &self.text[start..self.ends[at] as usize]
     }
 
+    /// All texts of the column of this name, row by row: for instance what a split is stratified by.
+    ///
+    /// # Errors
+    /// [`Error::Table`] where there is no such column.
+    pub fn cells(&self, name: &str) -> Result<Vec<&str>> {
+        let column = self.column(name).ok_or_else(|| self.bad(format!("there is no column {name:?}")))?;
+        Ok((0..self.len()).map(|row| self.cell(row, column)).collect())
+    }
+
     /// The line of the file on which a cell begins, counted from 1.
     pub fn line(&self, row: usize, column: usize) -> usize {
         let before = (0..column).map(|column| count_lines(self.cell(row, column).as_bytes()));

@@ -159,7 +159,10 @@ impl Schema {
     /// # Errors
     /// [`Error::Schema`] where the text is something else, or would give inputs that are no numbers.
     pub fn from_json(text: &str) -> Result<Self> {
-        let schema: Self = serde_json::from_str(text).map_err(|error| Error::Schema(error.to_string()))?;
+        let schema: Self = serde_json::from_str(text).map_err(|error| {
+            // It may name a field of several lines.
+            Error::Schema(error.to_string().replace(['\n', '\r'], " "))
+        })?;
         schema.check()?;
         Ok(schema)
     }

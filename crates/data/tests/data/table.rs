@@ -204,7 +204,7 @@ fn classes_become_numbers() {
     let table = table("a,y\n1,cat\n2,dog\n3,cat\n");
     let schema = fit(&table, &Options::new("y"));
     assert_eq!(schema.encode(&table, &[0, 1, 2]).unwrap().y, Targets::Classes(vec![0, 1, 0]));
-    refusal(schema.encode(&self::table("a,y\n1,cow\n"), &[0]), &["line 2", "\"cow\"", "cat, dog"]);
+    refusal(schema.encode(&self::table("a,y\n1,cow\n"), &[0]), &["line 2", "\"cow\"", r#""cat", "dog""#]);
     assert_eq!(
         schema.target,
         Target::Classes { name: "y".into(), classes: vec!["cat".into(), "dog".into()] }
@@ -222,7 +222,10 @@ fn a_prediction_takes_columns_by_name() {
     close(&other.x, &[1., 0., 1., 0., 1., 0.]);
     refusal(schema.encode_inputs(&table("city,b\nBonn,1\n")), &["t.csv", "\"a\"", "no column"]);
     refusal(schema.encode_inputs(&table("a,city\nx,Bonn\n")), &["line 2", "\"a\"", "\"x\"", "number"]);
-    refusal(schema.encode_inputs(&table("a,city\n1,Paris\n")), &["line 2", "\"Paris\"", "Bonn, Cologne"]);
+    refusal(
+        schema.encode_inputs(&table("a,city\n1,Paris\n")),
+        &["line 2", "\"Paris\"", r#""Bonn", "Cologne""#],
+    );
     let mut options = Options::new("y");
     options.unknown = Unknown::Zeros;
     let zeros = fit(&train, &options).encode_inputs(&table("a,city\n2,Paris\n")).unwrap();
@@ -254,7 +257,7 @@ fn columns_that_cannot_be_used_are_named() {
         refusal(Schema::fit(&table, &all(&table), &options), parts);
     };
     refused("a,b,y\n1,,.5\n2,NA,1.5\n", |_| (), &["\"b\"", "no values"]);
-    refused("a,z\n1,.5\n", |_| (), &["no column \"y\"", "a, z"]);
+    refused("a,z\n1,.5\n", |_| (), &["no column \"y\"", r#""a", "z""#]);
     refused("y\n.5\n", |_| (), &["beside the target"]);
     let ignore: fn(&mut Options) = |options| options.ignored = vec!["b".to_owned()];
     refused("a,y\n1,.5\n", ignore, &["no column \"b\""]);
@@ -263,6 +266,27 @@ fn columns_that_cannot_be_used_are_named() {
     let table = table("a,y\n1,.5\n");
     refusal(Schema::fit(&table, &[], &Options::new("y")), &["rows"]);
     refusal(Schema::fit(&table, &[1], &Options::new("y")), &["rows"]);
+}
+
+#[test]
+fn errors_stand_on_a_line_whatever_the_names_are() {
+    let train = table("\"a\nb\",y\n\"u\nv\",.5\n\"w\r\nx\",1.5\n");
+    let schema = fit(&train, &Options::new("y"));
+    refusal(schema.encode_inputs(&table("\"a\nb\"\n\"p\nq\"\n")), &["line 3", r#"one of "u\nv""#]);
+    refusal(schema.encode_inputs(&table("a\n1\n")), &["no column"]);
+    refusal(Schema::fit(&train, &[0], &Options::new("z\nz")), &["no column", r#""a\nb", "y""#]);
+    refusal(Schema::from_json("{\"a\\nb\": 1}"), &["schema"]);
+}
+
+#[test]
+fn rows_are_split_by_the_texts_of_a_column() {
+    let rows: String =
+        (0..20).map(|i| format!("{i},{}\n", if i % 4 == 0 { "few" } else { "many" })).collect();
+    let table = table(&format!("a,y\n{rows}"));
+    let split = wgrad_data::split::stratified_split(&table.cells("y").unwrap(), 0.4, 1).unwrap();
+    assert_eq!(split.test.iter().filter(|&&row| table.cell(row, 1) == "few").count(), 2);
+    assert_eq!(split.test.len(), 8);
+    refusal(table.cells("z"), &["no column \"z\""]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::{DType, Error, Gpu, Result, Tensor};
 
+#[cfg(not(target_arch = "wasm32"))]
 use crate::Draw;
 
 /// Rounds of the kernel that shuffles.

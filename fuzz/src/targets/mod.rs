@@ -43,7 +43,13 @@ pub fn targets() -> Vec<Target> {
         target("tensors", rows::tensor_files, header_length, PLAIN, rows::read_tensors),
         target("csv", rows::tables, |_| (), PLAIN, rows::read_table),
         target("schema", rows::schemas, |_| (), PLAIN, rows::read_schema),
-        target("png", pictures::pngs, pictures::checksums, pictures::MEMORY, pictures::read_picture),
+        target(
+            "png",
+            pictures::pngs,
+            |file| pictures::checksums(file),
+            pictures::MEMORY,
+            pictures::read_picture,
+        ),
         target("jpeg", pictures::jpegs, |_| (), pictures::MEMORY, pictures::read_picture),
         target("folder", pictures::folder_files, |_| (), pictures::MEMORY, pictures::read_folder),
     ]

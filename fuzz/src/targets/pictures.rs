@@ -51,7 +51,7 @@ pub(super) fn jpegs() -> Vec<Vec<u8>> {
 }
 
 /// The checksums of a PNG's chunks become right.
-pub(super) fn checksums(file: &mut Vec<u8>) {
+pub(super) fn checksums(file: &mut [u8]) {
     let mut at = 8;
     while let Some(length) = file.get(at..at + 4) {
         let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;

@@ -202,8 +202,10 @@ fn sixteen_bits_become_eight_by_their_full_range() {
 
 #[test]
 fn transparent_pixels_lie_on_the_background() {
-    let picture = ImageBuffer::from_raw(3, 1, vec![200, 0, 0, 0, 200, 0, 0, 255, 200, 0, 0, 51]).unwrap();
-    let file = png(DynamicImage::ImageRgba8(ImageBuffer::<Rgba<u8>, _>::from(picture)));
+    let picture =
+        ImageBuffer::<Rgba<u8>, _>::from_raw(3, 1, vec![200, 0, 0, 0, 200, 0, 0, 255, 200, 0, 0, 51])
+            .unwrap();
+    let file = png(DynamicImage::ImageRgba8(picture));
     let mut prepare = prepare(1, 3, 3);
     // A fifth of 200 on four fifths of white.
     assert_eq!(decode(&file, &prepare), [255, 200, 244, 255, 0, 204, 255, 0, 204]);

@@ -23,6 +23,8 @@ mod output;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
 mod stepper;
+#[cfg(not(target_arch = "wasm32"))]
+mod trainer;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use accuracy::accuracy;
@@ -44,3 +46,9 @@ pub use metric::{Accumulator, Metric};
 #[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;
 pub use stepper::Stepper;
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::{
+    Averaging, Callback, Checkpoints, CrossValidation, EarlyStopping, Ema, Ended, EpochRecord, Fit, Folder,
+    FromFn, History, LrFinder, LrSearch, Moment, NonFinite, Saved, Schedule, Swa, TimeLimit, Trainer,
+    averaged, cross_validate, evaluate,
+};

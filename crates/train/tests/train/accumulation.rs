@@ -1,7 +1,6 @@
 //! A step of several batches is a step of one batch of all their rows.
 
 use wgrad_nn::StateDict;
-use wgrad_train::Trainer;
 
 use crate::support::{Setup, rows};
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use wgrad_nn::StateDict;
-use wgrad_train::{Ema, Swa, Trainer, evaluate};
+use wgrad_train::{Ema, Swa, evaluate};
 
 use crate::support::{Accuracy, Setup, Told, Watch, rows, values};
 

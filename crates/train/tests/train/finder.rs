@@ -1,6 +1,6 @@
 //! A search for a learning rate leaves no trace.
 
-use wgrad_train::{Error, LrFinder, LrSearch, Trainer};
+use wgrad_train::{Error, LrFinder, LrSearch};
 
 use crate::support::{Setup, figures, rows};
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wgrad_nn::StateDict;
-use wgrad_train::{Checkpoints, EarlyStopping, Ema, Folder, Trainer};
+use wgrad_train::{Checkpoints, EarlyStopping, Ema, Folder};
 
 use crate::support::{Setup, rows};
 

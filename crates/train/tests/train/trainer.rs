@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wgrad_nn::{Mode, OneCycle};
 use wgrad_train::{
-    Ended, Error, FromFn, Interrupt, Logger, NonFinite, Output, Result, Trainer, cross_validate, evaluate,
+    Ended, Error, FromFn, Interrupt, Logger, NonFinite, Output, Result, cross_validate, evaluate,
 };
 
 use crate::support::{Accuracy, Setup, Told, Watch, rows};

@@ -11,7 +11,7 @@ use crate::accuracy::accuracy;
 use crate::checkpoint::{Checkpoint, Identity, Position};
 use crate::losses::{Losses, StepLoss};
 use crate::memory::{Measuring, StepMemory};
-use crate::metrics::Metrics;
+use crate::logs::Metrics;
 use crate::progress::Progress;
 use crate::{Error, Interrupt, Result};
 

@@ -11,9 +11,11 @@ mod fit;
 mod interrupt;
 mod losses;
 #[cfg(not(target_arch = "wasm32"))]
+mod logs;
+#[cfg(not(target_arch = "wasm32"))]
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]
-mod metrics;
+pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
 mod stepper;

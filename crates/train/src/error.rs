@@ -72,6 +72,9 @@ pub enum Error {
         /// What happened to the checkpoint, beginning with a separator.
         kept: String,
     },
+    /// What a closure, a metric, a callback or a logger of your own met.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<wgrad_autograd::Error> for Error {

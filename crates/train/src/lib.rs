@@ -9,13 +9,19 @@ mod error;
 mod fit;
 #[cfg(not(target_arch = "wasm32"))]
 mod interrupt;
-mod losses;
+#[cfg(not(target_arch = "wasm32"))]
+mod logger;
 #[cfg(not(target_arch = "wasm32"))]
 mod logs;
+mod losses;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]
+mod metric;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod metrics;
+#[cfg(not(target_arch = "wasm32"))]
+mod output;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
 mod stepper;
@@ -30,7 +36,13 @@ pub use error::{Error, Result};
 pub use fit::{EpochReport, Options, Outcome, Task, fit};
 #[cfg(not(target_arch = "wasm32"))]
 pub use interrupt::Interrupt;
+#[cfg(not(target_arch = "wasm32"))]
+pub use logger::Logger;
 pub use losses::StepLoss;
 #[cfg(not(target_arch = "wasm32"))]
 pub use memory::StepMemory;
+#[cfg(not(target_arch = "wasm32"))]
+pub use metric::{Accumulator, Metric};
+#[cfg(not(target_arch = "wasm32"))]
+pub use output::Output;
 pub use stepper::Stepper;

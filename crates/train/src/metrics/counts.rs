@@ -2,7 +2,7 @@
 
 use wgrad_autograd::{DType, Tensor};
 
-use super::outputs::{check_threshold, class_targets, classes_of, one_hot};
+use super::outputs::{class_targets, classes_of, one_hot};
 use super::{ConfusionMatrix, Outputs};
 use crate::{Error, Result};
 
@@ -21,18 +21,15 @@ pub struct ClassCounts {
 impl ClassCounts {
     /// For these outputs. Where they have one score for each row, a row is of class 1 if the probability is more than
     /// `threshold`; otherwise the class of the largest score is taken, and of equal ones the first.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a threshold that is no probability.
-    pub fn new(outputs: Outputs, threshold: f32) -> Result<Self> {
-        check_threshold(threshold)?;
-        Ok(Self { outputs, threshold, rows: 0, counts: None })
+    pub fn new(outputs: Outputs, threshold: f32) -> Self {
+        Self { outputs, threshold, rows: 0, counts: None }
     }
 
     /// Counts a batch. Nothing waits for the device.
     ///
     /// # Errors
-    /// [`Error::Model`] for shapes that don't fit each other, or the batches before.
+    /// [`Error::Model`] for shapes that don't fit each other, or the batches before; [`Error::Usage`] for a threshold that is no
+    /// probability.
     pub fn update(&mut self, output: &Tensor, targets: &Tensor) -> Result<()> {
         let (classes, targets) = (classes_of(output)?, class_targets(output, targets)?);
         if targets.is_empty() {

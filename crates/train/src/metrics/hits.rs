@@ -3,7 +3,7 @@
 use wgrad_autograd::{Error as OpError, Tensor};
 
 use super::Outputs;
-use super::outputs::{check_threshold, class_targets, single_column};
+use super::outputs::{class_targets, single_column};
 use crate::{Error, Result};
 
 /// Which answers count as right.
@@ -29,22 +29,15 @@ pub struct Hits {
 
 impl Hits {
     /// For these outputs.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a threshold that is no probability, or no classes to look among.
-    pub fn new(outputs: Outputs, top: TopK) -> Result<Self> {
-        match top {
-            TopK::Decision { threshold } => check_threshold(threshold)?,
-            TopK::Largest(0) => return Err(Error::Usage("top-0 accuracy: take at least 1".to_owned())),
-            TopK::Largest(_) => {}
-        }
-        Ok(Self { outputs, top, rows: 0, hits: None })
+    pub fn new(outputs: Outputs, top: TopK) -> Self {
+        Self { outputs, top, rows: 0, hits: None }
     }
 
     /// Counts a batch. Nothing waits for the device. A target that is no class counts as a wrong answer.
     ///
     /// # Errors
-    /// [`Error::Model`] for shapes that don't fit each other, and fewer classes than are looked among.
+    /// [`Error::Model`] for shapes that don't fit each other, and fewer classes than are looked among; [`Error::Usage`] for a
+    /// threshold that is no probability, or no classes to look among.
     pub fn update(&mut self, output: &Tensor, targets: &Tensor) -> Result<()> {
         let targets = class_targets(output, targets)?;
         if targets.is_empty() {
@@ -52,9 +45,9 @@ impl Hits {
         }
         let hits = match self.top {
             TopK::Decision { threshold } => self.outputs.decide(output, threshold)?.equal(&targets)?,
+            TopK::Largest(0) => return Err(Error::Usage("top-0 accuracy: take at least 1".to_owned())),
             TopK::Largest(_) if single_column(output).is_some() => {
-                let message =
-                    format!("an output {:?}: top-k needs a score for each class", output.shape());
+                let message = format!("an output {:?}: top-k needs a score for each class", output.shape());
                 return Err(OpError::shape("top_k", message).into());
             }
             TopK::Largest(k) => output.detach().topk(k)?.1.equal(&targets.unsqueeze(1)?)?,

@@ -13,6 +13,7 @@ mod hits;
 mod outputs;
 mod ranking;
 mod regression;
+mod score;
 
 pub use confusion::{Average, ClassScores, ConfusionMatrix};
 pub use counts::ClassCounts;
@@ -20,3 +21,4 @@ pub use hits::{Hits, TopK};
 pub use outputs::Outputs;
 pub use ranking::{RankedScores, average_precision, roc_auc};
 pub use regression::{RegressionScores, RegressionSums};
+pub use score::{Score, ScoreOf};

@@ -26,6 +26,7 @@ impl Outputs {
     /// The class that each row of `output` is given, of shape `[n]` and type i32: the first that has the largest score, or of
     /// two classes class 1 where its probability is more than `threshold`.
     pub(super) fn decide(self, output: &Tensor, threshold: f32) -> Result<Tensor> {
+        check_threshold(threshold)?;
         let output = output.detach();
         let Some(rows) = single_column(&output) else {
             check_columns("metrics", &output)?;
@@ -57,8 +58,10 @@ fn check_columns(op: &'static str, output: &Tensor) -> Result<usize> {
     {
         return Ok(classes);
     }
-    let message =
-        format!("an output {:?}: it is [n, classes], or [n] or [n, 1] with the score of class 1", output.shape());
+    let message = format!(
+        "an output {:?}: it is [n, classes], or [n] or [n, 1] with the score of class 1",
+        output.shape()
+    );
     Err(OpError::shape(op, message).into())
 }
 
@@ -84,7 +87,7 @@ pub(super) fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
     Ok(indices.unsqueeze(1)?.equal(&all)?.to_dtype(DType::F32)?)
 }
 
-pub(super) fn check_threshold(threshold: f32) -> Result<()> {
+fn check_threshold(threshold: f32) -> Result<()> {
     if (0.0..=1.0).contains(&threshold) {
         return Ok(());
     }

@@ -1,0 +1,62 @@
+//! [`Output`]: what a step's closure gives the trainer.
+
+use wgrad_autograd::Tensor;
+
+use crate::Result;
+
+/// A batch's loss, and where metrics are wanted, its predictions and targets. A loss tensor alone becomes one by `into`.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub(crate) loss: Tensor,
+    /// Losses that `loss` is the weighted sum of.
+    pub(crate) parts: Vec<(String, Tensor)>,
+    pub(crate) judged: Option<(Tensor, Tensor)>,
+    pub(crate) weight: Option<f64>,
+}
+
+impl Output {
+    /// The output with this loss, a scalar, which is taken for the mean over the rows of the batch.
+    pub fn new(loss: Tensor) -> Self {
+        Self { loss, parts: Vec::new(), judged: None, weight: None }
+    }
+
+    /// The output of several losses, each with a name and a weight: the loss is their weighted sum, and each is logged apart,
+    /// without its weight, as `train_<name>` and `val_<name>`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] where there are none, [`crate::Error::Model`] for a loss that is no scalar.
+    pub fn weighted<'n>(losses: impl IntoIterator<Item = (&'n str, Tensor, f32)>) -> Result<Self> {
+        let (mut sum, mut parts): (Option<Tensor>, _) = (None, Vec::new());
+        for (name, loss, weight) in losses {
+            let term = loss.mul_add_scalar(weight, 0.0)?;
+            sum = Some(match sum {
+                Some(sum) => sum.add(&term)?,
+                None => term,
+            });
+            parts.push((name.to_owned(), loss.detach()));
+        }
+        let loss = sum.ok_or_else(|| crate::Error::Usage("no losses: give at least one".to_owned()))?;
+        Ok(Self { parts, ..Self::new(loss) })
+    }
+
+    /// Adds the predictions and targets that metrics judge, row by row.
+    #[must_use]
+    pub fn judged(mut self, prediction: impl std::borrow::Borrow<Tensor>, target: &Tensor) -> Self {
+        self.judged = Some((prediction.borrow().detach(), target.detach()));
+        self
+    }
+
+    /// Sets how many terms the loss is the mean over, where that is not the number of rows: tokens that are not ignored, for
+    /// example. Batches count by it in means and in accumulated gradients.
+    #[must_use]
+    pub fn counted(mut self, terms: f64) -> Self {
+        self.weight = Some(terms);
+        self
+    }
+}
+
+impl From<Tensor> for Output {
+    fn from(loss: Tensor) -> Self {
+        Self::new(loss)
+    }
+}

@@ -9,9 +9,9 @@ use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
 use crate::accuracy::accuracy;
 use crate::checkpoint::{Checkpoint, Identity, Position};
+use crate::logs::Metrics;
 use crate::losses::{Losses, StepLoss};
 use crate::memory::{Measuring, StepMemory};
-use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::{Error, Interrupt, Result};
 

@@ -11,13 +11,15 @@ mod fit;
 mod interrupt;
 #[cfg(not(target_arch = "wasm32"))]
 mod logger;
+#[cfg(not(target_arch = "wasm32"))]
+mod logs;
 mod losses;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 mod metric;
 #[cfg(not(target_arch = "wasm32"))]
-mod metrics;
+pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]

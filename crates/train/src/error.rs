@@ -18,18 +18,18 @@ pub enum Error {
     /// A model that does not take the last batch of an epoch, which is shorter than the others: batch norm needs more than
     /// one sample.
     #[error(
-        "{source}; this is the last batch of epoch {epoch}, with {rows} of {images} images: take another batch size than \
-         {batch_size}, or leave these images out"
+        "{source}; this is the last batch of epoch {epoch}, with {rows} of {epoch_rows} rows: take another batch size than \
+         {batch_size}, or leave these rows out"
     )]
     LastBatch {
         /// Counted from 1.
         epoch: usize,
-        /// Images in the batch.
+        /// Rows of the batch.
         rows: usize,
-        /// Images in the others.
+        /// Rows of the others.
         batch_size: usize,
-        /// Images in an epoch.
-        images: usize,
+        /// Rows of an epoch.
+        epoch_rows: usize,
         /// What the model has against it.
         source: Box<wgrad_nn::Error>,
     },
@@ -69,6 +69,19 @@ pub enum Error {
     WeightNotFinite {
         /// The last step made, counted from 1.
         step: u64,
+        /// What happened to the checkpoint, beginning with a separator.
+        kept: String,
+    },
+    /// A gradient whose norm is NaN or infinite.
+    #[error(
+        "step {step}: the norm of the gradient is {norm}; training stopped, try a smaller learning rate, or skip such \
+         steps{kept}"
+    )]
+    GradientNotFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// The norm.
+        norm: f32,
         /// What happened to the checkpoint, beginning with a separator.
         kept: String,
     },

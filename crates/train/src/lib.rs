@@ -11,18 +11,22 @@ mod fit;
 mod interrupt;
 #[cfg(not(target_arch = "wasm32"))]
 mod logger;
+#[cfg(not(target_arch = "wasm32"))]
+mod logs;
 mod losses;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 mod metric;
 #[cfg(not(target_arch = "wasm32"))]
-mod metrics;
+pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
 mod stepper;
+#[cfg(not(target_arch = "wasm32"))]
+mod trainer;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use accuracy::accuracy;
@@ -44,3 +48,9 @@ pub use metric::{Accumulator, Metric};
 #[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;
 pub use stepper::Stepper;
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::{
+    Averaging, Callback, Checkpoints, CrossValidation, EarlyStopping, Ema, Ended, EpochRecord, Fit, Folder,
+    History, LrFinder, LrSearch, Moment, NonFinite, Saved, Swa, TimeLimit, Trainer, averaged, cross_validate,
+    evaluate,
+};

@@ -13,13 +13,24 @@ pub(super) struct Groups<R> {
 
 struct Group<R> {
     rule: R,
-    /// The learning rate as a multiple of the first group's.
-    rate: f64,
+    /// Its learning rate when it was made, and the first group's.
+    made_with: [f64; 2],
+}
+
+impl<R> Group<R> {
+    /// The learning rate where the first group's is `lr`: in proportion, and exactly its own where that is as it was.
+    fn lr(&self, lr: f64) -> f64 {
+        match self.made_with {
+            [own, base] if lr == base => own,
+            [own, base] if own == base => lr,
+            [own, base] => lr * (own / base),
+        }
+    }
 }
 
 impl<R> Groups<R> {
     pub(super) fn new(rule: R, parameters: usize) -> Self {
-        Self { groups: vec![Group { rule, rate: 1.0 }], of: vec![0; parameters] }
+        Self { groups: vec![Group { rule, made_with: [1.0; 2] }], of: vec![0; parameters] }
     }
 
     pub(super) fn first(&self) -> &R {
@@ -51,7 +62,6 @@ impl<R> Groups<R> {
         [lr, base]: [f64; 2],
     ) -> Result<()> {
         pattern::check(what, pattern, entries.iter().map(|entry| entry.name.as_str()))?;
-        let rate = if lr == base { 1.0 } else { lr / base };
         if base == 0.0 && lr != 0.0 {
             let message = format!("a learning rate of {lr} for {pattern}, in proportion to 0");
             return Err(Error::Options { what, message });
@@ -61,12 +71,15 @@ impl<R> Groups<R> {
                 *of = self.groups.len();
             }
         }
-        self.groups.push(Group { rule, rate });
+        self.groups.push(Group { rule, made_with: [lr, base] });
         Ok(())
     }
 
     /// Sets the first group's learning rate, and those of the others in proportion.
     pub(super) fn set_lr(&mut self, lr: f64, set: impl Fn(&mut R, f64)) {
-        self.groups.iter_mut().for_each(|group| set(&mut group.rule, lr * group.rate));
+        for group in &mut self.groups {
+            let own = group.lr(lr);
+            set(&mut group.rule, own);
+        }
     }
 }

@@ -1,0 +1,228 @@
+//! The loop of a fit.
+
+use wgrad_data::Batches;
+use wgrad_nn::Mode;
+
+use super::callback::{Callback, Fit, Moment, Place};
+use super::history::{Ended, History};
+use super::late::Late;
+use super::state::{Identity, identity};
+use super::{Average, Plan, Trainer};
+use crate::progress::Progress;
+use crate::{Error, Output, Result};
+
+/// The pool holds what a step needs by then.
+const STEPS_MEASURED: usize = 3;
+
+/// A forward pass and a loss.
+pub(super) type Forward<'r, B> = &'r mut dyn FnMut(&B, Mode) -> Result<Output>;
+
+pub(super) struct Run<'r, 'a, B> {
+    pub trainer: &'r mut Trainer<'a, B>,
+    pub train: &'r dyn Batches<Batch = B>,
+    pub forward: Forward<'r, B>,
+    pub fit: Fit,
+    pub late: Late,
+    pub progress: Option<Progress>,
+    /// Steps whose memory is still to be measured.
+    pub to_measure: usize,
+    /// Optimizer steps of the whole fit, if none is skipped.
+    pub total_steps: u64,
+    identity: Identity,
+    /// The step at which the last checkpoint was made.
+    saved_at: Option<u64>,
+}
+
+impl<'r, 'a, B> Run<'r, 'a, B> {
+    pub(super) fn new(
+        trainer: &'r mut Trainer<'a, B>,
+        train: &'r dyn Batches<Batch = B>,
+        forward: Forward<'r, B>,
+    ) -> Self {
+        let plan = &trainer.plan;
+        let higher = trainer.metrics.iter().filter(|metric| metric.higher_is_better());
+        let fit = Fit {
+            parameters: trainer.parameters.clone(),
+            place: Place::default(),
+            epochs: plan.epochs,
+            epoch_rows: train.len(),
+            lr: trainer.optimizer.lr(),
+            history: History::default(),
+            higher: higher.map(|metric| format!("val_{}", metric.name())).collect(),
+            validates: trainer.valid.is_some(),
+            stop: None,
+            failed: false,
+            said: Vec::new(),
+        };
+        let batches = train.len().div_ceil(plan.batch_size.max(1));
+        let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
+        let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
+        Self {
+            trainer,
+            train,
+            forward,
+            fit,
+            late,
+            progress,
+            to_measure,
+            total_steps,
+            identity: Identity::default(),
+            saved_at: None,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<History> {
+        let trained = self.start().and_then(|()| self.epochs()).and_then(|()| self.end());
+        self.fit.failed = trained.is_err();
+        let ended = self.each(|callback, fit| callback.on_fit_end(fit));
+        let finished = self.trainer.loggers.iter_mut().map(|logger| logger.finish());
+        // All are told, whatever the first one says.
+        let finished = finished.fold(Ok(()), Result::and);
+        if let Some(progress) = self.progress.take() {
+            progress.clear();
+        }
+        trained.and(ended).and(finished)?;
+        self.hear();
+        let interrupted = self.trainer.plan.interrupt.is_set() && self.fit.place.epoch < self.fit.epochs;
+        let mut history = self.fit.history;
+        history.steps = self.fit.place.step;
+        history.skipped = self.fit.place.skipped;
+        history.ended = match self.fit.stop {
+            Some(reason) => Ended::Stopped(reason),
+            None if interrupted => Ended::Interrupted,
+            None if self.fit.place.epoch < self.fit.epochs => Ended::MaxSteps,
+            None => Ended::Epochs,
+        };
+        Ok(history)
+    }
+
+    /// Checks all options, and goes to where a resumed run stood.
+    fn start(&mut self) -> Result<()> {
+        let trainer = &mut *self.trainer;
+        check(&trainer.plan)?;
+        trainer.rates.start(self.total_steps)?;
+        trainer.rates.figure().map_or(Ok(()), |figure| self.fit.check_figure(figure))?;
+        self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
+        let average = |averaging| Average::new(averaging, &trainer.parameters);
+        trainer.average = trainer.averaging.map(average).transpose()?;
+        if self.train.is_empty() {
+            return Err(Error::Usage("the training set is empty: it needs at least one row".to_owned()));
+        }
+        let mut saved = None;
+        for callback in &mut trainer.callbacks {
+            if saved.is_none() {
+                saved = callback.resume(&mut self.fit)?;
+            }
+        }
+        if let Some(saved) = saved {
+            let (place, history) = trainer.load_state(saved, &self.identity, self.train.len())?;
+            self.saved_at = Some(place.step);
+            (self.fit.place, self.fit.history) = (place, history);
+        }
+        self.each(|callback, fit| callback.on_fit_start(fit))?;
+        let step = self.fit.place.step;
+        self.trainer.loggers.iter_mut().try_for_each(|logger| logger.start(step))?;
+        self.hear();
+        Ok(())
+    }
+
+    fn epochs(&mut self) -> Result<()> {
+        while self.fit.place.epoch < self.fit.epochs && !self.is_over() {
+            self.epoch()?;
+        }
+        Ok(())
+    }
+
+    /// What is done when nothing is left to be trained: the last state, and the averaged weights in the model.
+    fn end(&mut self) -> Result<()> {
+        self.trainer.parameters.gpu().submit()?;
+        if self.saved_at != Some(self.fit.place.step) {
+            self.checkpoint(Moment::End)?;
+        }
+        // The last step's loss is the one before its update. With a checkpoint, saving that has looked already.
+        if self.saved_at != Some(self.fit.place.step) && self.fit.place.step > 0 {
+            for weights in self.trainer.parameters.flats() {
+                if weights.to_vec()?.iter().any(|weight| !weight.is_finite()) {
+                    let kept = self.trainer.kept();
+                    return Err(Error::WeightNotFinite { step: self.fit.place.step, kept });
+                }
+            }
+        }
+        self.use_average()
+    }
+
+    /// Whether no other step is to be made.
+    pub(super) fn is_over(&self) -> bool {
+        let plan = &self.trainer.plan;
+        let enough = plan.max_steps.is_some_and(|most| self.fit.place.step >= most);
+        enough || plan.interrupt.is_set() || self.fit.stop.is_some()
+    }
+
+    /// Makes the state and gives it to the callbacks that want it now.
+    pub(super) fn checkpoint(&mut self, moment: Moment) -> Result<()> {
+        let fit = &self.fit;
+        let wanted: Vec<bool> = self
+            .trainer
+            .callbacks
+            .iter_mut()
+            .map(|callback| callback.wants_checkpoint(fit, moment))
+            .collect();
+        if !wanted.contains(&true) {
+            return Ok(());
+        }
+        self.drain()?;
+        let state = self.trainer.to_state(&self.fit.place, &self.fit.history, &self.identity)?;
+        self.saved_at = Some(self.fit.place.step);
+        let callbacks = self.trainer.callbacks.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted);
+        for (callback, _) in callbacks {
+            callback.on_checkpoint(&mut self.fit, &state)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for all losses under way.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        while let Some(step) = self.late.next() {
+            self.arrived(step)?;
+        }
+        Ok(())
+    }
+
+    /// Calls all callbacks; those behind one that fails are called too.
+    pub(super) fn each(
+        &mut self,
+        mut f: impl FnMut(&mut dyn Callback, &mut Fit) -> Result<()>,
+    ) -> Result<()> {
+        let fit = &mut self.fit;
+        let results = self.trainer.callbacks.iter_mut().map(|callback| f(&mut **callback, fit));
+        results.fold(Ok(()), Result::and)
+    }
+
+    pub(super) fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        self.trainer.loggers.iter_mut().try_for_each(|logger| logger.log(step, values))
+    }
+
+    /// Shows what callbacks said.
+    pub(super) fn hear(&mut self) {
+        for text in std::mem::take(&mut self.fit.said) {
+            if self.trainer.plan.progress {
+                crate::progress::say(&text);
+            }
+            self.fit.history.messages.push(text);
+        }
+    }
+}
+
+/// Fails for options that make no sense.
+fn check(plan: &Plan) -> Result<()> {
+    let message = if plan.batch_size == 0 {
+        "a batch size of 0: a batch needs at least one row"
+    } else if plan.accumulate == 0 {
+        "0 batches a step: a step needs at least one"
+    } else if [plan.clip_norm, plan.clip_value].iter().flatten().any(|most| !(*most >= 0.0)) {
+        "gradients clipped to a bound below 0 or NaN: it is at least 0"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage(message.to_owned()))
+}

@@ -1,0 +1,4 @@
+//! What a run tells of itself: metrics, logs, the report.
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+mod metrics;

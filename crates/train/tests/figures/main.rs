@@ -1,4 +1,9 @@
 //! What a run tells of itself: metrics, logs, the report.
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
+mod logs;
 mod metrics;
+#[cfg(feature = "report")]
+mod report;
+#[cfg(feature = "tensorboard")]
+mod tensorboard;

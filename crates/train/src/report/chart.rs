@@ -118,7 +118,9 @@ impl Plot {
             return String::new();
         }
         let are_points = self.series.iter().any(|series| series.mark == Mark::Points);
-        let x = Scale::over(points().map(|point| point[0]), false);
+        // Also where there is no y, so that charts of the same steps have the same axis.
+        let x =
+            Scale::over(self.series.iter().flat_map(|series| &series.points).map(|point| point[0]), false);
         let y = Scale::over(points().map(|point| point[1]), !are_points).padded(0.05);
         let frame = Frame { x: if are_points { x.padded(0.03) } else { x }, y };
         // Steps and epochs are counted.

@@ -47,8 +47,10 @@ pub(super) fn by_epoch(epochs: &[EpochFigures]) -> Vec<Plot> {
         }
         let at = plots.iter().position(|(key, _)| key == what).unwrap_or(plots.len());
         if at == plots.len() {
-            let (x, y) = ("epoch".to_owned(), what.replace('_', " "));
-            plots.push((what.to_owned(), Plot { title: title(what), x, y, series: Vec::new() }));
+            let title = title(what);
+            let is_short = title.chars().all(|letter| !letter.is_lowercase());
+            let y = if is_short { title.clone() } else { what.replace('_', " ") };
+            plots.push((what.to_owned(), Plot { title, x: "epoch".to_owned(), y, series: Vec::new() }));
         }
         let series = &mut plots[at].1.series;
         let label = match set {
@@ -79,7 +81,11 @@ pub(super) fn by_step(losses: &[[f64; 2]]) -> Plot {
         }
         [step, if loss.is_finite() { mean } else { f64::NAN }]
     });
-    let smooth = Series { name: "running mean".to_owned(), points: smooth.collect(), mark: Mark::Line };
+    let smooth = Series {
+        name: "running mean (pale: each step)".to_owned(),
+        points: smooth.collect(),
+        mark: Mark::Line,
+    };
     let raw = Series { name: "each step".to_owned(), points: losses.to_vec(), mark: Mark::Faint };
     let (title, x, y) = ("Loss of each step".to_owned(), "step".to_owned(), "loss".to_owned());
     Plot { title, x, y, series: vec![raw, smooth] }

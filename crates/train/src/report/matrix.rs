@@ -20,11 +20,11 @@ fn name(classes: &[String], class: usize) -> String {
 
 pub(super) fn html(matrix: &ConfusionMatrix, classes: &[String]) -> Result<String> {
     let drawn = if matrix.classes() > MOST_CLASSES { heat(matrix)? } else { cells(matrix, classes) };
-    Ok(format!(
-        "<div class=\"columns\">\n{drawn}{}{}</div>\n",
-        pairs(matrix, classes),
-        per_class(matrix, classes)
-    ))
+    let tables = [("Confused most often", pairs(matrix, classes)), ("By class", per_class(matrix, classes))];
+    let titled = tables.iter().filter(|(_, table)| !table.is_empty());
+    let tables: String =
+        titled.map(|(title, table)| format!("<div><h3>{title}</h3>\n{table}</div>\n")).collect();
+    Ok(format!("<div class=\"columns\">\n{drawn}<div class=\"tables\">\n{tables}</div></div>\n"))
 }
 
 fn cells(matrix: &ConfusionMatrix, classes: &[String]) -> String {
@@ -79,9 +79,9 @@ fn pairs(matrix: &ConfusionMatrix, classes: &[String]) -> String {
     }
     pairs.sort_by_key(|&(count, truth, predicted)| (std::cmp::Reverse(count), truth, predicted));
     let row = |&(count, truth, predicted): &(u64, usize, usize)| {
-        vec![name(classes, truth), name(classes, predicted), count.to_string()]
+        vec![format!("{} → {}", name(classes, truth), name(classes, predicted)), count.to_string()]
     };
-    table(&["true class", "taken for", "rows"], pairs.iter().take(MOST_PAIRS).map(row))
+    table(&["true class → taken for", "rows"], pairs.iter().take(MOST_PAIRS).map(row))
 }
 
 fn per_class(matrix: &ConfusionMatrix, classes: &[String]) -> String {

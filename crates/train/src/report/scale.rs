@@ -51,12 +51,12 @@ impl Scale {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// Some four to seven values on the axis, with the words for them; whole ones where `is_whole`.
+    /// Some three to seven values on the axis, with the words for them; whole ones where `is_whole`.
     pub(super) fn ticks(self, is_whole: bool) -> Vec<(f64, String)> {
         if self.is_log {
             return self.decades();
         }
-        let rough = (self.high - self.low) / 5.0;
+        let rough = (self.high - self.low) / 6.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= rough);
         let step = step.unwrap_or(rough).max(if is_whole { 1.0 } else { f64::MIN_POSITIVE });

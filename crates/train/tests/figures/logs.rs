@@ -41,7 +41,9 @@ fn json_lines_parse_strictly() {
     // An f32 has its own few digits, an f64 all of them, a whole number none behind the point.
     let mut jsonl = Jsonl::new(&path);
     jsonl.start(0).unwrap();
-    jsonl.log(1, &[("a", f64::from(0.1_f32)), ("b", 0.1 + 0.2), ("c", -3.0), ("d", 1e20), ("e", 1e-9)]).unwrap();
+    jsonl
+        .log(1, &[("a", f64::from(0.1_f32)), ("b", 0.1 + 0.2), ("c", -3.0), ("d", 1e20), ("e", 1e-9)])
+        .unwrap();
     let line = "{\"step\":1,\"a\":0.1,\"b\":0.30000000000000004,\"c\":-3,\"d\":1e20,\"e\":1e-9}\n";
     assert_eq!(read_to_string(&path).unwrap(), line);
 }

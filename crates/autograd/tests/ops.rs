@@ -4,7 +4,6 @@
 
 #[path = "ops/limits.rs"]
 mod limits;
-mod table;
 #[path = "ops/values.rs"]
 mod values;
 #[path = "ops/winograd.rs"]
@@ -13,6 +12,8 @@ mod winograd;
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
+
+use crate::table;
 
 /// The folders of the kernels that ops launch.
 const FOLDERS: &[&str] = &["lib", "elementwise", "rows", "reduce", "move", "index", "images", "products"];

@@ -4,14 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod table;
-
 use std::collections::BTreeSet;
 
 use half::f16;
 use wgrad_autograd::device::{Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Gpu, Tensor};
 use wgrad_testkit::sample::Sampler;
+
+use crate::table;
 
 fn repeats() -> usize {
     std::env::var("WGRAD_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3)

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod table;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +14,8 @@ use naga::{AddressSpace, Module, ShaderStage};
 use wgrad_autograd::device::shaders::{self, File, Kernel};
 use wgrad_autograd::device::{Composed, Family};
 use wgrad_autograd::{Conv2dOptions, DType, Gpu, MatmulOptions, Tensor};
+
+use crate::table;
 
 /// Whether a kernel is a variant that a device without optional features never gets.
 fn needs_subgroups(kernel: &str) -> bool {

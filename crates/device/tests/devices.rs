@@ -9,8 +9,7 @@ use std::time::Duration;
 use wgrad_device::shaders;
 use wgrad_device::{Error, Gpu, Result, wgpu};
 
-mod common;
-use common::{borrowed, elementwise};
+use crate::helpers::{borrowed, elementwise};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Error, Gpu, MAX_ITERATIONS, Result};
 
-use common::elementwise;
+use crate::helpers::elementwise;
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()

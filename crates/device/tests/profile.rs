@@ -5,12 +5,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-mod common;
-
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Gpu, LaunchProfile, Profile, Result, Timing};
 
-use common::elementwise;
+use crate::helpers::elementwise;
 
 /// An adapter with all its features, and one without timestamps.
 fn gpus() -> [Gpu; 2] {

@@ -2,12 +2,10 @@
 #![cfg(feature = "shader-folder")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
 use wgrad_device::shaders::{self, File};
 use wgrad_device::{Error, Gpu, Result, ShaderFolder};
 
-use common::elementwise;
+use crate::helpers::elementwise;
 
 /// `chosen` of four numbers, elementwise.
 fn run(gpu: &Gpu, chosen: &'static File) -> Result<Vec<f32>> {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Buffer, Error, Gpu, Result, Slice, Slicer, wgpu};
 
-mod common;
-use common::{borrowed, elementwise};
+use crate::helpers::{borrowed, elementwise};
 
 fn gpu() -> Gpu {
     Gpu::builder().poison().quiet().build().unwrap()

@@ -1,7 +1,7 @@
 //! State dicts: values by name, in safetensors files that PyTorch reads and writes.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
@@ -50,9 +50,9 @@ impl StateDict {
                 TensorView::new(*dtype, shape.to_vec(), bytes).map(|view| (name, view))
             })
             .collect();
-        let mut metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
+        let mut metadata = self.metadata.clone();
         metadata.insert("format".to_owned(), "pt".to_owned());
-        safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
+        Ok(with_metadata(&safetensors::serialize(views.map_err(failed)?, None).map_err(failed)?, &metadata))
     }
 
     /// The type of the integers that this tensor is in files.
@@ -114,6 +114,22 @@ impl StateDict {
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
         crate::file::write_atomic(path.as_ref(), &self.to_bytes()?)
     }
+}
+
+/// `file`, which has no metadata, with these in the order of their keys. The safetensors crate writes them in another order each
+/// time, and equal state dicts are to be equal files.
+fn with_metadata(file: &[u8], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let (header, data) = rest.split_at(rest.len().min(u64::from_le_bytes(*length) as usize));
+    let mut text = format!(r#"{{"__metadata__":{}"#, serde_json::json!(metadata)).into_bytes();
+    let tensors = header.trim_ascii_end().strip_prefix(b"{").unwrap_or(b"}");
+    if tensors != b"}" {
+        text.push(b',');
+    }
+    text.extend(tensors);
+    // The data begin at a multiple of 8 bytes.
+    text.resize(text.len().next_multiple_of(8), b' ');
+    [&(text.len() as u64).to_le_bytes(), &text[..], data].concat()
 }
 
 /// Little-endian values of a float type as f32.

@@ -188,7 +188,7 @@ fn a_diverged_layer_shows_in_the_loss() {
 /// Every pair of special values.
 #[test]
 fn pairs_of_special_values() {
-    let specials = super::table::specials::SPECIALS;
+    let specials = crate::table::specials::SPECIALS;
     let pairs = || specials.iter().flat_map(|&a| specials.iter().map(move |&b| (a, b)));
     let (a, b): (Vec<f32>, Vec<f32>) = pairs().map(|(a, b)| (a as f32, b as f32)).unzip();
     type Op = (&'static str, fn(&Tensor, &Tensor) -> wgrad_autograd::Result<Tensor>, fn(f64, f64) -> f64);
@@ -208,7 +208,7 @@ fn pairs_of_special_values() {
                 let [a, b] = [flushed(a[i]), flushed(b[i])];
                 let mut all = a.iter().flat_map(|&a| b.iter().map(move |&b| reference(a, b)));
                 assert!(
-                    all.any(|want| super::table::specials::agrees(got, want, 1e-6 * want.abs())),
+                    all.any(|want| crate::table::specials::agrees(got, want, 1e-6 * want.abs())),
                     "{} {name} {} is {got:e}",
                     a[0],
                     b[0]

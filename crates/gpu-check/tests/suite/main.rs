@@ -30,6 +30,8 @@ mod autograd_rows;
 mod autograd_second;
 #[path = "../../../autograd/tests/tensor.rs"]
 mod autograd_tensor;
+#[path = "../../../autograd/tests/table/mod.rs"]
+mod table;
 
 // Under the names by which these files know each other.
 #[path = "../../../autograd/tests/embedding/app.rs"]
@@ -49,6 +51,8 @@ mod device_launches;
 mod device_profile;
 #[path = "../../../device/tests/slices.rs"]
 mod device_slices;
+#[path = "../../../device/tests/helpers.rs"]
+mod helpers;
 
 #[path = "../../../nn/tests/nn/common.rs"]
 mod common;

@@ -66,6 +66,27 @@ fn a_saved_file_has_pytorchs_names_shapes_and_metadata() {
 }
 
 #[test]
+fn equal_state_dicts_are_equal_files_whatever_their_metadata() {
+    let tensors = [("b", vec![2], vec![1.0, -2.0]), ("a", vec![], vec![3.0])];
+    for tensors in [&tensors[..], &[]] {
+        let mut state = StateDict::default();
+        state.tensors.extend(tensors.iter().map(|(k, shape, v)| (k.to_string(), (shape.clone(), v.clone()))));
+        let entries = ["z", "quoted \"name\"", "ä\n", "m"].map(|key| (key.to_owned(), format!("{key} {{}}")));
+        state.metadata.extend(entries);
+        let file = state.to_bytes().unwrap();
+        let header = u64::from_le_bytes(*file.first_chunk().unwrap()) as usize;
+        assert_eq!(header % 8, 0, "the data are aligned");
+        let header = std::str::from_utf8(&file[8..][..header]).unwrap();
+        let at = |key: &str| header.find(key).unwrap();
+        assert!(at("\"format\":") < at("\"m\":") && at("\"m\":") < at("\"quoted"), "{header}");
+        let mut back = StateDict::from_bytes(&file, "file").unwrap();
+        assert_eq!(back.metadata.remove("format").as_deref(), Some("pt"));
+        assert_eq!(back, state);
+        assert_eq!(SafeTensors::deserialize(&file).unwrap().len(), tensors.len());
+    }
+}
+
+#[test]
 fn other_float_types_become_f32() {
     let state = StateDict::load(path("state_dict_mixed.safetensors")).unwrap();
     let check = |name: &str, shape: &[usize], values: &[f32]| {

@@ -71,18 +71,25 @@ pub(super) fn by_epoch(epochs: &[EpochFigures]) -> Vec<Plot> {
     plots.into_iter().map(|(_, plot)| plot).collect()
 }
 
-/// The loss of each step, and its running mean.
+/// The loss of each step, and the mean of a fiftieth of all steps around it.
 pub(super) fn by_step(losses: &[[f64; 2]]) -> Plot {
-    let window = (losses.len() as f64 / 50.0).max(1.0);
-    let mut mean = f64::NAN;
-    let smooth = losses.iter().map(|&[step, loss]| {
+    // Sums and numbers of the losses before each.
+    let mut before = vec![(0.0, 0.0)];
+    let (mut sum, mut count) = (0.0, 0.0);
+    for [_, loss] in losses {
         if loss.is_finite() {
-            mean = if mean.is_nan() { loss } else { mean + (loss - mean) / window };
+            (sum, count) = (sum + loss, count + 1.0);
         }
-        [step, if loss.is_finite() { mean } else { f64::NAN }]
+        before.push((sum, count));
+    }
+    let smooth = losses.iter().enumerate().map(|(i, &[step, loss])| {
+        // As many on both sides, so that the ends are not pulled inwards.
+        let reach = (losses.len() / 100).min(i).min(losses.len() - 1 - i);
+        let (first, last) = (before[i - reach], before[i + reach + 1]);
+        [step, if loss.is_finite() { (last.0 - first.0) / (last.1 - first.1) } else { f64::NAN }]
     });
     let smooth = Series {
-        name: "running mean (pale: each step)".to_owned(),
+        name: "mean around (pale: each step)".to_owned(),
         points: smooth.collect(),
         mark: Mark::Line,
     };

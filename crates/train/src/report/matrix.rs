@@ -41,7 +41,7 @@ fn cells(matrix: &ConfusionMatrix, classes: &[String]) -> String {
     for (truth, row) in matrix.rows().enumerate() {
         out.push_str("<tr>");
         if truth == 0 {
-            let _ = write!(out, "<th class=\"side\" rowspan=\"{count}\">true class</th>");
+            let _ = write!(out, "<th class=\"side\" rowspan=\"{count}\"><span>true class</span></th>");
         }
         let _ = write!(out, "<th scope=\"row\">{}</th>", escaped(&name(classes, truth)));
         for (predicted, cell) in row.iter().enumerate() {

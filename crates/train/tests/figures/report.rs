@@ -165,6 +165,14 @@ fn plane() -> Report {
         target: "price (kEUR)".to_owned(),
         predictions: predictions.collect(),
         plots: vec![line],
+        // Too many classes for a table.
+        confusion: Some(
+            ConfusionMatrix::new(
+                30,
+                (0..900).map(|i| if i % 31 == 0 { 50 } else { (4.0 * noise(i)) as u64 }).collect(),
+            )
+            .unwrap(),
+        ),
         ..Report::default()
     }
 }

@@ -29,6 +29,10 @@ files! {
     BINARY_ADD = "elementwise/binary/add";
     BINARY_DIV = "elementwise/binary/div";
     BINARY_EQUAL = "elementwise/binary/equal";
+    BINARY_KEEP_WHERE = "elementwise/binary/keep_where";
+    BINARY_LESS = "elementwise/binary/less";
+    BINARY_MAXIMUM = "elementwise/binary/maximum";
+    BINARY_MINIMUM = "elementwise/binary/minimum";
     BINARY_MUL = "elementwise/binary/mul";
     BINARY_SUB = "elementwise/binary/sub";
     BINARY_BROADCAST = "elementwise/binary_broadcast";
@@ -92,9 +96,14 @@ files! {
     LIMIT_COPY = "limits/limit_copy";
     LIMIT_FMA = "limits/limit_fma";
     STRIDED_SCATTER = "move/strided_scatter";
+    ADADELTA = "optim/adadelta";
+    ADAGRAD = "optim/adagrad";
     ADAM = "optim/adam";
+    AMSGRAD = "optim/amsgrad";
     FLAT = "optim/flat";
     FLAT_NORM = "optim/flat_norm";
+    LION = "optim/lion";
+    NADAM = "optim/nadam";
     OPTIMIZE = "optim/optimize";
     RMSPROP = "optim/rmsprop";
     SGD = "optim/sgd";

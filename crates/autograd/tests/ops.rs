@@ -259,6 +259,9 @@ fn equal(family: &str, gpu: &Gpu) {
         assert_eq!(got.shape(), difference.shape);
         let want = difference.map(|v| f64::from(v == 0.0));
         assert_close(&format!("equal ({family})"), &got.to_vec().unwrap(), &want, 0.0, 0.0);
+        let (got, want) = (x.less(&y).unwrap(), difference.map(|v| f64::from(v < 0.0)));
+        assert!(!got.is_tracked());
+        assert_close(&format!("less ({family})"), &got.to_vec().unwrap(), &want, 0.0, 0.0);
     }
 }
 

@@ -115,7 +115,7 @@ impl Layout {
         let mut blocks = vec![0u32; values.len() / BLOCK];
         for (i, (param, init, offset)) in parts.iter().enumerate() {
             let numel = param.shape().iter().product::<usize>();
-            init.fill(&mut values[*offset..offset + numel], seed, param.name());
+            init.fill(&mut values[*offset..offset + numel], param.shape(), seed, param.name());
             blocks[offset / BLOCK..(offset + numel).div_ceil(BLOCK)].fill((self.entries.len() + i) as u32);
         }
         let flat = Tensor::from_slice(gpu, &values, &[values.len()])?;
@@ -160,11 +160,15 @@ fn check((param, init): &(Param, Init), limit: u64) -> Result<()> {
             limit,
         });
     }
-    if !init.is_usable() && numel != Some(0) {
-        let message = format!("{} cannot start as {init:?}: a bound is finite and at least 0", param.name());
-        return Err(Error::Options { what: "parameter", message });
-    }
-    Ok(())
+    check_init(param.name(), param.shape(), *init)
+}
+
+/// Fails for a parameter that cannot start as asked.
+pub(crate) fn check_init(name: &str, shape: &[usize], init: Init) -> Result<()> {
+    init.check(shape).map_err(|why| {
+        let message = format!("{name} {shape:?} cannot start as {init:?}: {why}");
+        Error::Options { what: "parameter", message }
+    })
 }
 
 /// The values of several tensors.

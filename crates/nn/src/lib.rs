@@ -28,6 +28,7 @@ mod integer;
 mod layers;
 mod layout;
 mod load;
+pub mod losses;
 mod optim;
 mod parameters;
 mod pattern;
@@ -37,7 +38,7 @@ mod state_dict;
 pub use builder::{Builder, Param, build};
 pub use error::{Error, Result};
 pub use flat::{FlatValues, Gradients};
-pub use init::Init;
+pub use init::{Fan, Init, Nonlinearity};
 pub use integer::Integer;
 pub use layers::{
     Activation, AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
@@ -49,6 +50,9 @@ pub use optim::{
     Adam, AdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, UpdateRule,
 };
 pub use parameters::Parameters;
-pub use schedule::{Anneal, OneCycle};
+pub use schedule::{
+    Anneal, Chained, Constant, Cosine, CosineWarmRestarts, Exponential, LinearWarmUp, MultiStep, OneCycle,
+    PlateauMode, PlateauOptions, PlateauState, Polynomial, ReduceOnPlateau, Schedule, StepLr,
+};
 pub use state_dict::StateDict;
 pub use wgrad_autograd as autograd;

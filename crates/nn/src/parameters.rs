@@ -7,8 +7,8 @@ use wgrad_autograd::{Gpu, Tensor};
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::layout::read;
-use crate::layout::{Entry, Layout, read_async};
-use crate::{FlatValues, Gradients, Load, LoadReport, Result, StateDict, pattern};
+use crate::layout::{Entry, Layout, check_init, read_async};
+use crate::{FlatValues, Gradients, Init, Load, LoadReport, Result, StateDict, pattern};
 
 /// Random numbers of a model's layers: a key and how many draws were made. Saved in checkpoints, so that a resumed
 /// run drops the same elements.
@@ -140,6 +140,25 @@ impl Parameters {
         pattern::check(what, pattern, self.entries().iter().map(|entry| entry.name.as_str()))?;
         let entries = self.entries().iter().filter(|entry| pattern::matches(pattern, &entry.name));
         entries.for_each(|entry| entry.param.set_frozen(frozen));
+        Ok(())
+    }
+
+    /// Gives the parameters whose names are like `pattern`, where `*` stands for any characters, other first values, drawn by
+    /// `seed` and their dotted names. Layers start as PyTorch's do; this is for starting otherwise, before training:
+    /// `params.reinit("conv*.weight", Init::KaimingNormal { .. }, seed)?`. Counterpart: `torch.nn.init`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Options`] if no parameter's name is like `pattern`, or if one of them cannot start that way;
+    /// nothing is then changed. [`crate::Error::Op`] if the device fails.
+    pub fn reinit(&self, pattern: &str, init: Init, seed: u64) -> Result<()> {
+        pattern::check("reinit", pattern, self.entries().iter().map(|entry| entry.name.as_str()))?;
+        let entries = || self.entries().iter().filter(|entry| pattern::matches(pattern, &entry.name));
+        entries().try_for_each(|entry| check_init(&entry.name, entry.tensor.shape(), init))?;
+        for entry in entries().filter(|entry| !entry.tensor.is_empty()) {
+            let mut values = vec![0.0; entry.tensor.numel()];
+            init.fill(&mut values, entry.tensor.shape(), seed, &entry.name);
+            self.gpu().write(&entry.range_of(&self.flats()[entry.flat]), &values)?;
+        }
         Ok(())
     }
 

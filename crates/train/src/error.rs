@@ -72,6 +72,19 @@ pub enum Error {
         /// What happened to the checkpoint, beginning with a separator.
         kept: String,
     },
+    /// A gradient whose norm is NaN or infinite.
+    #[error(
+        "step {step}: the norm of the gradient is {norm}; training stopped, try a smaller learning rate, or skip such \
+         steps{kept}"
+    )]
+    GradientNotFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// The norm.
+        norm: f32,
+        /// What happened to the checkpoint, beginning with a separator.
+        kept: String,
+    },
     /// What a closure, a metric, a callback or a logger of your own met.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),

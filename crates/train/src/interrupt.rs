@@ -15,6 +15,7 @@ impl Interrupt {
     ///
     /// Where the handler cannot be installed (an application has its own), the flag can still be set by
     /// [`Interrupt::set`].
+    #[cfg(feature = "terminal")]
     pub fn on_ctrl_c() -> Self {
         let interrupt = Self::default();
         let flag = interrupt.clone();

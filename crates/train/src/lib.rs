@@ -29,6 +29,8 @@ mod progress;
 #[cfg(all(feature = "report", not(target_arch = "wasm32")))]
 pub mod report;
 mod stepper;
+#[cfg(not(target_arch = "wasm32"))]
+mod trainer;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use accuracy::accuracy;
@@ -52,3 +54,9 @@ pub use output::Output;
 #[cfg(not(target_arch = "wasm32"))]
 pub use picture::Picture;
 pub use stepper::Stepper;
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::{
+    Averaging, Callback, Checkpoints, CrossValidation, EarlyStopping, Ema, Ended, EpochRecord, Fit, Folder,
+    FromFn, History, LrFinder, LrSearch, Moment, NonFinite, Saved, Schedule, Swa, TimeLimit, Trainer,
+    averaged, cross_validate, evaluate,
+};

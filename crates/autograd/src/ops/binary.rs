@@ -71,6 +71,51 @@ static EQUAL: Binary = Binary {
     gradient: |_, _, _| Ok([None, None]),
 };
 
+static LESS: Binary = Binary {
+    name: "less",
+    file: &shaders::BINARY_LESS,
+    saves: false,
+    integers: true,
+    gradient: |_, _, _| Ok([None, None]),
+};
+
+static MAXIMUM: Binary = Binary {
+    name: "maximum",
+    file: &shaders::BINARY_MAXIMUM,
+    saves: true,
+    integers: true,
+    gradient: |saved, dy, needed| extreme_gradient([&saved[0], &saved[1]], [0, 1], dy, needed),
+};
+
+static MINIMUM: Binary = Binary {
+    name: "minimum",
+    file: &shaders::BINARY_MINIMUM,
+    saves: true,
+    integers: true,
+    gradient: |saved, dy, needed| extreme_gradient([&saved[0], &saved[1]], [1, 0], dy, needed),
+};
+
+static KEEP_WHERE: Binary = Binary {
+    name: "keep_where",
+    file: &shaders::BINARY_KEEP_WHERE,
+    saves: true,
+    integers: true,
+    gradient: |saved, dy, _| Ok([Some(dy.keep_where(&saved[1])?), None]),
+};
+
+/// Of an operand that lost nothing comes back, of equal ones half; a NaN on either side passes all of it to both, as in PyTorch.
+/// The first operand loses where operand `order[0]` is less than operand `order[1]`.
+fn extreme_gradient(of: [&Tensor; 2], order: [usize; 2], dy: &Tensor, needed: &[bool]) -> Result<Pair> {
+    let shared = dy.mul(&of[0].equal(of[1])?.mul_add_scalar(-0.5, 1.0)?)?;
+    let not_where = |a: usize, b: usize| -> Result<Tensor> {
+        shared.keep_where(&of[a].less(of[b])?.mul_add_scalar(-1.0, 1.0)?)
+    };
+    let [low, high] = order;
+    let da = needed[0].then(|| not_where(low, high)).transpose()?;
+    let db = needed[1].then(|| not_where(high, low)).transpose()?;
+    Ok([da, db])
+}
+
 struct BinaryOp {
     op: &'static Binary,
     saved: Vec<Tensor>,
@@ -182,6 +227,40 @@ impl Tensor {
     /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
     pub fn equal(&self, other: &Tensor) -> Result<Tensor> {
         self.detach().binary(&EQUAL, &other.detach())
+    }
+
+    /// 1 where `a < b`, 0 elsewhere and beside NaN; has no gradient. Shapes broadcast by NumPy's rules.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
+    pub fn less(&self, other: &Tensor) -> Result<Tensor> {
+        self.detach().binary(&LESS, &other.detach())
+    }
+
+    /// The larger of `a` and `b`, elementwise; NaN where one of them is. Equal operands share the gradient. Shapes broadcast by
+    /// NumPy's rules. Counterpart: `torch.maximum`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
+    pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&MAXIMUM, other)
+    }
+
+    /// The smaller of `a` and `b`, elementwise, as [`Tensor::maximum`]. Counterpart: `torch.minimum`.
+    ///
+    /// # Errors
+    /// As [`Tensor::maximum`].
+    pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
+        self.binary(&MINIMUM, other)
+    }
+
+    /// This tensor where `mask` is not 0, and 0 elsewhere, even where this tensor is infinite or NaN; the gradient likewise, and
+    /// the mask has none. Shapes broadcast by NumPy's rules. Counterpart: `x.masked_fill(mask == 0, 0)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they don't, [`Error::DType`] for tensors of two types or of bytes, [`Error::Device`].
+    pub fn keep_where(&self, mask: &Tensor) -> Result<Tensor> {
+        self.binary(&KEEP_WHERE, &mask.detach())
     }
 
     /// This tensor summed over the axes along which `shape` was broadcast to it.

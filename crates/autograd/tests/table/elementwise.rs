@@ -93,6 +93,26 @@ pub fn rows() -> Vec<Row> {
         unary("x - x", UNIT, |x| x.sub(x), |x| r::sub(x, x)).kinked(),
         unary("x · x", UNIT, |x| x.mul(x), |x| r::mul(x, x)),
         unary("x / x", Draw::Uniform(0.5, 2.0), |x| x.div(x), |x| r::div(x, x)).kinked(),
+        // PyTorch passes a gradient that is finite on beside a NaN.
+        row("maximum", PAIRS, UNIT, |x| x[0].maximum(&x[1]), |x| r::maximum(&x[0], &x[1])).kinked(),
+        row("minimum", PAIRS, UNIT, |x| x[0].minimum(&x[1]), |x| r::minimum(&x[0], &x[1])).kinked(),
+        unary("maximum of x and x", UNIT, |x| x.maximum(x), Clone::clone).kinked(),
+        keep_where(&[7, 5], &[5]),
+        keep_where(&[7, 5], &[7, 5]),
+        keep_where(&[3, 1], &[2, 1, 7]),
     ]);
     rows
+}
+
+/// A mask of a third zeros.
+fn keep_where(shape: &[usize], mask: &[usize]) -> Row {
+    let values = (0..mask.iter().product::<usize>()).map(|i| [0.0, 1.0, -2.5][i % 3]).collect();
+    let mask = Array::new(mask, values);
+    let uploaded = mask.clone();
+    let op = move |x: &[Tensor]| {
+        let mask = Tensor::from_slice(x[0].gpu(), &uploaded.to_f32(), &uploaded.shape)?;
+        x[0].keep_where(&mask.to_dtype(x[0].dtype())?)
+    };
+    let name = format!("keep_where, a mask {:?}", mask.shape);
+    row(name, &[&[shape]], UNIT, op, move |x| r::keep_where(&x[0], &mask))
 }

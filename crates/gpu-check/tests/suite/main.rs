@@ -58,8 +58,12 @@ mod helpers;
 mod common;
 #[path = "../../../nn/tests/nn/curves.rs"]
 mod curves;
+#[path = "../../../nn/tests/nn/inits.rs"]
+mod inits;
 #[path = "../../../nn/tests/nn/layers.rs"]
 mod layers;
+#[path = "../../../nn/tests/nn/loss_options.rs"]
+mod loss_options;
 #[path = "../../../nn/tests/nn/losses.rs"]
 mod losses;
 #[path = "../../../nn/tests/nn/models.rs"]

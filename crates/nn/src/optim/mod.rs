@@ -56,3 +56,49 @@ fn usable_eps(eps: f64) -> bool {
 fn check(fits: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if fits { Ok(()) } else { Err(message()) }
 }
+
+/// An optimizer that is borrowed is one, too.
+impl<T: Optimizer + ?Sized> Optimizer for &mut T {
+    fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        (**self).step(gradients)
+    }
+
+    fn lr(&self) -> f64 {
+        (**self).lr()
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        (**self).set_lr(lr);
+    }
+
+    fn state(&self) -> &OptimizerState {
+        (**self).state()
+    }
+
+    fn state_mut(&mut self) -> &mut OptimizerState {
+        (**self).state_mut()
+    }
+}
+
+/// So is one of a kind that is chosen when the program runs.
+impl<T: Optimizer + ?Sized> Optimizer for Box<T> {
+    fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        (**self).step(gradients)
+    }
+
+    fn lr(&self) -> f64 {
+        (**self).lr()
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        (**self).set_lr(lr);
+    }
+
+    fn state(&self) -> &OptimizerState {
+        (**self).state()
+    }
+
+    fn state_mut(&mut self) -> &mut OptimizerState {
+        (**self).state_mut()
+    }
+}

@@ -48,6 +48,10 @@ impl Fixture {
         SafeTensors::deserialize(&self.0).unwrap().tensor(name).is_ok()
     }
 
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        SafeTensors::deserialize(&self.0).unwrap().tensor(name).unwrap().shape().to_vec()
+    }
+
     pub fn values(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let (shape, bytes) = self.raw(name, Dtype::F32);
         (shape, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())

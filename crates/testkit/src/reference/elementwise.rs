@@ -35,6 +35,24 @@ pub fn div(a: &Array, b: &Array) -> Array {
     zip(a, b, |a, b| a / b)
 }
 
+/// The larger of a and b, or NaN, broadcast.
+#[track_caller]
+pub fn maximum(a: &Array, b: &Array) -> Array {
+    zip(a, b, |a, b| if a.is_nan() || a > b { a } else { b })
+}
+
+/// The smaller of a and b, or NaN, broadcast.
+#[track_caller]
+pub fn minimum(a: &Array, b: &Array) -> Array {
+    zip(a, b, |a, b| if a.is_nan() || a < b { a } else { b })
+}
+
+/// a where b is not 0, and 0 elsewhere, broadcast.
+#[track_caller]
+pub fn keep_where(a: &Array, b: &Array) -> Array {
+    zip(a, b, |a, b| if b == 0.0 { 0.0 } else { a })
+}
+
 /// -x.
 pub fn neg(x: &Array) -> Array {
     x.map(|v| -v)

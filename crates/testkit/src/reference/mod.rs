@@ -19,8 +19,8 @@ mod softmax;
 pub use batch_norm2d::{batch_norm2d, channel_moments};
 pub use conv2d::{Conv2dParams, conv_transpose2d, conv2d};
 pub use elementwise::{
-    abs, add, clamp, div, exp, expm1, gelu, log, log1p, mul, neg, relu, sigmoid, silu, softplus, sqrt,
-    square, sub, tanh,
+    abs, add, clamp, div, exp, expm1, gelu, keep_where, log, log1p, maximum, minimum, mul, neg, relu,
+    sigmoid, silu, softplus, sqrt, square, sub, tanh,
 };
 pub use erf::{erf, erfc};
 pub use layer_norm::layer_norm;

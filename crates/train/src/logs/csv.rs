@@ -10,12 +10,15 @@ use crate::{Error, Logger, Result};
 ///
 /// There is one header, and every row is as long as it: what a step has no figure for is empty. Where a name appears for the
 /// first time, the file is written anew with one column more, at once, so that a killed run leaves the old or the new one.
-/// A resumed run drops the rows of later steps than the one it goes on from. NaN is written `NaN`, infinities `inf` and
+/// A resumed run drops the rows of later steps than the one it goes on from; an epoch's figures are there once, also where it
+/// ends again. NaN is written `NaN`, infinities `inf` and
 /// `-inf`, as NumPy and pandas read them.
 pub struct Csv {
     path: PathBuf,
     columns: Vec<String>,
     file: Option<LineFile>,
+    /// The step of the last epoch whose figures an earlier run wrote.
+    epoch_at: Option<u64>,
 }
 
 const FIRST: &str = "step";
@@ -23,7 +26,7 @@ const FIRST: &str = "step";
 impl Csv {
     /// A table in this file. A new run replaces an older file with its first row.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), columns: Vec::new(), file: None }
+        Self { path: path.into(), columns: Vec::new(), file: None, epoch_at: None }
     }
 
     /// The file.
@@ -48,12 +51,17 @@ impl Csv {
             return Err(Error::Metrics { path: self.path.clone(), source });
         }
         self.columns = columns.collect();
-        let kept = lines.filter(|line| {
+        let epoch = self.columns.iter().position(|name| name == "epoch");
+        let mut text = format!("{}\n", self.header());
+        for line in lines {
             let row = fields(line);
-            row.len() == self.columns.len() + 1 && row[0].parse::<u64>().is_ok_and(|of| of <= step)
-        });
-        let rows: String = kept.map(|line| format!("{line}\n")).collect();
-        let text = format!("{}\n{rows}", self.header());
+            let of = row[0].parse().ok().filter(|of| *of <= step && row.len() == self.columns.len() + 1);
+            let Some(of) = of else { continue };
+            text.push_str(&format!("{line}\n"));
+            if epoch.is_some_and(|column| !row[column + 1].is_empty()) {
+                self.epoch_at = Some(of);
+            }
+        }
         self.file = Some(LineFile::replace(&self.path, &text)?);
         Ok(())
     }
@@ -86,10 +94,14 @@ impl Csv {
 
 impl Logger for Csv {
     fn start(&mut self, step: u64) -> Result<()> {
+        self.epoch_at = None;
         if step == 0 { self.begin() } else { self.resume(step) }
     }
 
     fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        if self.epoch_at == Some(step) && values.iter().any(|(name, _)| *name == "epoch") {
+            return Ok(());
+        }
         if self.file.is_none() {
             self.begin()?;
         }

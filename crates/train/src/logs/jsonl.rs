@@ -10,17 +10,19 @@ use crate::{Logger, Result};
 /// Writes what a run logs as JSON, one object a line: `{"step":120,"loss":1.25,"lr":0.1}`.
 ///
 /// Each line is written at once, so that a killed run leaves whole lines, and parses strictly: NaN and infinities are null. A
-/// resumed run drops the lines of later steps than the one it goes on from, and what is no such line. The path may be
-/// a pipe or a device such as `/dev/stdout`.
+/// resumed run drops the lines of later steps than the one it goes on from, and what is no such line; an epoch's figures are there
+/// once, also where it ends again. The path may be a pipe or a device such as `/dev/stdout`.
 pub struct Jsonl {
     path: PathBuf,
     file: Option<LineFile>,
+    /// The step of the last epoch whose figures an earlier run wrote.
+    epoch_at: Option<u64>,
 }
 
 impl Jsonl {
     /// A log in this file. A new run replaces an older file with its first line.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), file: None }
+        Self { path: path.into(), file: None, epoch_at: None }
     }
 
     /// The file.
@@ -47,21 +49,28 @@ pub(super) fn figure(value: f64) -> Option<String> {
 
 impl Logger for Jsonl {
     fn start(&mut self, step: u64) -> Result<()> {
+        self.epoch_at = None;
         if step == 0 {
             self.file = Some(LineFile::create(&self.path)?);
             return Ok(());
         }
-        let old = LineFile::old(&self.path)?;
-        let kept = old.lines().filter(|line| {
+        let mut kept = String::new();
+        for line in LineFile::old(&self.path)?.lines() {
             let value: Value = serde_json::from_str(line).unwrap_or_default();
-            value["step"].as_u64().is_some_and(|of| of <= step)
-        });
-        let kept: String = kept.map(|line| format!("{line}\n")).collect();
+            let Some(of) = value["step"].as_u64().filter(|&of| of <= step) else { continue };
+            kept.push_str(&format!("{line}\n"));
+            if value.get("epoch").is_some() {
+                self.epoch_at = Some(of);
+            }
+        }
         self.file = Some(LineFile::replace(&self.path, &kept)?);
         Ok(())
     }
 
     fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        if self.epoch_at == Some(step) && values.iter().any(|(name, _)| *name == "epoch") {
+            return Ok(());
+        }
         let mut line = format!("{{\"step\":{step}");
         for (name, value) in values.iter().filter(|(name, _)| *name != "step") {
             let figure = figure(*value).unwrap_or_else(|| "null".to_owned());

@@ -3,15 +3,7 @@
 use super::chart::{Mark, Plot, Series};
 use super::html::table;
 use super::scale::figure;
-
-/// An epoch's figures, as a trainer's history has them: `train_loss`, `val_loss`, `val_accuracy`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct EpochFigures {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Each figure's name and value; NaN where it is not defined.
-    pub values: Vec<(String, f64)>,
-}
+use crate::EpochRecord;
 
 /// Figures that no chart of their own is drawn of.
 const NOT_DRAWN: [&str; 4] = ["epoch", "step", "seconds", "lr"];
@@ -38,9 +30,9 @@ fn title(name: &str) -> String {
 }
 
 /// A chart for each figure, the sets side by side in it, in the order in which they first occur.
-pub(super) fn by_epoch(epochs: &[EpochFigures]) -> Vec<Plot> {
+pub(super) fn by_epoch(epochs: &[EpochRecord]) -> Vec<Plot> {
     let mut plots: Vec<(String, Plot)> = Vec::new();
-    for (name, _) in epochs.iter().flat_map(|epoch| &epoch.values) {
+    for (name, _) in epochs.iter().flat_map(|epoch| &epoch.figures) {
         let (what, set) = parts(name);
         if NOT_DRAWN.contains(&what) {
             continue;
@@ -60,8 +52,8 @@ pub(super) fn by_epoch(epochs: &[EpochFigures]) -> Vec<Plot> {
             _ => what,
         };
         if !series.iter().any(|series| series.name == label) {
-            let value = |epoch: &EpochFigures| {
-                let found = epoch.values.iter().find(|value| value.0 == *name);
+            let value = |epoch: &EpochRecord| {
+                let found = epoch.figures.iter().find(|value| value.0 == *name);
                 [epoch.epoch as f64, found.map_or(f64::NAN, |value| value.1)]
             };
             let points = epochs.iter().map(value).collect();
@@ -121,16 +113,16 @@ pub(super) fn against(target: &str, points: &[[f64; 2]]) -> Plot {
 }
 
 /// All figures of all epochs.
-pub(super) fn figures(epochs: &[EpochFigures]) -> String {
+pub(super) fn figures(epochs: &[EpochRecord]) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in epochs.iter().flat_map(|epoch| &epoch.values) {
+    for (name, _) in epochs.iter().flat_map(|epoch| &epoch.figures) {
         if name != "epoch" && !names.contains(&name.as_str()) {
             names.push(name);
         }
     }
-    let row = |epoch: &EpochFigures| {
+    let row = |epoch: &EpochRecord| {
         let value = |name: &&str| {
-            let found = epoch.values.iter().find(|value| value.0 == **name);
+            let found = epoch.figures.iter().find(|value| value.0 == **name);
             found.map_or_else(String::new, |value| figure(value.1))
         };
         std::iter::once(epoch.epoch.to_string()).chain(names.iter().map(value)).collect()

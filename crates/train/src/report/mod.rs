@@ -11,11 +11,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 pub use chart::{Mark, Plot, Series};
-pub use history::EpochFigures;
 pub use surface::Surface;
 
 use crate::metrics::ConfusionMatrix;
-use crate::{Picture, Result};
+use crate::{EpochRecord, Picture, Result};
 use html::{escaped, image, section};
 
 /// An image and what the model says of it.
@@ -40,8 +39,9 @@ pub struct Report {
     pub facts: Vec<(String, String)>,
     /// Longer texts at the end, each with a heading: the layers, the resolved configuration.
     pub texts: Vec<(String, String)>,
-    /// The figures of each epoch. Every figure has a chart, training and validation side by side.
-    pub epochs: Vec<EpochFigures>,
+    /// The figures of each epoch, as [`History::epochs`](crate::History::epochs) has them. Every figure has a chart, training
+    /// and validation side by side.
+    pub epochs: Vec<EpochRecord>,
     /// Step and loss of each step.
     pub step_losses: Vec<[f64; 2]>,
     /// Step and learning rate of each step.

@@ -65,6 +65,14 @@ fn resumed_equals_unbroken(name: &str, open: impl Fn(&Path) -> Box<dyn Logger>) 
         resumed.start(step).unwrap();
         log(&mut *resumed, step + 1..=6);
         assert_eq!(read_to_string(&path).unwrap(), right, "resumed after step {step}");
+        // Where the last step of an epoch was saved before its figures came, the epoch ends again.
+        if step.is_multiple_of(2) {
+            let mut resumed = open(&path);
+            resumed.start(step).unwrap();
+            resumed.log(step, &[("epoch", step as f64 / 2.0), ("val_loss", 9.0)]).unwrap();
+            log(&mut *resumed, step + 1..=6);
+            assert_eq!(read_to_string(&path).unwrap(), right, "epoch {step} ended again");
+        }
     }
     // Without a file there is nothing to go on with, and a new run keeps nothing.
     std::fs::remove_file(&path).unwrap();

@@ -7,3 +7,4 @@ mod metrics;
 mod report;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
+mod trainer;

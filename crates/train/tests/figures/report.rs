@@ -1,8 +1,8 @@
 //! The report's page. Pages of made-up runs go into `WGRAD_REPORTS`, where `ci/report` opens them in a browser.
 
-use wgrad_train::Picture;
 use wgrad_train::metrics::ConfusionMatrix;
-use wgrad_train::report::{EpochFigures, Mark, Plot, Report, Sample, Series, Surface};
+use wgrad_train::report::{Mark, Plot, Report, Sample, Series, Surface};
+use wgrad_train::{EpochRecord, Picture};
 
 /// A hash of a number, 0 to 1.
 fn noise(i: usize) -> f64 {
@@ -36,7 +36,7 @@ fn names() -> Vec<String> {
     CLASSES.map(str::to_owned).to_vec()
 }
 
-fn epochs(count: usize) -> Vec<EpochFigures> {
+fn epochs(count: usize) -> Vec<EpochRecord> {
     let figures = |epoch: usize| {
         let fade = (-(epoch as f64) / 4.0).exp();
         let values = [
@@ -49,7 +49,11 @@ fn epochs(count: usize) -> Vec<EpochFigures> {
             ("lr", 0.01),
             ("seconds", 41.3),
         ];
-        EpochFigures { epoch, values: values.map(|(name, value)| (name.to_owned(), value)).to_vec() }
+        EpochRecord {
+            epoch,
+            step: 391 * epoch as u64,
+            figures: values.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        }
     };
     (1..=count).map(figures).collect()
 }
@@ -244,7 +248,11 @@ fn texts_are_no_markup() {
         title: text(),
         facts: vec![(text(), text())],
         texts: vec![(text(), text())],
-        epochs: vec![EpochFigures { epoch: 1, values: vec![(text(), 1.0), (format!("val_{evil}"), 2.0)] }],
+        epochs: vec![EpochRecord {
+            epoch: 1,
+            step: 1,
+            figures: vec![(text(), 1.0), (format!("val_{evil}"), 2.0)],
+        }],
         plots: vec![Plot {
             title: text(),
             x: text(),

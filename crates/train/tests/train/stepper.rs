@@ -13,7 +13,7 @@ use wgrad_nn::{
 };
 use wgrad_train::{Error, Result, StepLoss, Stepper};
 
-#[path = "../../device/tests/helpers.rs"]
+#[path = "../../../device/tests/helpers.rs"]
 mod common;
 use common::borrowed;
 

@@ -1,5 +1,6 @@
-//! Learning rates by step.
+//! One rise and one fall.
 
+use super::Schedule;
 use crate::{Error, Result};
 
 /// How a schedule goes from one learning rate to the next.
@@ -82,6 +83,16 @@ impl OneCycle {
         } else {
             self.anneal.between(self.max_lr, last, share(peak, end))
         }
+    }
+}
+
+impl Schedule for OneCycle {
+    fn lr(&self, step: u64) -> f64 {
+        self.lr(step)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check()
     }
 }
 

@@ -1,0 +1,187 @@
+//! What a [`Trainer`] is told before it trains.
+
+use wgrad_data::Batches;
+use wgrad_nn::{Optimizer, Parameters};
+
+use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Schedule, Trainer};
+use crate::{Interrupt, Logger, Metric};
+
+impl<'a, B> Trainer<'a, B> {
+    /// A trainer of these parameters by this optimizer: 10 epochs of batches of 64 rows, shuffled, without anything else.
+    pub fn new(parameters: &Parameters, optimizer: impl Optimizer + 'a) -> Self {
+        let plan = Plan {
+            epochs: 10,
+            batch_size: 64,
+            seed: 0,
+            shuffle: true,
+            accumulate: 1,
+            clip_norm: None,
+            clip_value: None,
+            non_finite: NonFinite::Stop,
+            max_steps: None,
+            progress: true,
+            config: String::new(),
+            interrupt: Interrupt::default(),
+            line,
+        };
+        Self {
+            parameters: parameters.clone(),
+            base_lr: optimizer.lr(),
+            optimizer: Box::new(optimizer),
+            plan,
+            schedule: None,
+            averaging: None,
+            average: None,
+            valid: None,
+            metrics: Vec::new(),
+            callbacks: Vec::new(),
+            loggers: Vec::new(),
+        }
+    }
+
+    /// Sets the number of passes over the training set.
+    #[must_use]
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.plan.epochs = epochs;
+        self
+    }
+
+    /// Sets the number of rows of a batch; the last one of an epoch may have fewer.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.plan.batch_size = rows;
+        self
+    }
+
+    /// Sets the seed of the order of the rows, and of what happens to them at random.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.plan.seed = seed;
+        self
+    }
+
+    /// Sets whether each epoch takes the rows in a new order, as it does by default, or in the data set's own.
+    #[must_use]
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.plan.shuffle = shuffle;
+        self
+    }
+
+    /// Makes an optimizer step of so many batches: the gradient is that of one batch of all their rows. An epoch's last step has
+    /// the batches that are left.
+    #[must_use]
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.plan.accumulate = batches;
+        self
+    }
+
+    /// Bounds the norm of the gradient of a step, over all parameters. Counterpart: `torch.nn.utils.clip_grad_norm_`. It waits for
+    /// the norm before each step, unless [`NonFinite::StopLate`] says otherwise.
+    #[must_use]
+    pub fn clip_norm(mut self, most: f32) -> Self {
+        self.plan.clip_norm = Some(most);
+        self
+    }
+
+    /// Bounds each value of the gradient of a step, before its norm is bounded. Counterpart: `torch.nn.utils.clip_grad_value_`.
+    #[must_use]
+    pub fn clip_value(mut self, most: f32) -> Self {
+        self.plan.clip_value = Some(most);
+        self
+    }
+
+    /// Sets what happens where a gradient or a loss is infinite or NaN.
+    #[must_use]
+    pub fn non_finite(mut self, non_finite: NonFinite) -> Self {
+        self.plan.non_finite = non_finite;
+        self
+    }
+
+    /// Ends a fit after so many optimizer steps.
+    #[must_use]
+    pub fn max_steps(mut self, steps: impl Into<Option<u64>>) -> Self {
+        self.plan.max_steps = steps.into();
+        self
+    }
+
+    /// Sets the learning rate of each optimizer step; otherwise it is the optimizer's own.
+    #[must_use]
+    pub fn schedule(mut self, schedule: impl Schedule + 'a) -> Self {
+        self.schedule = Some(Box::new(schedule));
+        self
+    }
+
+    /// Keeps an average of the weights: [`Ema`] or [`Swa`]. Validation uses it, and the model has it when the fit ends without an
+    /// error. Training goes on from the raw weights, and checkpoints have both.
+    #[must_use]
+    pub fn average(mut self, averaging: impl Into<Averaging>) -> Self {
+        self.averaging = Some(averaging.into());
+        self
+    }
+
+    /// Computes the loss and the metrics over this data set after each epoch.
+    #[must_use]
+    pub fn validate<S: Batches<Batch = B> + ?Sized>(mut self, set: &'a S) -> Self
+    where
+        B: 'a,
+    {
+        self.valid = Some(Box::new(ByRef(set)));
+        self
+    }
+
+    /// Adds a metric of the validation set.
+    #[must_use]
+    pub fn metric(mut self, metric: impl Metric + 'a) -> Self {
+        self.metrics.push(Box::new(metric));
+        self
+    }
+
+    /// Adds a callback; they are called in the order in which they were added.
+    #[must_use]
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Adds a logger.
+    #[must_use]
+    pub fn logger(mut self, logger: impl Logger + 'a) -> Self {
+        self.loggers.push(Box::new(logger));
+        self
+    }
+
+    /// Sets the configuration of the run as a text, which checkpoints keep.
+    #[must_use]
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.plan.config = text.into();
+        self
+    }
+
+    /// Ends a fit after its current step when somebody sets `interrupt`.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
+        self.plan.interrupt = interrupt.clone();
+        self
+    }
+
+    /// Sets whether the fit shows its progress: a bar on a terminal, otherwise a line now and then, and a line for each epoch. It
+    /// does by default, where the crate has its feature `terminal`.
+    #[must_use]
+    pub fn progress(mut self, shown: bool) -> Self {
+        self.plan.progress = shown;
+        self
+    }
+}
+
+/// What is printed of an epoch: its figures, but for the learning rate.
+fn line(record: &EpochRecord, epochs: usize) -> String {
+    let mut line = format!("epoch {}/{epochs}", record.epoch);
+    for (name, value) in &record.figures {
+        match name.as_str() {
+            "lr" => {}
+            "seconds" => line += &format!("  {value:.1} s"),
+            name => line += &format!("  {} {value:.4}", name.replace('_', " ")),
+        }
+    }
+    line
+}

@@ -1,0 +1,154 @@
+//! [`Trainer`]: epochs over any data set, for any model and any loss.
+
+mod average;
+mod builder;
+mod callback;
+mod checkpoints;
+mod early_stopping;
+mod evaluate;
+mod finder;
+mod fold;
+mod history;
+mod late;
+mod means;
+mod run;
+mod running;
+mod schedule;
+mod state;
+mod step;
+mod time_limit;
+mod weights;
+mod window;
+
+use wgrad_data::{Batch, Batches};
+use wgrad_nn::{Mode, Optimizer, Parameters};
+
+use crate::{Interrupt, Logger, Metric, Output, Result};
+
+use average::Average;
+pub use average::{Averaging, Ema, Swa};
+pub use callback::{Callback, Fit, Moment, Saved};
+pub use checkpoints::{Checkpoints, Folder};
+pub use early_stopping::EarlyStopping;
+pub use evaluate::evaluate;
+pub use finder::{LrFinder, LrSearch};
+pub use fold::{CrossValidation, cross_validate};
+pub use history::{Ended, EpochRecord, History};
+pub use schedule::{FromFn, Schedule};
+pub use state::averaged;
+pub use time_limit::TimeLimit;
+
+/// Trains any model on any data set by any loss: epochs, validation, checkpoints and what else is asked of it. Counterpart: a
+/// Lightning `Trainer`.
+///
+/// ```
+/// use wgrad_autograd::{Gpu, Tensor};
+/// use wgrad_data::TensorBatches;
+/// use wgrad_nn::{Linear, Sgd, SgdOptions, build};
+/// use wgrad_train::Trainer;
+///
+/// let gpu = Gpu::new()?;
+/// let (model, params) = build(&gpu, 0, |b| Linear::new(&b.scope("line"), 1, 1))?;
+/// let x = Tensor::from_slice(&gpu, &[-1.0, -0.5, 0.5, 1.0], &[4, 1])?;
+/// let train = TensorBatches::new(&x, &x.mul_add_scalar(2.0, 1.0)?)?;
+///
+/// let sgd = Sgd::new(&params, SgdOptions { lr: 0.2, ..Default::default() })?;
+/// let history = Trainer::new(&params, sgd).batch_size(2).epochs(30).fit(&train, |batch, _| {
+///     Ok(model.forward(&batch.x)?.mse_loss(&batch.y)?)
+/// })?;
+/// assert!(history.last("train_loss") < Some(1e-3));
+/// # Ok::<(), wgrad_train::Error>(())
+/// ```
+///
+/// The closure gets a batch and the mode, and gives the loss, a mean over the batch's rows, or an [`Output`] with more. Losses
+/// and metrics of an epoch are over all its rows, whatever the batches.
+pub struct Trainer<'a, B = Batch> {
+    parameters: Parameters,
+    optimizer: Box<dyn Optimizer + 'a>,
+    /// The learning rate that the optimizer was given with.
+    base_lr: f64,
+    plan: Plan,
+    schedule: Option<Box<dyn Schedule + 'a>>,
+    averaging: Option<Averaging>,
+    average: Option<Average>,
+    valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
+    metrics: Vec<Box<dyn Metric + 'a>>,
+    callbacks: Vec<Box<dyn Callback + 'a>>,
+    loggers: Vec<Box<dyn Logger + 'a>>,
+}
+
+/// How a fit goes.
+struct Plan {
+    epochs: usize,
+    batch_size: usize,
+    seed: u64,
+    shuffle: bool,
+    accumulate: usize,
+    clip_norm: Option<f32>,
+    clip_value: Option<f32>,
+    non_finite: NonFinite,
+    max_steps: Option<u64>,
+    progress: bool,
+    config: String,
+    interrupt: Interrupt,
+    /// What is printed of an epoch.
+    line: fn(&EpochRecord, usize) -> String,
+}
+
+/// What happens where a gradient's norm or a loss is infinite or NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonFinite {
+    /// The fit ends with an error. Where gradients are clipped by their norm, that is looked at before the step, which waits for
+    /// the device each time: parameters are as they were. Otherwise the loss shows it, a few steps late.
+    #[default]
+    Stop,
+    /// As `Stop`, but nothing waits: the norm is looked at a few steps late, and parameters are of no use then.
+    StopLate,
+    /// The step is skipped and logged: parameters, optimizer, schedule and averages stay as they were. Batch norm's running values
+    /// may have moved in the forward pass. It waits for the device in each step.
+    Skip,
+}
+
+/// A reference to a data set as a data set of a known size.
+pub(crate) struct ByRef<'s, S: ?Sized>(pub &'s S);
+
+impl<S: Batches + ?Sized> Batches for ByRef<'_, S> {
+    type Batch = S::Batch;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn set_order(&self, order: wgrad_data::Order) -> wgrad_data::Result<()> {
+        self.0.set_order(order)
+    }
+
+    fn batch(&self, start: usize, rows: usize) -> wgrad_data::Result<Self::Batch> {
+        self.0.batch(start, rows)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.0.fingerprint()
+    }
+}
+
+impl<'a, B> Trainer<'a, B> {
+    /// The optimizer.
+    pub fn optimizer(&self) -> &(dyn Optimizer + 'a) {
+        &*self.optimizer
+    }
+
+    /// Trains until the epochs or the steps are done, a callback asks for the end, or somebody interrupts.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`], [`crate::Error::GradientNotFinite`] and [`crate::Error::WeightNotFinite`] for numbers that are
+    /// none; [`crate::Error::Usage`] for options that make no sense; [`crate::Error::Checkpoint`] for a state that does not belong
+    /// to this run; and what `forward`, the data set, callbacks, loggers and the device report.
+    pub fn fit<O: Into<Output>>(
+        &mut self,
+        train: &(impl Batches<Batch = B> + ?Sized),
+        mut forward: impl FnMut(&B, Mode) -> Result<O>,
+    ) -> Result<History> {
+        run::Run::new(self, &ByRef(train), &mut |batch, mode| Ok(forward(batch, mode)?.into())).run()
+    }
+}

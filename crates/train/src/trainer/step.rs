@@ -1,0 +1,199 @@
+//! One optimizer step: its batches, their gradient, and what comes of it.
+
+use wgrad_autograd::Tensor;
+use wgrad_autograd::device::Pending;
+use wgrad_nn::{Gradients, Mode};
+
+use super::NonFinite;
+use super::late::{Arrived, BatchLosses, LOSS, Step};
+use super::run::Run;
+use super::window::Window;
+use crate::memory::Measuring;
+use crate::{Error, Output, Result};
+
+impl<B> Run<'_, '_, B> {
+    /// Records and submits one step.
+    pub(super) fn step(&mut self) -> Result<()> {
+        let parameters = self.trainer.parameters.clone();
+        let mut measuring =
+            (self.to_measure > 0).then(|| Measuring::start(&parameters, &*self.trainer.optimizer));
+        let before = self.fit.place.rows;
+        let (window, batches) = self.window(&mut measuring)?;
+        let lr = match &self.trainer.schedule {
+            Some(schedule) => schedule.lr(self.fit.place.step, self.total_steps, self.trainer.base_lr),
+            None => self.trainer.optimizer.lr(),
+        };
+        let Some(mut gradients) = window.finish()? else { return self.skip(None) };
+        let norm = self.clip(&mut gradients)?;
+        let mut step = Step { number: self.fit.place.step + 1, lr, norm: None, batches };
+        let mut known = None;
+        match (self.trainer.plan.non_finite, norm) {
+            (NonFinite::Skip, norm) => {
+                step.norm = norm.map(|norm| norm.read_later()).transpose()?;
+                let mut means = self.fit.place.means.clone();
+                let arrived = step.wait(&mut means)?;
+                if !arrived.is_finite() {
+                    return self.skip(Some(arrived));
+                }
+                self.fit.place.means = means;
+                known = Some(arrived);
+            }
+            (NonFinite::Stop, Some(norm)) => {
+                step.norm = Some(self.checked(&norm, step.number)?);
+                self.late.push(step);
+            }
+            (_, norm) => {
+                step.norm = norm.map(|norm| norm.read_later()).transpose()?;
+                self.late.push(step);
+            }
+        }
+        self.apply(&gradients, lr)?;
+        parameters.gpu().submit()?;
+        if let Some(measuring) = measuring {
+            self.fit.history.memory = measuring.step_done(parameters.gpu());
+            self.to_measure -= 1;
+        }
+        self.advance(before);
+        known.map_or(Ok(()), |arrived| self.report(&arrived))?;
+        while let Some(step) = self.late.overdue() {
+            self.arrived(step)?;
+        }
+        Ok(())
+    }
+
+    /// The gradients and losses of the step's batches: fewer at an epoch's end.
+    fn window(&mut self, measuring: &mut Option<Measuring>) -> Result<(Window, Vec<BatchLosses>)> {
+        let (mut window, mut batches) = (Window::default(), Vec::new());
+        let gpu = self.trainer.parameters.gpu().clone();
+        for i in 0..self.trainer.plan.accumulate {
+            let rows = self.trainer.plan.batch_size.min(self.fit.epoch_rows - self.fit.place.rows);
+            if rows == 0 {
+                break;
+            }
+            if i > 0 {
+                gpu.submit()?;
+            }
+            let output = self.output(rows)?;
+            if let (0, Some(measuring)) = (i, &mut *measuring) {
+                measuring.forward_done(&gpu);
+            }
+            let weight = output.weight.unwrap_or(rows as f64);
+            if !(weight >= 0.0 && weight.is_finite()) {
+                let message =
+                    format!("an output counted {weight} times: the number is finite and at least 0");
+                return Err(Error::Usage(message));
+            }
+            self.fit.place.rows += rows;
+            // A mean over nothing is NaN, and counts for nothing.
+            if weight > 0.0 {
+                window.add(self.trainer.parameters.gradients(&output.loss)?, weight)?;
+                batches.push(BatchLosses::read(&output, weight)?);
+            }
+        }
+        Ok((window, batches))
+    }
+
+    /// What the closure makes of the next batch.
+    fn output(&mut self, rows: usize) -> Result<Output> {
+        use wgrad_autograd::Error::Shape;
+        use wgrad_nn::Error::{Layer, Op};
+        let batch = self.train.batch(self.fit.place.rows, rows)?;
+        let (batch_size, images) = (self.trainer.plan.batch_size, self.fit.epoch_rows);
+        (self.forward)(&batch, Mode::Train).map_err(|error| match error {
+            // Where it is the short last batch, this may be the reason.
+            Error::Model(source @ (Layer { source: Shape { .. }, .. } | Op(Shape { .. })))
+                if rows != batch_size.min(images) =>
+            {
+                let (epoch, source) = (self.fit.place.epoch + 1, Box::new(source));
+                Error::LastBatch { epoch, rows, batch_size, images, source }
+            }
+            error => error,
+        })
+    }
+
+    /// Clips the gradient, and gives the norm that it had, where somebody looks at it.
+    fn clip(&self, gradients: &mut Gradients) -> Result<Option<Tensor>> {
+        let plan = &self.trainer.plan;
+        let clips_norm_only = plan.clip_norm.is_some() && plan.clip_value.is_none();
+        // An infinite value, too, has a bound after clipping.
+        let mut norm = match plan.non_finite {
+            NonFinite::Skip if !clips_norm_only => Some(gradients.global_norm()?),
+            _ => None,
+        };
+        if let Some(most) = plan.clip_value {
+            gradients.clip_value(most)?;
+        }
+        if let Some(most) = plan.clip_norm {
+            let clipped = gradients.clip_norm(most)?;
+            norm.get_or_insert(clipped);
+        }
+        Ok(norm)
+    }
+
+    /// Waits for the norm, which must be finite; gives it to be read again with the losses.
+    fn checked(&self, norm: &Tensor, step: u64) -> Result<Pending<f32>> {
+        let value = norm.item()?;
+        if !value.is_finite() {
+            return Err(Error::GradientNotFinite { step, norm: value, kept: self.trainer.kept() });
+        }
+        Ok(norm.read_later()?)
+    }
+
+    fn apply(&mut self, gradients: &Gradients, lr: f64) -> Result<()> {
+        let trainer = &mut *self.trainer;
+        if trainer.schedule.is_some() {
+            trainer.optimizer.set_lr(lr);
+        }
+        trainer.optimizer.step(gradients)?;
+        trainer.average.as_mut().map_or(Ok(()), |average| average.step_made(&trainer.parameters))?;
+        self.fit.place.step += 1;
+        self.fit.lr = lr;
+        Ok(())
+    }
+
+    fn advance(&self, before: usize) {
+        if let Some(progress) = &self.progress {
+            progress.advance(self.fit.place.rows - before);
+        }
+    }
+
+    /// Leaves everything but the place in the epoch as it was, and logs it.
+    fn skip(&mut self, arrived: Option<Arrived>) -> Result<()> {
+        self.fit.place.skipped += 1;
+        let step = self.fit.place.step;
+        let mut values = vec![("skipped", self.fit.place.skipped as f64)];
+        if let Some(arrived) = &arrived {
+            values.push(("loss", arrived.means.mean(LOSS)));
+            values.extend(arrived.norm.map(|norm| ("grad_norm", f64::from(norm))));
+        }
+        self.log(step, &values)
+    }
+
+    /// Waits for the losses of a step.
+    pub(super) fn arrived(&mut self, step: Step) -> Result<()> {
+        let arrived = step.wait(&mut self.fit.place.means)?;
+        self.report(&arrived)
+    }
+
+    /// Logs a step, and fails for a loss or a norm that is not finite.
+    fn report(&mut self, arrived: &Arrived) -> Result<()> {
+        let Arrived { number: step, lr, norm, means } = arrived;
+        let figures = means.figures("");
+        let mut values: Vec<(&str, f64)> =
+            figures.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        values.push(("lr", *lr));
+        values.extend(norm.map(|norm| ("grad_norm", f64::from(norm))));
+        self.log(*step, &values)?;
+        let loss = means.mean(LOSS) as f32;
+        if !loss.is_finite() {
+            return Err(Error::NotFinite { step: *step, loss, kept: self.trainer.kept() });
+        }
+        if let Some(norm) = norm.filter(|norm| !norm.is_finite()) {
+            return Err(Error::GradientNotFinite { step: *step, norm, kept: self.trainer.kept() });
+        }
+        if let Some(progress) = &self.progress {
+            progress.loss(loss);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Training: the trainer and what belongs to it, the loop over images, and steps between frames.
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+mod accumulation;
+mod averages;
+mod checkpoints;
+mod finder;
+mod fit;
+mod kills;
+mod profile;
+mod stepper;
+mod stopping;
+mod support;
+mod trainer;

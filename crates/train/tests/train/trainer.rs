@@ -1,0 +1,326 @@
+//! Fits from beginning to end: figures, loggers, several losses, what ends a fit, what is refused.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use wgrad_nn::{Mode, OneCycle};
+use wgrad_train::{
+    Ended, Error, FromFn, Interrupt, Logger, NonFinite, Output, Result, cross_validate, evaluate,
+};
+
+use crate::support::{Accuracy, Setup, Told, Watch, rows};
+
+#[test]
+fn a_fit_learns_and_its_history_is_of_all_rows() {
+    let setup = Setup::plain();
+    let (train, valid) = (rows(&setup.gpu, 22), rows(&setup.gpu, 7));
+    let history = setup
+        .trainer(setup.sgd())
+        .batch_size(5)
+        .epochs(20)
+        .validate(&valid)
+        .metric(Accuracy)
+        .fit(&train, |batch, mode| setup.loss(batch, mode))
+        .unwrap();
+    assert_eq!((history.steps, history.epochs.len(), &history.ended), (100, 20, &Ended::Epochs));
+    let losses = history.column("train_loss");
+    assert!(losses[19] < 0.5 * losses[0], "{losses:?}");
+    let names: Vec<&str> = history.epochs[0].names().collect();
+    assert_eq!(names, ["train_loss", "val_loss", "val_accuracy", "lr", "seconds"]);
+    assert_eq!((history.epochs[3].epoch, history.epochs[3].step), (4, 20));
+    // Whatever the batches, figures are of all rows.
+    for batch_size in [1, 2, 7] {
+        let found =
+            evaluate(&valid, batch_size, &[&Accuracy], |batch, mode| setup.loss(batch, mode)).unwrap();
+        assert!((found[0].1 - history.last("val_loss").unwrap()).abs() < 1e-6, "{found:?}");
+        assert_eq!((found[1].0.as_str(), Some(found[1].1)), ("accuracy", history.last("val_accuracy")));
+    }
+    assert!(history.memory.peak > 0);
+
+    let folder = tempfile::tempdir().unwrap();
+    history.save(folder.path().join("history.json")).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("history.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["epochs"][19]["epoch"], 20);
+    let written = json["epochs"][19]["val_loss"].as_f64().unwrap();
+    assert!((written - history.last("val_loss").unwrap()).abs() < 1e-12);
+}
+
+/// The train loss is the mean over rows where batches differ: 4 × 5 rows and one of 2.
+#[test]
+fn a_train_loss_is_weighted_by_rows() {
+    let setup = Setup::plain();
+    let train = rows(&setup.gpu, 22);
+    // The loss of a batch is its number of rows.
+    let loss = |batch: &wgrad_data::Batch, mode| -> Result<Output> {
+        let y = setup.model.forward(&batch.x, mode)?.sum_all()?;
+        Ok(y.mul_add_scalar(0.0, batch.x.shape()[0] as f32)?.into())
+    };
+    let trainer = || setup.trainer(setup.sgd()).batch_size(5).epochs(1);
+    let history = trainer().fit(&train, loss).unwrap();
+    assert_eq!(history.last("train_loss"), Some((4.0 * 25.0 + 4.0) / 22.0));
+    let counted = |batch: &wgrad_data::Batch, mode: Mode| {
+        let n = batch.x.shape()[0];
+        Ok(loss(batch, mode)?.counted(if n == 2 { 0.0 } else { 1.0 }))
+    };
+    assert_eq!(trainer().fit(&train, counted).unwrap().last("train_loss"), Some(5.0));
+    let error = trainer().fit(&train, |batch, mode| Ok(loss(batch, mode)?.counted(f64::NAN))).unwrap_err();
+    assert!(matches!(error, Error::Usage(_)), "{error}");
+}
+
+#[derive(Clone, Default)]
+struct Noted {
+    lines: Rc<RefCell<Vec<(u64, Vec<(String, f64)>)>>>,
+    ends: Rc<RefCell<Vec<String>>>,
+}
+
+impl Logger for Noted {
+    fn start(&mut self, step: u64) -> Result<()> {
+        self.ends.borrow_mut().push(format!("start {step}"));
+        Ok(())
+    }
+
+    fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        self.lines.borrow_mut().push((step, values));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.ends.borrow_mut().push("finish".to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn several_losses_are_summed_by_weight_and_logged_apart() {
+    let setup = Setup::plain();
+    let (train, valid) = (rows(&setup.gpu, 22), rows(&setup.gpu, 7));
+    let noted = Noted::default();
+    let history = setup
+        .trainer(setup.sgd())
+        .batch_size(8)
+        .epochs(2)
+        .accumulate(2)
+        .validate(&valid)
+        .logger(noted.clone())
+        .fit(&train, |batch, mode| {
+            let y = setup.model.forward(&batch.x, mode)?;
+            let (class, size) = (y.cross_entropy(&batch.y, 0.0)?, y.square()?.mean_all()?);
+            Output::weighted([("class", class, 1.0), ("size", size, 0.25)])
+        })
+        .unwrap();
+    for prefix in ["train", "val"] {
+        let [loss, class, size] = ["loss", "class", "size"].map(|name| {
+            history.last(&format!("{prefix}_{name}")).unwrap_or_else(|| panic!("{prefix} {name}"))
+        });
+        assert!((loss - (class + 0.25 * size)).abs() < 1e-6, "{loss} {class} {size}");
+        assert!(size > 0.0 && class > 0.0);
+    }
+    let lines = noted.lines.borrow();
+    let steps: Vec<u64> = lines.iter().map(|(step, _)| *step).collect();
+    // Two steps an epoch, of 16 and of 6 rows, and a line for the epoch.
+    assert_eq!(steps, [1, 2, 2, 3, 4, 4]);
+    let names = |i: usize| lines[i].1.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+    assert_eq!(names(0), ["loss", "class", "size", "lr"]);
+    assert_eq!(names(2)[..3], ["epoch", "train_loss", "train_class"]);
+    assert_eq!(*noted.ends.borrow(), ["start 0", "finish"]);
+    let none: [(&str, wgrad_autograd::Tensor, f32); 0] = [];
+    assert!(matches!(Output::weighted(none), Err(Error::Usage(_))));
+}
+
+#[test]
+fn a_schedule_goes_by_optimizer_steps() {
+    let setup = Setup::plain();
+    let train = rows(&setup.gpu, 22);
+    let noted = Noted::default();
+    // 5 batches are 3 steps of 2 batches, rounded up.
+    let rate = |step: u64, total: u64, base: f64| base * (1.0 - step as f64 / total as f64);
+    let history = setup
+        .trainer(setup.sgd())
+        .batch_size(5)
+        .accumulate(2)
+        .epochs(2)
+        .schedule(FromFn::new("linear", rate))
+        .logger(noted.clone())
+        .fit(&train, |batch, mode| setup.loss(batch, mode))
+        .unwrap();
+    assert_eq!(history.steps, 6);
+    let lines = noted.lines.borrow();
+    let rates = lines.iter().filter(|(_, values)| values[0].0 == "loss").map(|(_, values)| values[1].1);
+    assert_eq!(rates.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5].map(|step| rate(step, 6, 0.1)));
+    assert_eq!(history.column("lr"), [rate(2, 6, 0.1), rate(5, 6, 0.1)]);
+}
+
+/// A loss that is finite, and in step `bad` has a gradient that is NaN.
+fn spoilt<'s>(
+    setup: &'s Setup,
+    bad: usize,
+) -> impl FnMut(&wgrad_data::Batch, Mode) -> Result<Output> + use<'s> {
+    let mut step = 0;
+    move |batch, mode| {
+        let output = setup.loss(batch, mode)?;
+        let y = setup.model.forward(&batch.x, mode)?;
+        step += usize::from(mode == Mode::Train);
+        if step != bad || mode != Mode::Train {
+            return Ok(output);
+        }
+        let zero = y.mul_add_scalar(0.0, 0.0)?.sqrt()?.sum_all()?;
+        let loss = setup.model.forward(&batch.x, mode)?.cross_entropy(&batch.y, 0.0)?.add(&zero)?;
+        Ok(loss.into())
+    }
+}
+
+#[test]
+fn a_gradient_that_is_no_number_stops_the_fit_before_its_step() {
+    let setup = Setup::plain();
+    let train = rows(&setup.gpu, 22);
+    let watch = Watch::new(|_| {});
+    let steps = Rc::clone(&watch.steps);
+    let mut trainer = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0).callback(watch);
+    let error = trainer.fit(&train, spoilt(&setup, 3)).unwrap_err();
+    assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
+    assert_eq!((steps.borrow().len(), trainer.optimizer().steps()), (2, 2));
+    assert_eq!(setup.state(), steps.borrow()[1]);
+
+    // Found late, it is found all the same.
+    let setup = Setup::plain();
+    let train = rows(&setup.gpu, 22);
+    let mut late = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0);
+    late = late.non_finite(NonFinite::StopLate);
+    let error = late.fit(&train, spoilt(&setup, 3)).unwrap_err();
+    assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
+}
+
+#[test]
+fn a_skipped_step_moves_nothing() {
+    let setup = Setup::plain();
+    let (train, noted) = (rows(&setup.gpu, 22), Noted::default());
+    let watch = Watch::new(|_| {});
+    let steps = Rc::clone(&watch.steps);
+    let mut trainer = setup
+        .trainer(setup.sgd())
+        .batch_size(5)
+        .epochs(2)
+        .shuffle(false)
+        .non_finite(NonFinite::Skip)
+        .schedule(OneCycle::new(0.1, 10).unwrap())
+        .callback(watch)
+        .logger(noted.clone());
+    let history = trainer.fit(&train, spoilt(&setup, 3)).unwrap();
+    let cycle = OneCycle::new(0.1, 10).unwrap();
+    assert_eq!((history.steps, history.skipped, trainer.optimizer().steps()), (9, 1, 9));
+    let steps = steps.borrow();
+    assert_eq!(steps.len(), 10);
+    assert_eq!(steps[2], steps[1]);
+    assert_ne!(steps[3], steps[2]);
+    assert_eq!(history.last("lr"), Some(cycle.lr(8)));
+    let lines = noted.lines.borrow();
+    assert_eq!((lines[2].0, lines[2].1[0].clone()), (2, ("skipped".to_owned(), 1.0)));
+    let rates: Vec<f64> = lines.iter().filter(|(_, v)| v[0].0 == "loss").map(|(_, v)| v[1].1).collect();
+    assert_eq!(rates, (0..9).map(|step| cycle.lr(step)).collect::<Vec<_>>());
+
+    // The same without that batch: the loss is weighted by the rows that were stepped on.
+    assert!(history.epochs[0].get("train_loss").unwrap().is_finite());
+}
+
+#[test]
+fn clipped_gradients_are_those_of_the_whole_step() {
+    let bounded = |norm: Option<f32>, value: Option<f32>| {
+        let setup = Setup::plain();
+        let train = rows(&setup.gpu, 20);
+        let before = setup.params.values().copy().unwrap();
+        let sgd = wgrad_nn::Sgd::new(&setup.params, wgrad_nn::SgdOptions { lr: 1.0, ..Default::default() });
+        let mut trainer = setup.trainer(sgd.unwrap()).batch_size(5).accumulate(4).epochs(1);
+        if let Some(norm) = norm {
+            trainer = trainer.clip_norm(norm);
+        }
+        if let Some(value) = value {
+            trainer = trainer.clip_value(value);
+        }
+        let history = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
+        assert_eq!(history.steps, 1);
+        let mut change = setup.params.values().copy().unwrap();
+        change.add_scaled(&before, -1.0).unwrap();
+        let most = change.iter().flat_map(|(_, values)| values.to_vec().unwrap());
+        let most = most.fold(0.0f32, |most, value| most.max(value.abs()));
+        (change.global_norm().unwrap().item().unwrap(), most)
+    };
+    let (norm, most) = bounded(None, None);
+    assert!(norm > 0.05 && most > 0.02, "{norm} {most}");
+    assert!((bounded(Some(0.01), None).0 - 0.01).abs() < 1e-6);
+    assert!((bounded(None, Some(0.01)).1 - 0.01).abs() < 1e-6);
+    assert!((bounded(Some(10.0), None).0 - norm).abs() < 1e-6);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_the_first_step() {
+    let setup = Setup::plain();
+    let (train, before) = (rows(&setup.gpu, 22), setup.state());
+    let trainer = || setup.trainer(setup.sgd()).batch_size(5).epochs(1);
+    let cycle = OneCycle { div_factor: 0.0, ..OneCycle::new(0.1, 10).unwrap() };
+    for mut refused in [
+        trainer().batch_size(0),
+        trainer().accumulate(0),
+        trainer().clip_norm(-1.0),
+        trainer().clip_value(f32::NAN),
+        trainer().schedule(cycle),
+        trainer().average(wgrad_train::Ema::new(1.0)),
+        trainer().average(wgrad_train::Swa::from_epoch(0)),
+        trainer().callback(wgrad_train::EarlyStopping::on("val_loss")),
+        trainer().callback(wgrad_train::EarlyStopping::on("train_loss").min_delta(f64::NAN)),
+    ] {
+        let error = refused.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+    }
+    assert_eq!(setup.state(), before);
+    let mut unknown = trainer().callback(wgrad_train::EarlyStopping::on("train_f1"));
+    let error = unknown.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap_err();
+    assert!(error.to_string().contains("train_f1") && error.to_string().contains("train_loss"), "{error}");
+    let unjudged = |batch: &wgrad_data::Batch, mode| -> Result<Output> {
+        Ok(setup.model.forward(&batch.x, mode)?.cross_entropy(&batch.y, 0.0)?.into())
+    };
+    let error = trainer().validate(&train).metric(Accuracy).fit(&train, unjudged).unwrap_err();
+    assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("judged"), "{error}");
+}
+
+#[test]
+fn what_ended_a_fit_is_said() {
+    let setup = Setup::plain();
+    let train = rows(&setup.gpu, 22);
+    let trainer = || setup.trainer(setup.sgd()).batch_size(5).epochs(3);
+    let loss = |batch: &wgrad_data::Batch, mode| setup.loss(batch, mode);
+    let history = trainer().max_steps(7).fit(&train, loss).unwrap();
+    assert_eq!((history.steps, history.epochs.len(), history.ended), (7, 1, Ended::MaxSteps));
+    let interrupt = Interrupt::default();
+    let set = interrupt.clone();
+    let watch = Watch::new(move |fit| {
+        if fit.step() == 3 {
+            set.set();
+        }
+    });
+    let history = trainer().interrupt(&interrupt).callback(watch).fit(&train, loss).unwrap();
+    assert_eq!((history.steps, history.epochs.len(), history.ended), (3, 0, Ended::Interrupted));
+    let limit = wgrad_train::TimeLimit::of(std::time::Duration::ZERO);
+    let history = trainer().callback(limit).fit(&train, loss).unwrap();
+    assert!(matches!(&history.ended, Ended::Stopped(reason) if reason.contains("time limit")));
+    assert_eq!(history.steps, 1);
+}
+
+#[test]
+fn each_fold_is_a_fit_of_its_own() {
+    let folds = cross_validate([0.5, 0.7, 0.9], |told, i| {
+        let setup = Setup::plain();
+        let (train, valid) = (rows(&setup.gpu, 10 + i), rows(&setup.gpu, 4));
+        setup
+            .trainer(setup.sgd())
+            .epochs(1)
+            .validate(&valid)
+            .metric(Told::new(&[told], true))
+            .fit(&train, |batch, mode| setup.loss(batch, mode))
+    })
+    .unwrap();
+    let (mean, deviation) = folds.mean("val_told").unwrap();
+    assert!((mean - 0.7).abs() < 1e-12 && (deviation - 0.2).abs() < 1e-12, "{mean} {deviation}");
+    assert_eq!((folds.folds.len(), folds.mean("val_f1")), (3, None));
+}

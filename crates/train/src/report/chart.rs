@@ -74,10 +74,10 @@ impl Frame {
         );
         for (value, words) in self.y.ticks(false) {
             let at = self.place([0.0, value])[1];
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{at:.1}\" x2=\"{RIGHT}\" y2=\"{at:.1}\"/>\
-                 <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{words}</text>\n",
+                 <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{words}</text>",
                 LEFT - 6.0,
                 at + 4.5
             );
@@ -85,19 +85,19 @@ impl Frame {
         for (value, words) in self.x.ticks(is_whole) {
             let at = LEFT + self.x.place(value) * (RIGHT - LEFT);
             let (end, below) = (BOTTOM + 4.0, BOTTOM + 19.0);
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<line class=\"axis\" x1=\"{at:.1}\" y1=\"{BOTTOM}\" x2=\"{at:.1}\" y2=\"{end}\"/>\
-                 <text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{words}</text>\n"
+                 <text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{words}</text>"
             );
         }
         let (middle, across) = ((LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0);
         let log = if self.y.is_log() { " (log scale)" } else { "" };
-        let _ = write!(
+        let _ = writeln!(
             out,
             "{content}<path class=\"axis\" fill=\"none\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>\n\
              <text class=\"name\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
-             <text class=\"name\" transform=\"translate(14 {across}) rotate(-90)\" text-anchor=\"middle\">{}{log}</text>\n</svg>\n",
+             <text class=\"name\" transform=\"translate(14 {across}) rotate(-90)\" text-anchor=\"middle\">{}{log}</text>\n</svg>",
             height - 10.0,
             escaped(x),
             escaped(y),
@@ -192,7 +192,7 @@ impl Series {
                 }
             }
         }
-        let _ = write!(out, "<path class=\"{class}\" d=\"{path}\"/>{dots}\n");
+        let _ = writeln!(out, "<path class=\"{class}\" d=\"{path}\"/>{dots}");
         out
     }
 }

@@ -75,9 +75,9 @@ pub(super) fn by_step(losses: &[[f64; 2]]) -> Plot {
         before.push((sum, count));
     }
     let smooth = losses.iter().enumerate().map(|(i, &[step, loss])| {
-        // As many on both sides, so that the ends are not pulled inwards.
-        let reach = (losses.len() / 100).min(i).min(losses.len() - 1 - i);
-        let (first, last) = (before[i - reach], before[i + reach + 1]);
+        // As many on both sides where a loss falls fast: at the beginning.
+        let reach = losses.len() / 100;
+        let (first, last) = (before[i - reach.min(i)], before[(i + reach.min(i) + 1).min(losses.len())]);
         [step, if loss.is_finite() { (last.0 - first.0) / (last.1 - first.1) } else { f64::NAN }]
     });
     let smooth = Series {
@@ -101,12 +101,12 @@ pub(super) fn against(target: &str, points: &[[f64; 2]]) -> Plot {
     let finite = || points.iter().flatten().copied().filter(|value| value.is_finite());
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     let series = vec![
+        Series { name: "rows".to_owned(), points: points.to_vec(), mark: Mark::Points },
         Series {
             name: "predicted = actual".to_owned(),
             points: vec![[low; 2], [high; 2]],
             mark: Mark::Guide,
         },
-        Series { name: "rows".to_owned(), points: points.to_vec(), mark: Mark::Points },
     ];
     let (x, y) = (format!("actual {target}"), format!("predicted {target}"));
     Plot { title: "Predicted against actual".to_owned(), x, y, series }

@@ -122,7 +122,7 @@ impl Report {
         for sample in &self.wrong {
             let Sample { picture, label, guess, .. } = sample;
             let words = format!("{label}, taken for {guess}");
-            let _ = write!(wrong, "<figure>{}{}</figure>\n", image(picture, 96, &words)?, sample.caption());
+            let _ = writeln!(wrong, "<figure>{}{}</figure>", image(picture, 96, &words)?, sample.caption());
         }
         let note = "The model is wrong about these, and the surest comes first.";
         out.push_str(&section("Most wrong", note, &grid("", &wrong)));
@@ -131,14 +131,14 @@ impl Report {
         for (sample, map) in &self.saliency {
             let (seen, weighed) =
                 (image(&sample.picture, 96, &sample.label)?, image(map, 96, "its saliency")?);
-            let _ = write!(saliency, "<figure>{seen} {weighed}{}</figure>\n", sample.caption());
+            let _ = writeln!(saliency, "<figure>{seen} {weighed}{}</figure>", sample.caption());
         }
         let note = "Gradient × input of the guess's score: red pixels speak for it, blue ones against it.";
         out.push_str(&section("What the model looks at", note, &grid(" pairs", &saliency)));
 
         let mut filters = String::new();
         for (i, filter) in self.filters.iter().enumerate() {
-            let _ = write!(filters, "<figure>{}</figure>\n", image(filter, 56, &format!("filter {i}"))?);
+            let _ = writeln!(filters, "<figure>{}</figure>", image(filter, 56, &format!("filter {i}"))?);
         }
         out.push_str(&section("Filters of the first layer", "", &grid(" small", &filters)));
         Ok(out)

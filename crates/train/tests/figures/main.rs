@@ -5,6 +5,8 @@ mod logs;
 mod metrics;
 #[cfg(feature = "report")]
 mod report;
+#[cfg(feature = "report")]
+mod runs;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
 mod trainer;

@@ -1,20 +1,24 @@
-//! Checkpoints: parameters, optimizer state and position of a run in one safetensors file.
+//! The checkpoint of [`fit`](crate::fit()): parameters, optimizer state and position of a run in one safetensors file.
 //!
 //! The file holds each parameter and buffer under its name and the optimizer's state as `optim.<name>.<parameter>`; the metadata
 //! says where the run stood. PyTorch's safetensors reads it too.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use wgrad_nn::{Load, Optimizer, Parameters, StateDict};
+use wgrad_nn::StateDict;
 
-use crate::{Error, Result};
+use crate::fit::Options;
+use crate::trainer::{LOSS, Means, SCHEMA as TRAINERS};
+use crate::{Callback, Error, Fit, Moment, Result, Saved};
 
 const FILE: &str = "checkpoint.safetensors";
 const SCHEMA: &str = "4";
 /// Schemas that can be read: the third lacks the steps of each parameter, which then are those of the optimizer.
 const READ: [&str; 2] = ["3", SCHEMA];
-/// What the optimizer's tensors and metadata are called in front of their own names.
-const OPTIMIZER: [&str; 2] = ["optim.", "wgrad.optimizer_"];
+/// What the optimizer's metadata are called in front of their own names.
+const OPTIMIZER: &str = "wgrad.optimizer_";
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,16 @@ pub(crate) struct Identity {
     pub augment: String,
     /// In words; none where the learning rate is the optimizer's.
     pub schedule: String,
+}
+
+impl Identity {
+    /// Of a run with these options on so many images.
+    pub(crate) fn new(options: &Options, images: usize) -> Self {
+        let &Options { seed, batch_size, shuffle, .. } = options;
+        let augment = options.augment.map(|augment| augment.to_string()).unwrap_or_default();
+        let schedule = options.schedule.map(|schedule| schedule.to_string()).unwrap_or_default();
+        Self { seed, batch_size, shuffle, images, augment, schedule }
+    }
 }
 
 impl std::fmt::Display for Identity {
@@ -91,28 +105,21 @@ impl Checkpoint {
         Error::Checkpoint { path: self.path.clone(), message: message.into() }
     }
 
-    /// Writes the run's state, whole or not at all. A state with a value that is no number is not written.
-    pub(crate) fn save(
-        &self,
-        parameters: &Parameters,
-        optimizer: &dyn Optimizer,
-        position: &Position,
-        identity: &Identity,
-    ) -> Result<()> {
-        let mut state = parameters.state_dict()?;
-        let (own, [tensors, metadata]) = (optimizer.state().to_state_dict()?, OPTIMIZER);
-        state.tensors.extend(own.tensors.into_iter().map(|(key, v)| (format!("{tensors}{key}"), v)));
-        state.metadata.extend(own.metadata.into_iter().map(|(key, v)| (format!("{metadata}{key}"), v)));
-        if state.tensors.values().any(|(_, values)| values.iter().any(|v| !v.is_finite())) {
-            return Err(Error::WeightNotFinite { step: position.step, kept: self.kept() });
-        }
+    /// Writes the state of a trainer, whole or not at all.
+    fn save(&self, state: &StateDict, position: &Position, identity: &Identity) -> Result<()> {
+        let kept = |key: &&String| key.starts_with(OPTIMIZER) || *key == "wgrad.draws";
+        let metadata = state.metadata.keys().filter(kept);
+        let mut own = StateDict {
+            tensors: state.tensors.clone(),
+            integers: state.integers.clone(),
+            metadata: metadata.map(|key| (key.clone(), state.metadata[key].clone())).collect(),
+        };
         let entries = [
             ("wgrad.schema", SCHEMA.to_owned()),
             ("wgrad.step", position.step.to_string()),
             ("wgrad.epoch", position.epoch.to_string()),
             ("wgrad.images", position.images.to_string()),
             ("wgrad.loss_sum", format!("{:016x}", position.loss_sum.to_bits())),
-            ("wgrad.draws", parameters.draws().to_string()),
             ("wgrad.seed", identity.seed.to_string()),
             ("wgrad.batch_size", identity.batch_size.to_string()),
             ("wgrad.shuffle", identity.shuffle.to_string()),
@@ -120,17 +127,12 @@ impl Checkpoint {
             ("wgrad.augment", identity.augment.clone()),
             ("wgrad.schedule", identity.schedule.clone()),
         ];
-        state.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
-        Ok(state.save(&self.path)?)
+        own.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+        Ok(own.save(&self.path)?)
     }
 
-    /// Loads the run's state; `None` if there is no checkpoint yet. Nothing is changed unless all of it fits.
-    pub(crate) fn load(
-        &self,
-        parameters: &Parameters,
-        optimizer: &mut dyn Optimizer,
-        identity: &Identity,
-    ) -> Result<Option<Position>> {
+    /// The run's state as a trainer's, and where it stood; `None` if there is no checkpoint yet.
+    fn load(&self, identity: &Identity) -> Result<Option<(StateDict, Position)>> {
         if !self.path.exists() {
             return Ok(None);
         }
@@ -153,28 +155,38 @@ impl Checkpoint {
             let message = format!("belongs to another run, of {found}; this one is of {identity}");
             return Err(self.error(message));
         }
-        let sum = self.value::<String>(&state, "loss_sum")?;
-        let sum = u64::from_str_radix(&sum, 16).map_err(|_| self.error("wgrad.loss_sum is no number"))?;
-        let position = Position {
-            step: self.value(&state, "step")?,
-            epoch: self.value(&state, "epoch")?,
-            images: self.value(&state, "images")?,
-            loss_sum: f64::from_bits(sum),
-        };
+        let position = self.position(&state)?;
         if position.images >= identity.images {
             return Err(
                 self.error(format!("wgrad.images is {}, more than the data set has", position.images))
             );
         }
-        let draws = self.value(&state, "draws")?;
         self.value::<u64>(&state, "optimizer_steps")?;
-        let file = self.path.display().to_string();
-        check(&state, parameters, optimizer, &file)?;
-        let own = part(&mut state, OPTIMIZER);
-        optimizer.state_mut().load_state_dict(&own, &file)?;
-        parameters.load_state_dict(&state, &file)?;
-        parameters.set_draws(draws);
-        Ok(Some(position))
+        let mut means = Means::default();
+        if position.images > 0 {
+            means.add_sum(LOSS, position.loss_sum, position.images as f64);
+        }
+        let entries = [
+            ("wgrad.schema", TRAINERS.to_owned()),
+            ("wgrad.rows", position.images.to_string()),
+            ("wgrad.skipped", "0".to_owned()),
+            ("wgrad.means", means.to_text()),
+            ("wgrad.schedule_state", String::new()),
+            ("wgrad.history", "[]".to_owned()),
+        ];
+        state.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+        Ok(Some((state, position)))
+    }
+
+    fn position(&self, state: &StateDict) -> Result<Position> {
+        let sum = self.value::<String>(state, "loss_sum")?;
+        let sum = u64::from_str_radix(&sum, 16).map_err(|_| self.error("wgrad.loss_sum is no number"))?;
+        Ok(Position {
+            step: self.value(state, "step")?,
+            epoch: self.value(state, "epoch")?,
+            images: self.value(state, "images")?,
+            loss_sum: f64::from_bits(sum),
+        })
     }
 
     fn value<T: std::str::FromStr>(&self, state: &StateDict, name: &str) -> Result<T> {
@@ -185,29 +197,55 @@ impl Checkpoint {
     }
 }
 
-/// Checks that `state` holds the parameters, the buffers and the optimizer's state, and nothing else.
-fn check(
-    state: &StateDict,
-    parameters: &Parameters,
-    optimizer: &dyn Optimizer,
-    file: &str,
-) -> wgrad_nn::Result<()> {
-    let own: Vec<_> =
-        optimizer.state().shapes().map(|(key, shape)| (format!("{}{key}", OPTIMIZER[0]), shape)).collect();
-    let own = own.iter().map(|(key, shape)| (key.as_str(), *shape));
-    Load::strict().named(file).check(parameters.shapes().chain(own), state).map(drop)
+/// The checkpoint as a trainer's callback: after each epoch, and where a run ends within one.
+pub(crate) struct SingleFile {
+    checkpoint: Checkpoint,
+    identity: Identity,
+    resume: bool,
+    /// Where a resumed run stands.
+    resumed: Rc<Cell<Option<Position>>>,
 }
 
-/// Takes the optimizer's part out of a checkpoint, under its own names.
-fn part(state: &mut StateDict, [tensors, metadata]: [&str; 2]) -> StateDict {
-    let mut own = StateDict::default();
-    for (key, values) in std::mem::take(&mut state.tensors) {
-        match key.strip_prefix(tensors) {
-            Some(name) => own.tensors.insert(name.to_owned(), values),
-            None => state.tensors.insert(key, values),
-        };
+impl SingleFile {
+    pub(crate) fn new(
+        checkpoint: Checkpoint,
+        identity: Identity,
+        resume: bool,
+        resumed: &Rc<Cell<Option<Position>>>,
+    ) -> Self {
+        Self { checkpoint, identity, resume, resumed: Rc::clone(resumed) }
     }
-    let entries = state.metadata.iter().filter_map(|(key, text)| Some((key.strip_prefix(metadata)?, text)));
-    own.metadata.extend(entries.map(|(key, text)| (key.to_owned(), text.clone())));
-    own
+}
+
+impl Callback for SingleFile {
+    fn name(&self) -> &str {
+        "checkpoint"
+    }
+
+    fn resume(&mut self, _: &mut Fit) -> Result<Option<Saved>> {
+        if !self.resume {
+            return Ok(None);
+        }
+        let Some((state, position)) = self.checkpoint.load(&self.identity)? else { return Ok(None) };
+        self.resumed.set(Some(position));
+        Ok(Some(Saved { state, file: self.checkpoint.path.display().to_string(), is_checked: true }))
+    }
+
+    fn wants_checkpoint(&mut self, fit: &Fit, moment: Moment) -> bool {
+        match moment {
+            Moment::Step => false,
+            Moment::Epoch => true,
+            Moment::End => fit.rows() > 0,
+        }
+    }
+
+    fn on_checkpoint(&mut self, fit: &mut Fit, state: &StateDict) -> Result<()> {
+        let (step, epoch, images) = (fit.step(), fit.epoch(), fit.rows());
+        let position = Position { step, epoch, images, loss_sum: fit.place.means.sum(LOSS) };
+        self.checkpoint.save(state, &position, &self.identity)
+    }
+
+    fn kept(&self) -> String {
+        self.checkpoint.kept()
+    }
 }

@@ -18,18 +18,18 @@ pub enum Error {
     /// A model that does not take the last batch of an epoch, which is shorter than the others: batch norm needs more than
     /// one sample.
     #[error(
-        "{source}; this is the last batch of epoch {epoch}, with {rows} of {images} images: take another batch size than \
-         {batch_size}, or leave these images out"
+        "{source}; this is the last batch of epoch {epoch}, with {rows} of {epoch_rows} rows: take another batch size than \
+         {batch_size}, or leave these rows out"
     )]
     LastBatch {
         /// Counted from 1.
         epoch: usize,
-        /// Images in the batch.
+        /// Rows of the batch.
         rows: usize,
-        /// Images in the others.
+        /// Rows of the others.
         batch_size: usize,
-        /// Images in an epoch.
-        images: usize,
+        /// Rows of an epoch.
+        epoch_rows: usize,
         /// What the model has against it.
         source: Box<wgrad_nn::Error>,
     },

@@ -57,6 +57,6 @@ pub use stepper::Stepper;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{
     Averaging, Callback, Checkpoints, CrossValidation, EarlyStopping, Ema, Ended, EpochRecord, Fit, Folder,
-    FromFn, History, LrFinder, LrSearch, Moment, NonFinite, Saved, Schedule, Swa, TimeLimit, Trainer,
-    averaged, cross_validate, evaluate,
+    History, LrFinder, LrSearch, Moment, NonFinite, Saved, Swa, TimeLimit, Trainer, averaged, cross_validate,
+    evaluate,
 };

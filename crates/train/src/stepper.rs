@@ -48,7 +48,7 @@ const MOST_STEPS: usize = 64;
 /// whole steps.
 pub struct Stepper {
     slicer: Slicer,
-    losses: Losses<()>,
+    losses: Losses,
     steps: u64,
     max_steps: Option<u64>,
     /// What the losses after those that were returned met.
@@ -115,7 +115,7 @@ impl Stepper {
             }
             let loss = record()?;
             self.steps += 1;
-            self.losses.push(self.steps, &loss, ())?;
+            self.losses.push(self.steps, &loss)?;
             // Steps are alike, and estimating all that is recorded takes as long as there are launches.
             let one = *step.get_or_insert_with(|| self.slicer.pending_time().saturating_sub(recorded));
             recorded += one;
@@ -135,7 +135,7 @@ impl Stepper {
         let mut arrived = Vec::new();
         loop {
             match self.losses.arrived() {
-                Ok(Some((loss, ()))) => arrived.push(loss),
+                Ok(Some(loss)) => arrived.push(loss),
                 Ok(None) => return Ok(arrived),
                 Err(error) if arrived.is_empty() => return Err(error),
                 Err(error) => {

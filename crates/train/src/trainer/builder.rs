@@ -1,9 +1,9 @@
 //! What a [`Trainer`] is told before it trains.
 
 use wgrad_data::Batches;
-use wgrad_nn::{Optimizer, Parameters};
+use wgrad_nn::{Optimizer, Parameters, ReduceOnPlateau, Schedule};
 
-use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Schedule, Trainer};
+use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, Trainer};
 use crate::{Interrupt, Logger, Metric};
 
 impl<'a, B> Trainer<'a, B> {
@@ -26,10 +26,9 @@ impl<'a, B> Trainer<'a, B> {
         };
         Self {
             parameters: parameters.clone(),
-            base_lr: optimizer.lr(),
             optimizer: Box::new(optimizer),
             plan,
-            schedule: None,
+            rates: Rates::Own,
             averaging: None,
             average: None,
             valid: None,
@@ -104,10 +103,27 @@ impl<'a, B> Trainer<'a, B> {
         self
     }
 
-    /// Sets the learning rate of each optimizer step; otherwise it is the optimizer's own.
+    /// Sets the learning rate of each optimizer step; otherwise it is the optimizer's own. Steps count from 0, however many batches
+    /// they have; skipped ones do not count.
     #[must_use]
     pub fn schedule(mut self, schedule: impl Schedule + 'a) -> Self {
-        self.schedule = Some(Box::new(schedule));
+        self.rates = Rates::Steps(Box::new(schedule));
+        self
+    }
+
+    /// As [`Trainer::schedule`], made by a closure that gets the number of optimizer steps of the fit.
+    #[must_use]
+    pub fn schedule_for<S: Schedule + 'a>(mut self, make: impl Fn(u64) -> wgrad_nn::Result<S> + 'a) -> Self {
+        let make = Box::new(move |total| Ok(Box::new(make(total)?) as Box<dyn Schedule + 'a>));
+        self.rates = Rates::Made { make, made: None };
+        self
+    }
+
+    /// Sets learning rates that fall when a figure of the epochs, such as `val_loss`, no longer gets better. Counterpart:
+    /// `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+    #[must_use]
+    pub fn reduce_on_plateau(mut self, figure: impl Into<String>, schedule: ReduceOnPlateau) -> Self {
+        self.rates = Rates::Plateau { figure: figure.into(), schedule };
         self
     }
 
@@ -169,6 +185,12 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn progress(mut self, shown: bool) -> Self {
         self.plan.progress = shown;
+        self
+    }
+
+    /// Sets what is printed of an epoch.
+    pub(crate) fn line(mut self, line: fn(&EpochRecord, usize) -> String) -> Self {
+        self.plan.line = line;
         self
     }
 }

@@ -126,6 +126,8 @@ pub struct Saved {
     pub state: StateDict,
     /// What errors call it.
     pub file: String,
+    /// Whether the callback has made sure that the state belongs to this run and its data, which is otherwise compared.
+    pub is_checked: bool,
 }
 
 /// Where a fit stands.

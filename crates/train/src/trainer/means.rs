@@ -36,6 +36,11 @@ impl Means {
         self.0.iter().all(|(_, sum, _)| sum.is_finite())
     }
 
+    /// The sum of `name`; 0 if there is none.
+    pub(crate) fn sum(&self, name: &str) -> f64 {
+        self.0.iter().find(|(known, ..)| known == name).map_or(0.0, |(_, sum, _)| *sum)
+    }
+
     /// The mean of `name`; NaN if there is none.
     pub(crate) fn mean(&self, name: &str) -> f64 {
         let found = self.0.iter().find(|(known, ..)| known == name);

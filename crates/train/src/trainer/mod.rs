@@ -5,9 +5,11 @@ mod builder;
 mod callback;
 mod checkpoints;
 mod early_stopping;
+mod epoch;
 mod evaluate;
 mod finder;
 mod fold;
+mod folder;
 mod history;
 mod late;
 mod means;
@@ -28,13 +30,17 @@ use crate::{Interrupt, Logger, Metric, Output, Result};
 use average::Average;
 pub use average::{Averaging, Ema, Swa};
 pub use callback::{Callback, Fit, Moment, Saved};
-pub use checkpoints::{Checkpoints, Folder};
+pub use checkpoints::Checkpoints;
 pub use early_stopping::EarlyStopping;
 pub use evaluate::evaluate;
 pub use finder::{LrFinder, LrSearch};
 pub use fold::{CrossValidation, cross_validate};
+pub use folder::Folder;
 pub use history::{Ended, EpochRecord, History};
-pub use schedule::{FromFn, Schedule};
+pub(crate) use late::LOSS;
+pub(crate) use means::Means;
+use schedule::Rates;
+pub(crate) use state::SCHEMA;
 pub use state::averaged;
 pub use time_limit::TimeLimit;
 
@@ -65,10 +71,8 @@ pub use time_limit::TimeLimit;
 pub struct Trainer<'a, B = Batch> {
     parameters: Parameters,
     optimizer: Box<dyn Optimizer + 'a>,
-    /// The learning rate that the optimizer was given with.
-    base_lr: f64,
     plan: Plan,
-    schedule: Option<Box<dyn Schedule + 'a>>,
+    rates: Rates<'a>,
     averaging: Option<Averaging>,
     average: Option<Average>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,

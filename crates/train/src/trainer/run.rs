@@ -1,17 +1,13 @@
 //! The loop of a fit.
 
-use std::time::Instant;
-
-use wgrad_data::{Batches, Draw, Order};
+use wgrad_data::Batches;
 use wgrad_nn::Mode;
 
 use super::callback::{Callback, Fit, Moment, Place};
-use super::evaluate::figures;
-use super::history::{Ended, EpochRecord, History};
+use super::history::{Ended, History};
 use super::late::Late;
 use super::state::{Identity, identity};
-use super::weights::Weights;
-use super::{Average, Plan, Trainer, running};
+use super::{Average, Plan, Trainer};
 use crate::progress::Progress;
 use crate::{Error, Output, Result};
 
@@ -58,7 +54,6 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             failed: false,
             said: Vec::new(),
         };
-        let identity = Identity { run: identity(trainer, train.len()), data: train.fingerprint() };
         let batches = train.len().div_ceil(plan.batch_size.max(1));
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
         let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
@@ -71,7 +66,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             progress,
             to_measure,
             total_steps,
-            identity,
+            identity: Identity::default(),
             saved_at: None,
         }
     }
@@ -105,7 +100,9 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     fn start(&mut self) -> Result<()> {
         let trainer = &mut *self.trainer;
         check(&trainer.plan)?;
-        trainer.schedule.as_ref().map_or(Ok(()), |schedule| schedule.check())?;
+        trainer.rates.start(self.total_steps)?;
+        trainer.rates.figure().map_or(Ok(()), |figure| self.fit.check_figure(figure))?;
+        self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
         let average = |averaging| Average::new(averaging, &trainer.parameters);
         trainer.average = trainer.averaging.map(average).transpose()?;
         if self.train.is_empty() {
@@ -161,94 +158,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         enough || plan.interrupt.is_set() || self.fit.stop.is_some()
     }
 
-    /// One epoch, or what is left of it, or less if the fit is over.
-    fn epoch(&mut self) -> Result<()> {
-        let (plan, place) = (&self.trainer.plan, &self.fit.place);
-        let draw = Draw { seed: plan.seed, epoch: place.epoch };
-        self.train.set_order(if plan.shuffle { Order::Shuffled(draw) } else { Order::Sequential(draw) })?;
-        let label = format!("epoch {}/{}", place.epoch + 1, self.fit.epochs);
-        self.progress = Some(Progress::new(plan.progress, label, self.fit.epoch_rows, place.rows));
-        let started = Instant::now();
-        self.each(|callback, fit| callback.on_epoch_start(fit))?;
-        while self.fit.place.rows < self.fit.epoch_rows && !self.is_over() {
-            self.step()?;
-            self.each(|callback, fit| callback.on_step_end(fit))?;
-            if self.fit.place.rows < self.fit.epoch_rows {
-                self.checkpoint(Moment::Step)?;
-            }
-            self.hear();
-        }
-        self.drain()?;
-        if self.fit.place.rows < self.fit.epoch_rows {
-            return Ok(());
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        self.epoch_ended(seconds)?;
-        self.checkpoint(Moment::Epoch)?;
-        let record = self.fit.history.epochs.last();
-        if let (Some(progress), Some(record)) = (self.progress.take(), record) {
-            progress.finish(&(self.trainer.plan.line)(record, self.fit.epochs));
-        }
-        self.hear();
-        Ok(())
-    }
-
-    /// Validates, and tells everybody the epoch's figures.
-    fn epoch_ended(&mut self, seconds: f64) -> Result<()> {
-        let (trainer, fit) = (&mut *self.trainer, &mut self.fit);
-        let mut known = fit.place.means.figures("train_");
-        let epoch = fit.place.epoch + 1;
-        trainer.average.as_mut().map_or(Ok(()), |average| average.epoch_ended(epoch, &trainer.parameters))?;
-        fit.place = Place { epoch, rows: 0, means: Default::default(), ..std::mem::take(&mut fit.place) };
-        self.with_average(|run| {
-            known.extend(run.validate()?);
-            known.push(("lr".to_owned(), run.fit.lr));
-            known.push(("seconds".to_owned(), seconds));
-            let record = EpochRecord { epoch, step: run.fit.place.step, figures: known };
-            run.fit.history.epochs.push(record);
-            run.each(|callback, fit| callback.on_validation_end(fit))
-        })?;
-        let figures = self.fit.history.epochs.last().map(|record| record.figures.clone()).unwrap_or_default();
-        let schedule = self.trainer.schedule.as_mut();
-        schedule.map_or(Ok(()), |schedule| schedule.observe(&figures))?;
-        let named = figures.iter().map(|(name, value)| (name.as_str(), *value));
-        let all: Vec<(&str, f64)> = [("epoch", epoch as f64)].into_iter().chain(named).collect();
-        self.log(self.fit.place.step, &all)?;
-        self.each(|callback, fit| callback.on_epoch_end(fit))
-    }
-
-    fn validate(&mut self) -> Result<Vec<(String, f64)>> {
-        let Some(valid) = &self.trainer.valid else { return Ok(Vec::new()) };
-        let metrics: Vec<_> = self.trainer.metrics.iter().map(|metric| &**metric).collect();
-        let figures = figures(&**valid, self.trainer.plan.batch_size, &metrics, self.forward)?;
-        Ok(figures.into_iter().map(|(name, value)| (format!("val_{name}"), value)).collect())
-    }
-
-    /// Calls `f` with the averaged weights in the model, if there are any, and puts the raw ones back, also if it fails.
-    fn with_average<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.trainer.average.as_ref().and_then(Average::values).is_none() {
-            return f(self);
-        }
-        let raw = Weights::of(&self.trainer.parameters)?;
-        let result = self.use_average().and_then(|()| f(self));
-        let restored = raw.restore();
-        result.and_then(|value| restored.map(|()| value))
-    }
-
-    /// Puts the averaged weights into the model, with running values that belong to them.
-    fn use_average(&mut self) -> Result<()> {
-        let Some(average) = &self.trainer.average else { return Ok(()) };
-        let Some(values) = average.values() else { return Ok(()) };
-        let parameters = &self.trainer.parameters;
-        parameters.values().assign(values)?;
-        if average.needs_running_values() {
-            running::renew(parameters, self.train, self.trainer.plan.batch_size, self.forward)?;
-        }
-        Ok(())
-    }
-
     /// Makes the state and gives it to the callbacks that want it now.
-    fn checkpoint(&mut self, moment: Moment) -> Result<()> {
+    pub(super) fn checkpoint(&mut self, moment: Moment) -> Result<()> {
         let fit = &self.fit;
         let wanted: Vec<bool> = self
             .trainer
@@ -270,7 +181,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     /// Waits for all losses under way.
-    fn drain(&mut self) -> Result<()> {
+    pub(super) fn drain(&mut self) -> Result<()> {
         while let Some(step) = self.late.next() {
             self.arrived(step)?;
         }
@@ -278,7 +189,10 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     /// Calls all callbacks; those behind one that fails are called too.
-    fn each(&mut self, mut f: impl FnMut(&mut dyn Callback, &mut Fit) -> Result<()>) -> Result<()> {
+    pub(super) fn each(
+        &mut self,
+        mut f: impl FnMut(&mut dyn Callback, &mut Fit) -> Result<()>,
+    ) -> Result<()> {
         let fit = &mut self.fit;
         let results = self.trainer.callbacks.iter_mut().map(|callback| f(&mut **callback, fit));
         results.fold(Ok(()), Result::and)
@@ -289,7 +203,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     /// Shows what callbacks said.
-    fn hear(&mut self) {
+    pub(super) fn hear(&mut self) {
         for text in std::mem::take(&mut self.fit.said) {
             if self.trainer.plan.progress {
                 crate::progress::say(&text);

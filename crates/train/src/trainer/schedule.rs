@@ -1,79 +1,85 @@
-//! [`Schedule`]: the learning rate of each step, as the trainer asks for it.
+//! The learning rate of each step, as the trainer asks for it.
 
-use wgrad_nn::OneCycle;
+use wgrad_nn::{ReduceOnPlateau, Schedule};
 
 use crate::{Error, Result};
 
-/// Gives the learning rate of each optimizer step.
-pub trait Schedule {
-    /// The learning rate of step number `step`, counted from 0, of a fit of `total` steps whose optimizer was made with `base`.
-    /// It is asked for once for each optimizer step, however many batches the step has; a skipped step does not count.
-    fn lr(&self, step: u64, total: u64, base: f64) -> f64;
+type Make<'a> = dyn Fn(u64) -> wgrad_nn::Result<Box<dyn Schedule + 'a>> + 'a;
 
-    /// Takes in the figures of an epoch that has ended, such as `val_loss`, for rates that fall when these no longer improve.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a figure that there is not.
-    fn observe(&mut self, figures: &[(String, f64)]) -> Result<()> {
-        let _ = figures;
-        Ok(())
-    }
-
-    /// Fails for fields that give no learning rates.
-    ///
-    /// # Errors
-    /// [`Error::Usage`].
-    fn check(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// The schedule in words. A run is resumed with the same only.
-    fn describe(&self) -> String;
-
-    /// What changes from epoch to epoch, as a text for checkpoints.
-    fn state(&self) -> String {
-        String::new()
-    }
-
-    /// Takes what [`Schedule::state`] gave; says whether it makes sense.
-    fn load_state(&mut self, state: &str) -> bool {
-        state.is_empty()
-    }
+/// Where learning rates come from.
+pub(crate) enum Rates<'a> {
+    /// The optimizer.
+    Own,
+    /// A function of the step.
+    Steps(Box<dyn Schedule + 'a>),
+    /// The same, made for the number of steps of the fit.
+    Made { make: Box<Make<'a>>, made: Option<Box<dyn Schedule + 'a>> },
+    /// A figure of each epoch.
+    Plateau { figure: String, schedule: ReduceOnPlateau },
 }
 
-impl Schedule for OneCycle {
-    fn lr(&self, step: u64, _: u64, _: f64) -> f64 {
-        OneCycle::lr(self, step)
+impl Rates<'_> {
+    /// Comes before a fit of `total` steps.
+    pub(crate) fn start(&mut self, total: u64) -> Result<()> {
+        let checked = match self {
+            Self::Own | Self::Plateau { .. } => Ok(()),
+            Self::Steps(schedule) => schedule.check(),
+            Self::Made { make, made } => make(total).and_then(|schedule| {
+                let schedule = made.insert(schedule);
+                schedule.check()
+            }),
+        };
+        checked.map_err(|error| Error::Usage(error.to_string()))
     }
 
-    fn check(&self) -> Result<()> {
-        OneCycle::check(self).map_err(|error| Error::Usage(error.to_string()))
+    /// The rate of step number `step`, counted from 0; `None` where it is the optimizer's own.
+    pub(crate) fn lr(&self, step: u64) -> Option<f64> {
+        match self {
+            Self::Own | Self::Made { made: None, .. } => None,
+            Self::Steps(schedule) | Self::Made { made: Some(schedule), .. } => Some(schedule.lr(step)),
+            Self::Plateau { schedule, .. } => Some(schedule.lr()),
+        }
     }
 
-    fn describe(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// A schedule of a closure that gets the step, the total number of steps, and the optimizer's own rate.
-pub struct FromFn<F> {
-    name: String,
-    rate: F,
-}
-
-impl<F: Fn(u64, u64, f64) -> f64> FromFn<F> {
-    /// `name` stands for the closure where a resumed run is compared with the one that it continues.
-    pub fn new(name: impl Into<String>, rate: F) -> Self {
-        Self { name: name.into(), rate }
-    }
-}
-
-impl<F: Fn(u64, u64, f64) -> f64> Schedule for FromFn<F> {
-    fn lr(&self, step: u64, total: u64, base: f64) -> f64 {
-        (self.rate)(step, total, base)
+    /// The name of the figure that decides, if one does.
+    pub(crate) fn figure(&self) -> Option<&str> {
+        match self {
+            Self::Plateau { figure, .. } => Some(figure),
+            _ => None,
+        }
     }
 
-    fn describe(&self) -> String {
-        self.name.clone()
+    /// Takes in the deciding figure of an epoch.
+    pub(crate) fn observe(&mut self, value: f64) {
+        if let Self::Plateau { schedule, .. } = self {
+            schedule.step(value);
+        }
+    }
+
+    /// In words; `None` where the rate is the optimizer's own.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Own | Self::Made { made: None, .. } => None,
+            Self::Steps(schedule) | Self::Made { made: Some(schedule), .. } => Some(schedule.to_string()),
+            Self::Plateau { figure, schedule } => Some(format!("{figure}: {schedule}")),
+        }
+    }
+
+    /// What changes from epoch to epoch, to the bit.
+    pub(crate) fn state(&self) -> String {
+        match self {
+            Self::Plateau { schedule, .. } => schedule.state().to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// Takes what [`Rates::state`] gave; says whether it makes sense.
+    pub(crate) fn load_state(&mut self, state: &str) -> bool {
+        match self {
+            Self::Plateau { schedule, .. } => {
+                state.parse().and_then(|state| schedule.set_state(state)).is_ok()
+            }
+            _ => state.is_empty(),
+        }
     }
 }

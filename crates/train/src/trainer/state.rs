@@ -105,12 +105,13 @@ pub(crate) fn identity<B>(trainer: &Trainer<'_, B>, rows: usize) -> String {
     }
     words.extend(plan.clip_value.map(|most| format!("values clipped to {most}")));
     words.extend(plan.clip_norm.map(|most| format!("norms clipped to {most}")));
-    words.extend(trainer.schedule.as_ref().map(|schedule| schedule.describe()));
+    words.extend(trainer.rates.describe());
     words.extend(trainer.averaging.map(|averaging| averaging.to_string()));
     words.join(", ")
 }
 
 /// What identifies a run in its states.
+#[derive(Default)]
 pub(crate) struct Identity {
     pub run: String,
     pub data: String,
@@ -138,7 +139,7 @@ impl<B> Trainer<'_, B> {
             let prefixes = [format!("callback.{key}."), format!("wgrad.callback_{key}.")];
             insert(&mut state, prefixes.each_ref().map(String::as_str), callback.save_state()?);
         }
-        let schedule = self.schedule.as_ref().map(|schedule| schedule.state()).unwrap_or_default();
+        let schedule = self.rates.state();
         let entries = [
             ("schema", SCHEMA.to_owned()),
             ("step", place.step.to_string()),
@@ -171,7 +172,7 @@ impl<B> Trainer<'_, B> {
         identity: &Identity,
         rows: usize,
     ) -> Result<(Place, History)> {
-        let Saved { mut state, file } = saved;
+        let Saved { mut state, file, is_checked } = saved;
         let read = Reader { file: &file };
         let schema: String = read.value(&state, "schema")?;
         if schema != SCHEMA {
@@ -179,7 +180,8 @@ impl<B> Trainer<'_, B> {
                 "a checkpoint of version {schema}, and this wgrad reads {SCHEMA}: continue with the wgrad that wrote it"
             )));
         }
-        for (key, own, what) in [("run", &identity.run, "run"), ("data", &identity.data, "data set")] {
+        let identities = [("run", &identity.run, "run"), ("data", &identity.data, "data set")];
+        for (key, own, what) in identities.into_iter().filter(|_| !is_checked) {
             let found: String = read.value(&state, key)?;
             if found != *own {
                 return Err(
@@ -201,7 +203,7 @@ impl<B> Trainer<'_, B> {
             Some(_) => read.parse("average_count", average.metadata.get("count"))?,
             None => 0,
         };
-        if self.schedule.as_mut().is_some_and(|own| !own.load_state(&schedule)) {
+        if !self.rates.load_state(&schedule) {
             return Err(read.error(format!("{schedule:?} is no state of its schedule")));
         }
         self.optimizer.state_mut().load_state_dict(&own, &file)?;

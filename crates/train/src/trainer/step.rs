@@ -19,10 +19,8 @@ impl<B> Run<'_, '_, B> {
             (self.to_measure > 0).then(|| Measuring::start(&parameters, &*self.trainer.optimizer));
         let before = self.fit.place.rows;
         let (window, batches) = self.window(&mut measuring)?;
-        let lr = match &self.trainer.schedule {
-            Some(schedule) => schedule.lr(self.fit.place.step, self.total_steps, self.trainer.base_lr),
-            None => self.trainer.optimizer.lr(),
-        };
+        let scheduled = self.trainer.rates.lr(self.fit.place.step);
+        let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
         let Some(mut gradients) = window.finish()? else { return self.skip(None) };
         let norm = self.clip(&mut gradients)?;
         let mut step = Step { number: self.fit.place.step + 1, lr, norm: None, batches };
@@ -47,7 +45,7 @@ impl<B> Run<'_, '_, B> {
                 self.late.push(step);
             }
         }
-        self.apply(&gradients, lr)?;
+        self.apply(&gradients, lr, scheduled.is_some())?;
         parameters.gpu().submit()?;
         if let Some(measuring) = measuring {
             self.fit.history.memory = measuring.step_done(parameters.gpu());
@@ -98,17 +96,19 @@ impl<B> Run<'_, '_, B> {
         use wgrad_autograd::Error::Shape;
         use wgrad_nn::Error::{Layer, Op};
         let batch = self.train.batch(self.fit.place.rows, rows)?;
-        let (batch_size, images) = (self.trainer.plan.batch_size, self.fit.epoch_rows);
-        (self.forward)(&batch, Mode::Train).map_err(|error| match error {
+        let (batch_size, epoch_rows) = (self.trainer.plan.batch_size, self.fit.epoch_rows);
+        let output = (self.forward)(&batch, Mode::Train).map_err(|error| match error {
             // Where it is the short last batch, this may be the reason.
             Error::Model(source @ (Layer { source: Shape { .. }, .. } | Op(Shape { .. })))
-                if rows != batch_size.min(images) =>
+                if rows != batch_size.min(epoch_rows) =>
             {
                 let (epoch, source) = (self.fit.place.epoch + 1, Box::new(source));
-                Error::LastBatch { epoch, rows, batch_size, images, source }
+                Error::LastBatch { epoch, rows, batch_size, epoch_rows, source }
             }
             error => error,
-        })
+        })?;
+        // Predictions are of no use here, and need not lie there during the backward pass.
+        Ok(Output { judged: None, ..output })
     }
 
     /// Clips the gradient, and gives the norm that it had, where somebody looks at it.
@@ -139,9 +139,9 @@ impl<B> Run<'_, '_, B> {
         Ok(norm.read_later()?)
     }
 
-    fn apply(&mut self, gradients: &Gradients, lr: f64) -> Result<()> {
+    fn apply(&mut self, gradients: &Gradients, lr: f64, is_scheduled: bool) -> Result<()> {
         let trainer = &mut *self.trainer;
-        if trainer.schedule.is_some() {
+        if is_scheduled {
             trainer.optimizer.set_lr(lr);
         }
         trainer.optimizer.step(gradients)?;

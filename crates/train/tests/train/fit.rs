@@ -473,10 +473,10 @@ fn a_last_batch_of_one_sample_says_what_would_help() {
     };
     for batch_size in [5, 20] {
         let error = run(batch_size).unwrap_err();
-        assert!(matches!(error, Error::LastBatch { epoch: 1, rows: 1, images: 21, .. }), "{error}");
+        assert!(matches!(error, Error::LastBatch { epoch: 1, rows: 1, epoch_rows: 21, .. }), "{error}");
         let message = error.to_string();
         let size = format!("another batch size than {batch_size}");
-        for part in ["layer 2", "last batch of epoch 1", "1 of 21 images", &size, "leave these images out"] {
+        for part in ["layer 2", "last batch of epoch 1", "1 of 21 rows", &size, "leave these rows out"] {
             assert!(message.contains(part), "{part}: {message}");
         }
         assert_eq!(error.exit_code(), 1);

@@ -3,10 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use wgrad_nn::{Mode, OneCycle};
-use wgrad_train::{
-    Ended, Error, FromFn, Interrupt, Logger, NonFinite, Output, Result, cross_validate, evaluate,
-};
+use wgrad_nn::{Mode, OneCycle, PlateauOptions, ReduceOnPlateau, Schedule};
+use wgrad_train::{Ended, Error, Interrupt, Logger, NonFinite, Output, Result, cross_validate, evaluate};
 
 use crate::support::{Accuracy, Setup, Told, Watch, rows};
 
@@ -129,27 +127,66 @@ fn several_losses_are_summed_by_weight_and_logged_apart() {
     assert!(matches!(Output::weighted(none), Err(Error::Usage(_))));
 }
 
+/// From 0.1 to nothing.
+#[derive(Debug)]
+struct Falling {
+    total: u64,
+}
+
+impl Schedule for Falling {
+    fn lr(&self, step: u64) -> f64 {
+        0.1 * (1.0 - step as f64 / self.total as f64)
+    }
+
+    fn check(&self) -> wgrad_nn::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Falling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "falling in {} steps", self.total)
+    }
+}
+
 #[test]
 fn a_schedule_goes_by_optimizer_steps() {
     let setup = Setup::plain();
     let train = rows(&setup.gpu, 22);
     let noted = Noted::default();
     // 5 batches are 3 steps of 2 batches, rounded up.
-    let rate = |step: u64, total: u64, base: f64| base * (1.0 - step as f64 / total as f64);
     let history = setup
         .trainer(setup.sgd())
         .batch_size(5)
         .accumulate(2)
         .epochs(2)
-        .schedule(FromFn::new("linear", rate))
+        .schedule_for(|total| Ok(Falling { total }))
         .logger(noted.clone())
         .fit(&train, |batch, mode| setup.loss(batch, mode))
         .unwrap();
     assert_eq!(history.steps, 6);
     let lines = noted.lines.borrow();
     let rates = lines.iter().filter(|(_, values)| values[0].0 == "loss").map(|(_, values)| values[1].1);
-    assert_eq!(rates.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5].map(|step| rate(step, 6, 0.1)));
-    assert_eq!(history.column("lr"), [rate(2, 6, 0.1), rate(5, 6, 0.1)]);
+    let falling = Falling { total: 6 };
+    assert_eq!(rates.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5].map(|step| falling.lr(step)));
+    assert_eq!(history.column("lr"), [falling.lr(2), falling.lr(5)]);
+}
+
+#[test]
+fn a_rate_falls_when_a_figure_stands_still() {
+    let setup = Setup::plain();
+    let (train, valid) = (rows(&setup.gpu, 6), rows(&setup.gpu, 2));
+    let options = PlateauOptions { lr: 0.1, patience: 1, factor: 0.5, ..Default::default() };
+    let told = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5];
+    let history = setup
+        .trainer(setup.sgd())
+        .epochs(6)
+        .validate(&valid)
+        .metric(Told::new(&told, false))
+        .reduce_on_plateau("val_told", ReduceOnPlateau::new(options).unwrap())
+        .fit(&train, |batch, mode| setup.loss(batch, mode))
+        .unwrap();
+    assert_eq!(history.column("lr"), [0.1, 0.1, 0.1, 0.05, 0.05, 0.05]);
 }
 
 /// A loss that is finite, and in step `bad` has a gradient that is NaN.

@@ -1,0 +1,102 @@
+//! One epoch: its steps, its validation, and what everybody is told of it.
+
+use std::time::Instant;
+
+use wgrad_data::{Draw, Order};
+
+use super::callback::{Moment, Place};
+use super::evaluate::figures;
+use super::history::EpochRecord;
+use super::run::Run;
+use super::weights::Weights;
+use super::{Average, running};
+use crate::Result;
+use crate::progress::Progress;
+
+impl<B> Run<'_, '_, B> {
+    /// One epoch, or what is left of it, or less if the fit is over.
+    pub(super) fn epoch(&mut self) -> Result<()> {
+        let (plan, place) = (&self.trainer.plan, &self.fit.place);
+        let draw = Draw { seed: plan.seed, epoch: place.epoch };
+        self.train.set_order(if plan.shuffle { Order::Shuffled(draw) } else { Order::Sequential(draw) })?;
+        let label = format!("epoch {}/{}", place.epoch + 1, self.fit.epochs);
+        self.progress = Some(Progress::new(plan.progress, label, self.fit.epoch_rows, place.rows));
+        let started = Instant::now();
+        self.each(|callback, fit| callback.on_epoch_start(fit))?;
+        while self.fit.place.rows < self.fit.epoch_rows && !self.is_over() {
+            self.step()?;
+            self.each(|callback, fit| callback.on_step_end(fit))?;
+            if self.fit.place.rows < self.fit.epoch_rows {
+                self.checkpoint(Moment::Step)?;
+            }
+            self.hear();
+        }
+        self.drain()?;
+        if self.fit.place.rows < self.fit.epoch_rows {
+            return Ok(());
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        self.epoch_ended(seconds)?;
+        self.checkpoint(Moment::Epoch)?;
+        let record = self.fit.history.epochs.last();
+        if let (Some(progress), Some(record)) = (self.progress.take(), record) {
+            progress.finish(&(self.trainer.plan.line)(record, self.fit.epochs));
+        }
+        self.hear();
+        Ok(())
+    }
+
+    /// Validates, and tells everybody the epoch's figures.
+    fn epoch_ended(&mut self, seconds: f64) -> Result<()> {
+        let (trainer, fit) = (&mut *self.trainer, &mut self.fit);
+        let mut known = fit.place.means.figures("train_");
+        let epoch = fit.place.epoch + 1;
+        trainer.average.as_mut().map_or(Ok(()), |average| average.epoch_ended(epoch, &trainer.parameters))?;
+        fit.place = Place { epoch, rows: 0, means: Default::default(), ..std::mem::take(&mut fit.place) };
+        self.with_average(|run| {
+            known.extend(run.validate()?);
+            known.push(("lr".to_owned(), run.fit.lr));
+            known.push(("seconds".to_owned(), seconds));
+            let record = EpochRecord { epoch, step: run.fit.place.step, figures: known };
+            run.fit.history.epochs.push(record);
+            run.each(|callback, fit| callback.on_validation_end(fit))
+        })?;
+        let figures = self.fit.history.epochs.last().map(|record| record.figures.clone()).unwrap_or_default();
+        let figure = self.trainer.rates.figure().map(|figure| self.fit.figure(figure)).transpose()?;
+        figure.into_iter().for_each(|value| self.trainer.rates.observe(value));
+        let named = figures.iter().map(|(name, value)| (name.as_str(), *value));
+        let all: Vec<(&str, f64)> = [("epoch", epoch as f64)].into_iter().chain(named).collect();
+        self.log(self.fit.place.step, &all)?;
+        self.each(|callback, fit| callback.on_epoch_end(fit))
+    }
+
+    fn validate(&mut self) -> Result<Vec<(String, f64)>> {
+        let Some(valid) = &self.trainer.valid else { return Ok(Vec::new()) };
+        let metrics: Vec<_> = self.trainer.metrics.iter().map(|metric| &**metric).collect();
+        let figures = figures(&**valid, self.trainer.plan.batch_size, &metrics, self.forward)?;
+        Ok(figures.into_iter().map(|(name, value)| (format!("val_{name}"), value)).collect())
+    }
+
+    /// Calls `f` with the averaged weights in the model, if there are any, and puts the raw ones back, also if it fails.
+    fn with_average<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.trainer.average.as_ref().and_then(Average::values).is_none() {
+            return f(self);
+        }
+        let raw = Weights::of(&self.trainer.parameters)?;
+        let result = self.use_average().and_then(|()| f(self));
+        let restored = raw.restore();
+        result.and_then(|value| restored.map(|()| value))
+    }
+
+    /// Puts the averaged weights into the model, with running values that belong to them.
+    pub(super) fn use_average(&mut self) -> Result<()> {
+        let Some(average) = &self.trainer.average else { return Ok(()) };
+        let Some(values) = average.values() else { return Ok(()) };
+        let parameters = &self.trainer.parameters;
+        parameters.values().assign(values)?;
+        if average.needs_running_values() {
+            running::renew(parameters, self.train, self.trainer.plan.batch_size, self.forward)?;
+        }
+        Ok(())
+    }
+}

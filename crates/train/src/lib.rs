@@ -12,7 +12,7 @@ mod interrupt;
 #[cfg(not(target_arch = "wasm32"))]
 mod logger;
 #[cfg(not(target_arch = "wasm32"))]
-mod logs;
+pub mod logs;
 mod losses;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
@@ -23,7 +23,11 @@ pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]
+mod picture;
+#[cfg(not(target_arch = "wasm32"))]
 mod progress;
+#[cfg(all(feature = "report", not(target_arch = "wasm32")))]
+pub mod report;
 mod stepper;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
@@ -47,6 +51,8 @@ pub use memory::StepMemory;
 pub use metric::{Accumulator, Metric};
 #[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;
+#[cfg(not(target_arch = "wasm32"))]
+pub use picture::Picture;
 pub use stepper::Stepper;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{

@@ -1,84 +1,85 @@
-//! The metrics file: one JSON object a line.
+//! [`Jsonl`]: a log with one JSON object a line.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::checkpoint::Position;
-use crate::fit::EpochReport;
-use crate::{Error, Result};
+use super::lines::LineFile;
+use crate::{Logger, Result};
 
-pub(crate) struct Metrics {
+/// Writes what a run logs as JSON, one object a line: `{"step":120,"loss":1.25,"lr":0.1}`.
+///
+/// Each line is written at once, so that a killed run leaves whole lines, and parses strictly: NaN and infinities are null. A
+/// resumed run drops the lines of later steps than the one it goes on from, and what is no such line; an epoch's figures are there
+/// once, also where it ends again. The path may be a pipe or a device such as `/dev/stdout`.
+pub struct Jsonl {
     path: PathBuf,
-    /// Open from the first line on: a run that fails before it has one leaves an older file as it was.
-    file: Option<File>,
+    file: Option<LineFile>,
+    /// The step of the last epoch whose figures an earlier run wrote.
+    epoch_at: Option<u64>,
 }
 
-impl Metrics {
-    /// A new file, or for a resumed run the old one without what came after `resumed`.
-    pub(crate) fn open(path: &Path, resumed: Option<&Position>) -> Result<Self> {
-        let failed = |source| Error::Metrics { path: path.to_owned(), source };
-        let metadata = std::fs::metadata(path);
-        let file = if metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-            // A pipe or a device such as /dev/stdout holds no older lines and must not be replaced.
-            Some(append(path)?)
-        } else if let Some(position) = resumed {
-            let kept = match std::fs::read_to_string(path) {
-                Ok(text) => before(&text, position),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-                Err(error) => return Err(failed(error)),
-            };
-            wgrad_nn::file::write_atomic(path, kept.as_bytes())?;
-            Some(append(path)?)
-        } else {
-            wgrad_nn::file::check_writable(path)?;
-            None
-        };
-        Ok(Self { path: path.to_owned(), file })
+impl Jsonl {
+    /// A log in this file. A new run replaces an older file with its first line.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), file: None, epoch_at: None }
     }
 
-    fn line(&mut self, line: &str) -> Result<()> {
-        // One write a line, so that a killed run leaves whole lines.
-        let line = format!("{line}\n");
-        let Some(file) = &mut self.file else {
-            wgrad_nn::file::write_atomic(&self.path, line.as_bytes())?;
-            self.file = Some(append(&self.path)?);
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A figure with as few digits as tell it from others: those of an f32 where it is one, and none behind the point of a whole
+/// number.
+pub(super) fn figure(value: f64) -> Option<String> {
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    if !value.is_finite() {
+        return None;
+    }
+    Some(if value.fract() == 0.0 && value.abs() < WHOLE {
+        format!("{value:.0}")
+    } else if f64::from(value as f32) == value {
+        format!("{:?}", value as f32)
+    } else {
+        format!("{value:?}")
+    })
+}
+
+impl Logger for Jsonl {
+    fn start(&mut self, step: u64) -> Result<()> {
+        self.epoch_at = None;
+        if step == 0 {
+            self.file = Some(LineFile::create(&self.path)?);
             return Ok(());
-        };
-        file.write_all(line.as_bytes()).map_err(|source| Error::Metrics { path: self.path.clone(), source })
+        }
+        let mut kept = String::new();
+        for line in LineFile::old(&self.path)?.lines() {
+            let value: Value = serde_json::from_str(line).unwrap_or_default();
+            let Some(of) = value["step"].as_u64().filter(|&of| of <= step) else { continue };
+            kept.push_str(&format!("{line}\n"));
+            if value.get("epoch").is_some() {
+                self.epoch_at = Some(of);
+            }
+        }
+        self.file = Some(LineFile::replace(&self.path, &kept)?);
+        Ok(())
     }
 
-    pub(crate) fn step(&mut self, step: u64, loss: f32) -> Result<()> {
-        // JSON has no NaN; a loss that is none is written as null.
-        self.line(&format!(r#"{{"step":{step},"loss":{}}}"#, Value::from(loss)))
+    fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        if self.epoch_at == Some(step) && values.iter().any(|(name, _)| *name == "epoch") {
+            return Ok(());
+        }
+        let mut line = format!("{{\"step\":{step}");
+        for (name, value) in values.iter().filter(|(name, _)| *name != "step") {
+            let figure = figure(*value).unwrap_or_else(|| "null".to_owned());
+            line.push_str(&format!(",{}:{figure}", Value::from(*name)));
+        }
+        line.push('}');
+        match &mut self.file {
+            Some(file) => file.line(&line),
+            None => self.file.insert(LineFile::create(&self.path)?).line(&line),
+        }
     }
-
-    pub(crate) fn epoch(&mut self, report: &EpochReport) -> Result<()> {
-        let EpochReport { epoch, train_loss, test_accuracy, seconds } = report;
-        // Keys in the order of the documentation, which a JSON map would sort.
-        self.line(&format!(
-            r#"{{"epoch":{epoch},"train_loss":{},"test_accuracy":{},"seconds":{}}}"#,
-            Value::from(*train_loss),
-            Value::from(*test_accuracy),
-            Value::from(*seconds),
-        ))
-    }
-}
-
-fn append(path: &Path) -> Result<File> {
-    let file = OpenOptions::new().append(true).open(path);
-    file.map_err(|source| Error::Metrics { path: path.to_owned(), source })
-}
-
-/// The lines that a run had written when it stood at `position`.
-fn before(text: &str, position: &Position) -> String {
-    let kept = text.lines().filter(|line| {
-        let Ok(value) = serde_json::from_str::<Value>(line) else { return false };
-        let step = value["step"].as_u64().is_some_and(|step| step <= position.step);
-        let epoch = value["epoch"].as_u64().is_some_and(|epoch| epoch <= position.epoch as u64);
-        step || epoch
-    });
-    kept.map(|line| format!("{line}\n")).collect()
 }

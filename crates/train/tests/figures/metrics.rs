@@ -1,7 +1,7 @@
 //! Metrics against scikit-learn's values, which `sklearn_fixture.py` writes, however the rows are batched.
 
 use serde_json::Value;
-use wgrad_autograd::{Gpu, Tensor};
+use wgrad_autograd::{DType, Gpu, Tensor};
 use wgrad_train::metrics::{
     Average, ClassCounts, ConfusionMatrix, Outputs, Score, average_precision, roc_auc,
 };
@@ -186,6 +186,32 @@ fn ranks_of_odd_scores() {
     assert_eq!(roc_auc(&[0.0, -0.0], &[true, false]), 0.5);
     assert_eq!(roc_auc(&[f32::INFINITY, f32::NEG_INFINITY, 0.0], &[true, false, false]), 1.0);
     assert_eq!(average_precision(&[0.0, -0.0], &[true, false]), 0.5);
+}
+
+#[test]
+fn half_precision_and_views_are_outputs_too() {
+    let gpu = gpu();
+    // Powers of two, which f16 holds exactly; columns of the output lie in rows of the buffer.
+    let values = [4.0, 0.5, 1.0, 2.0, 0.25, 8.0, 0.5, 4.0, 0.125, 1.0, 2.0, 0.5_f32];
+    let plain = Tensor::from_slice(&gpu, &values, &[3, 4]).unwrap().transpose(0, 1).unwrap();
+    let targets = Tensor::from_slice(&gpu, &[1, 2, 0, 1], &[4]).unwrap();
+    let numbers = Tensor::from_slice(&gpu, &values, &[4, 3]).unwrap();
+    let mut outputs = vec![plain.contiguous().unwrap(), plain.clone()];
+    if gpu.has_f16() {
+        outputs.push(plain.to_dtype(DType::F16).unwrap());
+    }
+    for score in
+        [Score::Accuracy, Score::TopK(2), Score::FBeta(1.0, Average::Macro), Score::RocAuc, Score::Rmse]
+    {
+        let mut found = outputs.iter().map(|output| {
+            let mut accumulator = score.accumulator();
+            let target = if score == Score::Rmse { &numbers } else { &targets };
+            accumulator.update(&output.clone().tracked(), target).unwrap();
+            accumulator.compute().unwrap()
+        });
+        let first = found.next().unwrap();
+        assert!(first > 0.0 && first.is_finite() && found.all(|found| found == first), "{score}");
+    }
 }
 
 #[test]

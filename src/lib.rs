@@ -48,5 +48,17 @@ struct Readme;
 
 /// So must those of the guide.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/guide.md")]
-struct Guide;
+mod guide {
+    #[doc = include_str!("../docs/guide/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../docs/guide/loop.md")]
+    struct Loop;
+    #[doc = include_str!("../docs/guide/own-op.md")]
+    struct OwnOp;
+    #[doc = include_str!("../docs/guide/pytorch.md")]
+    struct Pytorch;
+    #[doc = include_str!("../docs/guide/quick-start.md")]
+    struct QuickStart;
+    #[doc = include_str!("../docs/guide/training.md")]
+    struct Training;
+}

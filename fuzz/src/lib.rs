@@ -18,8 +18,8 @@ use rand_pcg::Pcg64;
 pub use memory::Counting;
 pub use targets::{Target, find, targets};
 
-/// Memory that a reader may take at once beyond what it was given, as a multiple of it, and in bytes.
-const MEMORY: (usize, usize) = (16, 1 << 20);
+/// Memory that any reader may take at once, in bytes; beyond it a multiple of its file, [`Target::memory`].
+const MEMORY: usize = 1 << 20;
 
 /// What a campaign found.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub fn campaign(target: &Target, seed: u64, mut more: impl FnMut(u64) -> bool) -
 pub fn judge(target: &Target, input: &[u8]) -> Result<String, String> {
     memory::start();
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    let (largest, allowed) = (memory::largest(), MEMORY.0 * input.len() + MEMORY.1);
+    let (largest, allowed) = (memory::largest(), target.memory * input.len() + MEMORY);
     let outcome = outcome.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()

@@ -15,7 +15,7 @@ static ALLOCATOR: Counting = Counting;
 /// Feeds damaged files to the readers of wgrad.
 #[derive(Parser)]
 struct Options {
-    /// safetensors, idx or cifar10; all of them where none is named.
+    /// safetensors, idx, cifar10, cifar100, tensors, csv, schema, png, jpeg or folder; all of them where none is named.
     target: Option<String>,
     /// Seconds for each target.
     #[arg(long, default_value_t = 10)]

@@ -13,7 +13,9 @@ fn readers_survive_damaged_files_and_wrong_ones_are_found() {
         for seed in [(target.seeds)(), vec![Vec::new()]].concat() {
             (target.run)(&seed);
         }
-        match campaign(&target, 1, |cases| cases < 3000) {
+        // A case of some takes several files.
+        let most = if target.name == "folder" { 150 } else { 3000 };
+        match campaign(&target, 1, |cases| cases < most) {
             Found::Nothing(outcomes) => assert!(outcomes > 10, "{}: only {outcomes} outcomes", target.name),
             crash @ Found::Crash(..) => panic!("{}: {crash:?}", target.name),
         }

@@ -1,6 +1,7 @@
 // Arithmetic in place on values that are laid out like parameters, such as gradients: a has n vec4s.
 //   flat_combine  a = alpha·a + beta·b      flat_scale  a = alpha·a      flat_clamp  a within ±alpha, NaN stays
 //   flat_clip     a = a · min(1, alpha / (norm + 1e-6)), PyTorch's clip_grad_norm_
+//   flat_penalty  a = a + alpha·sign b + beta·b, where there is a value
 //   flat_fill     a = alpha                 flat_keep   a
 // The last two write 0 where there is no value (others leave anything in paddings): blocks tells the parameter that each 64 floats of a belong to, and ends
 // where its values end in a, in floats, or 0. One invocation a vec4.
@@ -51,6 +52,14 @@ fn flat_clip(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         // A norm of NaN makes all NaN, as in PyTorch.
         let factor = p.alpha / (norm[0] + 1e-6);
         a[i] *= select(factor, 1.0, factor > 1.0);
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn flat_penalty(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    if i < p.n {
+        a[i] += select(vec4<f32>(), p.alpha * sign(b[i]) + p.beta * b[i], is_value(i));
     }
 }
 

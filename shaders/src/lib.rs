@@ -22,6 +22,7 @@ files! {
     GATHER_IMAGES = "data/gather_images";
     PIXELS_AUGMENTED = "data/pixels_augmented";
     PIXELS_PLAIN = "data/pixels_plain";
+    PUT_CHANNELS = "data/put_channels";
     PUT_SCALAR = "data/put_scalar";
     PUT_VEC4 = "data/put_vec4";
     SHUFFLE = "data/shuffle";

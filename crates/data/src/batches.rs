@@ -2,8 +2,8 @@
 
 use wgrad_autograd::{DType, Gpu, Tensor};
 
-use crate::device::RowOrder;
-use crate::{Augment, DeviceImages, Draw, Error, Normalize, Result};
+use crate::order::RowOrder;
+use crate::{Augment, ChannelStats, DeviceImages, Draw, Error, Normalize, Result, split};
 
 /// In which order an epoch takes its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +71,35 @@ pub struct Batch {
 pub struct ImageBatches<'a> {
     images: &'a DeviceImages,
     normalize: Normalize,
+    by_channel: Option<ChannelStats>,
     augment: Option<Augment>,
+    weights: Option<Vec<f32>>,
     draw: std::cell::Cell<Option<Draw>>,
 }
 
 impl<'a> ImageBatches<'a> {
     /// Batches of `images`, without augmentation.
     pub fn new(images: &'a DeviceImages, normalize: Normalize) -> Self {
-        Self { images, normalize, augment: None, draw: std::cell::Cell::new(None) }
+        let draw = std::cell::Cell::new(None);
+        Self { images, normalize, by_channel: None, augment: None, weights: None, draw }
+    }
+
+    /// Normalises each channel by its own mean and deviation.
+    #[must_use]
+    pub fn by_channel(mut self, stats: Option<ChannelStats>) -> Self {
+        self.by_channel = stats;
+        self
+    }
+
+    /// Has a shuffled order draw images with replacement, each as often as its weight says: see
+    /// [`split::weighted_rows`]. There is a weight for each image.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] for another number of weights, and as [`split::weighted_rows`].
+    pub fn weighted(mut self, weights: Option<Vec<f32>>) -> Result<Self> {
+        check_weights(weights.as_deref(), self.images.len())?;
+        self.weights = weights;
+        Ok(self)
     }
 
     /// Changes the images of training from epoch to epoch.
@@ -98,19 +119,23 @@ impl Batches for ImageBatches<'_> {
 
     fn set_order(&self, order: Order) -> Result<()> {
         self.draw.set(order.draw());
-        match order {
-            Order::Shuffled(Draw { seed, epoch }) => self.images.shuffle(seed, epoch)?,
-            Order::Own | Order::Sequential(_) => self.images.unshuffle()?,
+        match (order, &self.weights) {
+            (Order::Shuffled(draw), Some(weights)) => {
+                self.images.take_rows(&split::weighted_rows(weights, draw)?)?;
+            }
+            (Order::Shuffled(Draw { seed, epoch }), None) => self.images.shuffle(seed, epoch)?,
+            (Order::Own | Order::Sequential(_), _) => self.images.unshuffle()?,
         }
         Ok(())
     }
 
     fn batch(&self, start: usize, rows: usize) -> Result<Batch> {
-        let (x, y) = match (self.augment, self.draw.get()) {
-            (Some(augment), Some(draw)) => {
-                self.images.batch_augmented(start, rows, self.normalize, augment, draw)?
-            }
-            _ => self.images.batch(start, rows, self.normalize)?,
+        let (images, normalize) = (self.images, self.normalize);
+        let change = self.augment.zip(self.draw.get());
+        let (x, y) = match (&self.by_channel, change) {
+            (Some(stats), change) => images.batch_by_channel(start, rows, stats, change)?,
+            (None, Some((augment, draw))) => images.batch_augmented(start, rows, normalize, augment, draw)?,
+            (None, None) => images.batch(start, rows, normalize)?,
         };
         Ok(Batch { x, y })
     }
@@ -125,6 +150,7 @@ pub struct TensorBatches {
     x: Tensor,
     y: Tensor,
     order: RowOrder,
+    weights: Option<Vec<f32>>,
     fingerprint: String,
 }
 
@@ -165,7 +191,18 @@ impl TensorBatches {
         }
         let fingerprint = format!("{n} rows, crc {:08x}", hash.finalize());
         let order = RowOrder::new(x.gpu(), n)?;
-        Ok(Self { x: x.detach(), y: y.detach(), order, fingerprint })
+        Ok(Self { x: x.detach(), y: y.detach(), order, weights: None, fingerprint })
+    }
+
+    /// Has a shuffled order draw rows with replacement, each as often as its weight says: see [`split::weighted_rows`].
+    /// There is a weight for each row.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] for another number of weights, and as [`split::weighted_rows`].
+    pub fn weighted(mut self, weights: Option<Vec<f32>>) -> Result<Self> {
+        check_weights(weights.as_deref(), self.order.len())?;
+        self.weights = weights;
+        Ok(self)
     }
 
     /// The device that holds them.
@@ -182,9 +219,12 @@ impl Batches for TensorBatches {
     }
 
     fn set_order(&self, order: Order) -> Result<()> {
-        match order {
-            Order::Shuffled(Draw { seed, epoch }) => self.order.shuffle(seed, epoch)?,
-            Order::Own | Order::Sequential(_) => self.order.reset()?,
+        match (order, &self.weights) {
+            (Order::Shuffled(draw), Some(weights)) => {
+                self.order.take(&split::weighted_rows(weights, draw)?)?
+            }
+            (Order::Shuffled(Draw { seed, epoch }), None) => self.order.shuffle(seed, epoch)?,
+            (Order::Own | Order::Sequential(_), _) => self.order.reset()?,
         }
         Ok(())
     }
@@ -197,4 +237,12 @@ impl Batches for TensorBatches {
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
+}
+
+pub(crate) fn check_weights(weights: Option<&[f32]>, rows: usize) -> Result<()> {
+    let Some(weights) = weights else { return Ok(()) };
+    if weights.len() != rows {
+        return Err(Error::Rows(format!("{} weights for {rows} rows", weights.len())));
+    }
+    split::weighted_rows(weights, Draw { seed: 0, epoch: 0 }).map(|_| ())
 }

@@ -39,8 +39,18 @@ const EXPECTED: &str =
     "the .bin files of cifar-10-binary.tar.gz, in the folder itself or in cifar-10-batches-bin";
 const SHAPE: [usize; 3] = [3, 32, 32];
 const IMAGE: usize = 3 * 32 * 32;
-const RECORD: usize = 1 + IMAGE;
-const MAX_LABEL: u8 = 9;
+
+/// What stands in front of an image's pixels: so many bytes of labels, each with its largest value. The last counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout(pub(crate) &'static [u8]);
+
+const LAYOUT: Layout = Layout(&[9]);
+
+impl Layout {
+    fn record(self) -> usize {
+        self.0.len() + IMAGE
+    }
+}
 
 /// Where a data set was found; see [`locate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,27 +164,27 @@ fn file(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
 /// [`Error::Label`] for a label over 9; [`Error::Read`] where reading fails.
 pub fn load(folder: &Path) -> Result<Split> {
     let folder = find(folder)?;
-    let classes = class_names(&folder);
+    let classes = class_names(&folder, NAMES_FILE, &CLASSES);
     let mut paths = Vec::new();
     for name in FILES {
         paths.push(file(&folder, name)?.unwrap_or_else(|| folder.join(name)));
     }
     let (train, test) = paths.split_at(5);
-    Ok(Split { train: read_files(train, classes.clone())?, test: read_files(test, classes)? })
+    Ok(Split { train: read_files(train, classes.clone(), LAYOUT)?, test: read_files(test, classes, LAYOUT)? })
 }
 
-fn read_files(paths: &[PathBuf], classes: Vec<String>) -> Result<Images> {
+pub(crate) fn read_files(paths: &[PathBuf], classes: Vec<String>, layout: Layout) -> Result<Images> {
     // All sizes are checked first, so that memory is taken once and a bad file is told at once.
     let mut total: usize = 0;
     for path in paths {
-        total = total.saturating_add(count_records(path)?);
+        total = total.saturating_add(count_records(path, layout)?);
     }
     let Some((mut labels, mut pixels)) = reserve(total) else {
         let found = format!("{total} records with those beside it");
         return Err(Error::format(&paths[0], found, "a set that fits in memory"));
     };
     for path in paths {
-        read_records(path, &mut labels, &mut pixels)?;
+        read_records(path, layout, &mut labels, &mut pixels)?;
     }
     Images::new(SHAPE, classes, pixels, labels)
 }
@@ -187,14 +197,15 @@ fn reserve(records: usize) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((labels, pixels))
 }
 
-fn count_records(path: &Path) -> Result<usize> {
-    let expected = format!("a whole number of {RECORD}-byte records, at least one");
+fn count_records(path: &Path, layout: Layout) -> Result<usize> {
+    let record = layout.record() as u64;
+    let expected = format!("a whole number of {record}-byte records, at least one");
     let metadata = fs::metadata(path).map_err(Error::read(path))?;
     if !metadata.is_file() {
         return Err(Error::format(path, "something other than a file", expected));
     }
     let length = metadata.len();
-    let (records, rest) = (length / RECORD as u64, length % RECORD as u64);
+    let (records, rest) = (length / record, length % record);
     if length == 0 {
         return Err(Error::format(path, "an empty file", expected));
     }
@@ -206,35 +217,38 @@ fn count_records(path: &Path) -> Result<usize> {
         .map_err(|_| Error::format(path, format!("{length} bytes"), "a file that fits in memory"))
 }
 
-fn read_records(path: &Path, labels: &mut Vec<u8>, pixels: &mut Vec<u8>) -> Result<()> {
-    let records = count_records(path)?;
+fn read_records(path: &Path, layout: Layout, labels: &mut Vec<u8>, pixels: &mut Vec<u8>) -> Result<()> {
+    let records = count_records(path, layout)?;
     let file = File::open(path).map_err(Error::read(path))?;
-    let mut reader = BufReader::with_capacity(64 * RECORD, file);
-    let mut block = [0; RECORD];
+    let mut reader = BufReader::with_capacity(64 * layout.record(), file);
+    let mut block = vec![0; layout.record()];
     for record in 0..records {
         reader.read_exact(&mut block).map_err(Error::read(path))?;
-        let (label, image) = (block[0], &block[1..]);
-        if label > MAX_LABEL {
-            let offset = record as u64 * RECORD as u64;
-            return Err(Error::Label { path: path.into(), record, offset, label, max: MAX_LABEL });
+        let (found, image) = block.split_at(layout.0.len());
+        for (i, (&label, &max)) in found.iter().zip(layout.0).enumerate() {
+            if label > max {
+                let offset = (record * layout.record() + i) as u64;
+                return Err(Error::Label { path: path.into(), record, offset, label, max });
+            }
         }
-        labels.push(label);
+        labels.extend(found.last());
         pixels.extend_from_slice(image);
     }
     Ok(())
 }
 
-/// The names of `batches.meta.txt`, or the standard ones where it is missing or gives something else
-/// than ten short, different names. They are only shown, so nothing is lost by falling back.
-fn class_names(folder: &Path) -> Vec<String> {
+/// The names in a file, one a line, or the standard ones where it is missing or gives something else
+/// than as many short, different names. They are only shown, so nothing is lost by falling back.
+pub(crate) fn class_names(folder: &Path, list: &str, standard: &[&str]) -> Vec<String> {
     let mut text = String::new();
-    let path = file(folder, NAMES_FILE).ok().flatten().unwrap_or_else(|| folder.join(NAMES_FILE));
+    let path = file(folder, list).ok().flatten().unwrap_or_else(|| folder.join(list));
     let read = File::open(path).and_then(|file| file.take(4096).read_to_string(&mut text));
     let names: Vec<&str> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
     let sane = |name: &str| name.len() <= 64 && !name.contains(char::is_control);
     let different = (1..names.len()).all(|i| !names[..i].contains(&names[i]));
-    let good = read.is_ok() && names.len() == 10 && different && names.iter().all(|name| sane(name));
-    let chosen = if good { &names[..] } else { &CLASSES[..] };
+    let good =
+        read.is_ok() && names.len() == standard.len() && different && names.iter().all(|name| sane(name));
+    let chosen = if good { &names[..] } else { standard };
     chosen.iter().map(|name| name.to_string()).collect()
 }
 

@@ -6,23 +6,9 @@ use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::device::{Buffer, Launch};
 use wgrad_autograd::{DType, Error, Gpu, Result, Tensor};
 
-use crate::Images;
-
-/// How bytes become floats: `(byte / 255 - mean) / std`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normalize {
-    /// The mean, which is subtracted.
-    pub mean: f32,
-    /// The standard deviation, by which the difference is divided.
-    pub std: f32,
-}
-
-impl Default for Normalize {
-    /// To -1 … 1.
-    fn default() -> Self {
-        Self { mean: 0.5, std: 0.5 }
-    }
-}
+use crate::normalize::Values;
+use crate::order::{AUGMENT, RowOrder, check_range, key};
+use crate::{ChannelStats, Images, Normalize};
 
 /// How a training image changes from epoch to epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +27,23 @@ impl Default for Augment {
     }
 }
 
+impl Augment {
+    /// Fails where images of this shape are too small to reflect.
+    pub(crate) fn check(self, [_, h, w]: [usize; 3]) -> Result<()> {
+        if self.padding >= h.min(w) || self.padding > 1_000 {
+            let message =
+                format!("a padding of {} around {h} × {w} pixels: it must be smaller", self.padding);
+            return Err(Error::shape("augment", message));
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for Augment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "shifted by up to {}{}", self.padding, if self.flip { " and mirrored" } else { "" })
     }
 }
-
-/// Rounds of the kernel that shuffles.
-const SHUFFLE_ROUNDS: usize = 32;
 
 /// Where the random numbers of an epoch's augmentation come from: with the image's number they decide what happens
 /// to it.
@@ -72,62 +67,6 @@ pub struct DeviceImages {
     fingerprint: String,
 }
 
-/// The order in which batches take the rows of a set: a permutation on the device.
-pub(crate) struct RowOrder(Tensor);
-
-impl RowOrder {
-    /// The own order of `n` rows.
-    pub(crate) fn new(gpu: &Gpu, n: usize) -> Result<Self> {
-        let order = Self(Tensor::empty_of(gpu, &[n], DType::I32)?);
-        order.reset()?;
-        Ok(order)
-    }
-
-    /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
-        self.0.numel()
-    }
-
-    /// A permutation that is a function of `seed` and `epoch` alone.
-    pub(crate) fn shuffle(&self, seed: u64, epoch: usize) -> Result<()> {
-        self.write(seed, epoch, SHUFFLE_ROUNDS)
-    }
-
-    /// The rows' own order.
-    pub(crate) fn reset(&self) -> Result<()> {
-        self.write(0, 0, 0)
-    }
-
-    #[expect(unsafe_code, reason = "the number of rows is the tensor's")]
-    fn write(&self, seed: u64, epoch: usize, rounds: usize) -> Result<()> {
-        let (n, key) = (self.len(), key(seed, 0x5eed_0001));
-        // SAFETY: `order` has `n` elements, and the kernel writes below `n`.
-        unsafe { self.0.gpu().launch_unchecked(Kernel::new(&shaders::SHUFFLE, "shuffle")) }
-            .bind("order", self.0.bind())
-            .set_all([("n", n), ("key", key as usize), ("epoch", epoch), ("rounds", rounds)])
-            // The check that ends the loop counts too.
-            .max_iterations(rounds + 1)
-            .threads(n)
-            .enqueue()?;
-        Ok(())
-    }
-
-    /// The numbers of the rows at places `start..start + rows`, i32 of shape `[rows]`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn slice(&self, start: usize, rows: usize) -> Result<Tensor> {
-        check_range(start, rows, self.len())?;
-        self.0.slice(0, start, start + rows)
-    }
-}
-
-/// Fails for places that are not all of the data set's.
-fn check_range(start: usize, rows: usize, len: usize) -> Result<()> {
-    if start.checked_add(rows).is_none_or(|end| end > len) {
-        return Err(Error::shape("batch", format!("{rows} rows from place {start} of {len}")));
-    }
-    Ok(())
-}
-
 struct Part {
     pixels: Buffer,
     first: usize,
@@ -148,23 +87,37 @@ impl DeviceImages {
             let message = format!("{} bytes for {} images of {size}", images.pixels.len(), images.len());
             return Err(Error::shape("images", message));
         }
+        let set = Self::upload(gpu, images.shape(), &images.pixels, images.labels.clone())?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let set = Self { fingerprint: images.fingerprint(), ..set };
+        Ok(set)
+    }
+
+    /// The images of one batch, in order.
+    #[cfg(feature = "image-files")]
+    pub(crate) fn of_batch(gpu: &Gpu, shape: [usize; 3], pixels: &[u8], labels: Vec<u8>) -> Result<Self> {
+        Self::upload(gpu, shape, pixels, labels)
+    }
+
+    fn upload(gpu: &Gpu, shape: [usize; 3], pixels: &[u8], labels_on_host: Vec<u8>) -> Result<Self> {
+        let size: usize = shape.iter().product();
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size) as usize;
         let most = (limit / size.next_multiple_of(4)).max(1);
         let mut parts = Vec::new();
-        for (i, bytes) in images.pixels.chunks(most * size).enumerate() {
+        for (i, bytes) in pixels.chunks(most * size).enumerate() {
             let pixels = gpu.upload(&in_words(bytes, size))?;
             parts.push(Part { pixels, first: i * most, count: bytes.len() / size });
         }
-        let labels = gpu.upload(&images.labels)?;
+        let labels = gpu.upload(&labels_on_host)?;
         Ok(Self {
             gpu: gpu.clone(),
             parts,
             labels,
-            order: RowOrder::new(gpu, images.len())?,
-            labels_on_host: images.labels.clone(),
-            shape: images.shape(),
+            order: RowOrder::new(gpu, labels_on_host.len())?,
+            labels_on_host,
+            shape,
             #[cfg(not(target_arch = "wasm32"))]
-            fingerprint: images.fingerprint(),
+            fingerprint: String::new(),
         })
     }
 
@@ -211,6 +164,16 @@ impl DeviceImages {
         self.order.reset()
     }
 
+    /// Has the batches from now on take these rows, in this order, any of them more than once: as many as there are images.
+    /// An image that comes twice in an epoch is augmented in one way.
+    ///
+    /// # Errors
+    /// For another number of rows, a row that is not there, or a lost device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn take_rows(&self, rows: &[usize]) -> Result<()> {
+        self.order.take(rows)
+    }
+
     /// A launch of one of the engine's kernels, without runtime checks.
     #[expect(unsafe_code, reason = "the sizes that it states are checked before")]
     fn launch<'a>(&'a self, kernel: Kernel<'a>) -> Launch<'a> {
@@ -226,7 +189,25 @@ impl DeviceImages {
     /// # Errors
     /// If the device cannot hold them, `rows` is 0, the range leaves the data set, or pixels cannot be normalised so.
     pub fn batch(&self, start: usize, rows: usize, normalize: Normalize) -> Result<(Tensor, Tensor)> {
-        self.gather(start, rows, normalize, None)
+        self.gather(start, rows, Values::Alike(normalize), None)
+    }
+
+    /// As [`DeviceImages::batch`], and as [`DeviceImages::batch_augmented`] where there is a change: each channel is
+    /// normalised by its own mean and deviation.
+    ///
+    /// # Errors
+    /// As [`DeviceImages::batch_augmented`], and for statistics of another number of channels.
+    pub fn batch_by_channel(
+        &self,
+        start: usize,
+        rows: usize,
+        stats: &ChannelStats,
+        augment: Option<(Augment, Draw)>,
+    ) -> Result<(Tensor, Tensor)> {
+        if let Some((augment, _)) = augment {
+            augment.check(self.shape)?;
+        }
+        self.gather(start, rows, Values::ByChannel(stats), augment)
     }
 
     /// As [`DeviceImages::batch`], each image changed by `augment` in a way that is a function of `draw` and of its
@@ -242,47 +223,45 @@ impl DeviceImages {
         augment: Augment,
         draw: Draw,
     ) -> Result<(Tensor, Tensor)> {
-        let [_, h, w] = self.shape;
-        if augment.padding >= h.min(w) || augment.padding > 1_000 {
-            let message =
-                format!("a padding of {} around {h} × {w} pixels: it must be smaller", augment.padding);
-            return Err(Error::shape("augment", message));
-        }
-        self.gather(start, rows, normalize, Some((augment, draw)))
+        augment.check(self.shape)?;
+        self.gather(start, rows, Values::Alike(normalize), Some((augment, draw)))
     }
 
     fn gather(
         &self,
         start: usize,
         rows: usize,
-        normalize: Normalize,
+        values: Values<'_>,
         augment: Option<(Augment, Draw)>,
     ) -> Result<(Tensor, Tensor)> {
         check_range(start, rows, self.len())?;
-        let (scale, shift) = (1.0 / (255.0 * normalize.std), -normalize.mean / normalize.std);
-        // It may overflow where the options themselves are finite.
-        if ![0.0, 255.0].iter().all(|byte| (byte * scale + shift).is_finite()) {
-            let message =
-                format!("{normalize:?}: pixels would be no numbers; std is not 0, and both are finite");
-            return Err(Error::shape("batch", message));
-        }
+        let (scale, shift) = values.uniform()?;
+        let stats = values.stats(&self.gpu, self.shape[0])?;
         let [c, h, w] = self.shape;
         let size = c * h * w;
         let words = rows * size.div_ceil(4);
         let x = Tensor::empty(&self.gpu, &[rows, c, h, w])?;
         let y = Tensor::empty_of(&self.gpu, &[rows], DType::I32)?;
-        let put = if size.is_multiple_of(4) { &shaders::PUT_VEC4 } else { &shaders::PUT_SCALAR };
+        let put = match &stats {
+            Some(_) => &shaders::PUT_CHANNELS,
+            None if size.is_multiple_of(4) => &shaders::PUT_VEC4,
+            None => &shaders::PUT_SCALAR,
+        };
         let pixels = if augment.is_some() { &shaders::PIXELS_AUGMENTED } else { &shaders::PIXELS_PLAIN };
         let kernel = Kernel::new(&shaders::GATHER_IMAGES, "gather_images").with(put).with(pixels);
-        let (key, epoch) = augment.map_or((0, 0), |(_, draw)| (key(draw.seed, 0x5eed_0002), draw.epoch));
+        let (key, epoch) = augment.map_or((0, 0), |(_, draw)| (key(draw.seed, AUGMENT), draw.epoch));
         for part in &self.parts {
             let of_augmented = augment.iter().flat_map(|(Augment { padding, flip }, _)| {
                 [("H", h), ("W", w), ("PAD", *padding), ("FLIP", usize::from(*flip))]
             });
-            self.launch(kernel)
+            let mut launch = self.launch(kernel);
+            if let Some(stats) = &stats {
+                launch = launch.constant("PLANE", h * w).bind("stats", stats.whole());
+            }
+            launch
                 .constant("SIZE", size)
                 .constants(of_augmented)
-                .bind_all([("order", self.order.0.bind()), ("pixels", part.pixels.whole())])
+                .bind_all([("order", self.order.tensor().bind()), ("pixels", part.pixels.whole())])
                 .bind_all([("labels", self.labels.whole()), ("x", x.bind()), ("y", y.bind())])
                 .set_all([("n", words), ("start", start), ("key", key as usize)])
                 .set_all([("first", part.first), ("count", part.count), ("epoch", epoch)])
@@ -295,11 +274,6 @@ impl DeviceImages {
         }
         Ok((x, y))
     }
-}
-
-/// The key of a random sequence: both halves of the seed matter, and `purpose` keeps two uses of one seed apart.
-fn key(seed: u64, purpose: u32) -> u32 {
-    (seed as u32) ^ ((seed >> 32) as u32).rotate_left(16) ^ purpose
 }
 
 /// Images of `size` bytes, each padded to whole words.

@@ -68,6 +68,33 @@ pub enum Error {
     /// Rows that do not make a data set.
     #[error("rows: {0}")]
     Rows(String),
+    /// A table that cannot be read, or lacks what is asked of it.
+    #[error("{path}, line {line}: {message}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1; the header's for what concerns the whole table.
+        line: usize,
+        /// What is wrong, and what was expected.
+        message: String,
+    },
+    /// A field of a table that is not what its column holds.
+    #[error("{path}, line {line}, column {column:?}: found {found:?}; expected {expected}")]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the field begins, counted from 1.
+        line: usize,
+        /// The column's name.
+        column: String,
+        /// The field.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A table's schema that is no such thing.
+    #[error("schema of a table: {0}")]
+    Schema(String),
     /// What the device, or an op on it, has against a batch.
     #[error(transparent)]
     Tensor(#[from] wgrad_autograd::Error),
@@ -99,4 +126,15 @@ impl Error {
     pub(crate) fn format(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Error {
         Error::Format { path: path.to_path_buf(), found: found.into(), expected: expected.into() }
     }
+}
+
+/// Names in quotes, on one line: the first eight, and none longer than 40 characters.
+#[cfg(any(feature = "image-files", feature = "safetensors", feature = "tables"))]
+pub(crate) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
+    let short = |name: &S| {
+        let (name, short) = (name.as_ref(), name.as_ref().chars().take(40).collect::<String>());
+        format!("{short:?}{}", if short.len() < name.len() { "…" } else { "" })
+    };
+    let first: Vec<String> = names.iter().take(8).map(short).collect();
+    format!("{}{}", first.join(", "), if names.len() > 8 { ", …" } else { "" })
 }

@@ -1,6 +1,6 @@
 //! Labelled images as bytes: what every loader returns.
 
-use crate::{Error, Result};
+use crate::{ChannelStats, Error, Result};
 
 /// Labelled images as bytes, image after image, each `[channels, height, width]` planes.
 ///
@@ -105,6 +105,49 @@ impl Images {
         format!("{} images of {:?}, crc {:08x}", self.len(), self.shape(), hash.finalize())
     }
 
+    /// The images at these places, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Images`] for a place past the last image.
+    pub fn select(&self, rows: &[usize]) -> Result<Images> {
+        let (mut pixels, mut labels) = (Vec::with_capacity(rows.len() * self.image_size()), Vec::new());
+        for &row in rows {
+            let image = self.image(row).zip(self.labels.get(row));
+            let (image, &label) = image.ok_or_else(|| {
+                Error::Images(format!("image {row} is asked for; there are {}", self.len()))
+            })?;
+            pixels.extend_from_slice(image);
+            labels.push(label);
+        }
+        Images::new(self.shape(), self.classes.clone(), pixels, labels)
+    }
+
+    /// The mean and the standard deviation (of the population) of each channel's bytes divided by 255: to be measured on the
+    /// training part. A channel whose bytes are all equal has a deviation of 1.
+    ///
+    /// # Errors
+    /// [`Error::Images`] for no images.
+    pub fn channel_stats(&self) -> Result<ChannelStats> {
+        if self.is_empty() {
+            return Err(Error::Images("no images to measure".to_owned()));
+        }
+        let plane = self.height * self.width;
+        let n = (self.len() * plane) as f64;
+        let (mut mean, mut std) = (Vec::new(), Vec::new());
+        for c in 0..self.channels {
+            let planes = self.pixels.chunks_exact(plane).skip(c).step_by(self.channels);
+            // Whole numbers: exact for up to 2^48 pixels.
+            let (sum, squares) = planes.flatten().fold((0_u64, 0_u64), |(sum, squares), &byte| {
+                (sum + u64::from(byte), squares + u64::from(byte) * u64::from(byte))
+            });
+            let level = sum as f64 / n;
+            let variance = (squares as f64 / n - level * level).max(0.0);
+            mean.push((level / 255.0) as f32);
+            std.push(if variance < 1e-6 { 1.0 } else { (variance.sqrt() / 255.0) as f32 });
+        }
+        Ok(ChannelStats { mean, std })
+    }
+
     /// The images as 28×28 grey, the size of MNIST's: the centre is kept, and RGB becomes luma.
     ///
     /// Luma is `(77 R + 150 G + 29 B + 128) / 256` in integers, so it is the same everywhere.
@@ -137,7 +180,7 @@ impl Images {
     }
 }
 
-fn luma(r: u8, g: u8, b: u8) -> u8 {
+pub(crate) fn luma(r: u8, g: u8, b: u8) -> u8 {
     // The weights add up to 256, so the result is at most 255 and the cast loses nothing.
     ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b) + 128) >> 8) as u8
 }

@@ -21,28 +21,60 @@ pub const SIDE: usize = 28;
 const EXPECTED: &str = "MNIST's four idx files, plain or .gz, in the folder itself, in raw or in MNIST/raw";
 const MAX_LABEL: u8 = 9;
 
+/// Files of a set.
+pub(crate) const FILES: usize = 4;
+
+/// Names of Fashion-MNIST's classes, in the order of the labels.
+pub const FASHION_CLASSES: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+];
+
+/// The labels that Fashion-MNIST's training part begins with; MNIST's begins with 5, 0, 4.
+const FASHION_LABELS: [u8; 10] = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5];
+
 /// Deflate cannot pack more than this many bytes into one, so a longer claim is a lie.
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// Loads the data set from `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
 /// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. A plain file comes before its `.gz`, and a file
 /// before one in a folder of its name. Where the folder itself lacks some, its `raw` or `MNIST/raw` may hold
-/// them all. Classes are named "0" to "9".
+/// them all. Classes are named "0" to "9", or by [`FASHION_CLASSES`] where the folder or the one that it lies in has "fashion" in its name
+/// or the training labels begin as Fashion-MNIST's do.
 ///
 /// # Errors
 /// [`Error::MissingFiles`] where files are missing; [`Error::Format`] where a header's magic number or
 /// axes are wrong, the length does not match the header, or images and labels differ in number;
 /// [`Error::Label`] for a label over 9; [`Error::Read`] where reading or unpacking fails.
 pub fn load(folder: &Path) -> Result<Split> {
+    let [train_images, train_labels, test_images, test_labels] = locate(folder)?;
+    let mut split =
+        Split { train: pair(&train_images, &train_labels)?, test: pair(&test_images, &test_labels)? };
+    let named =
+        folder.iter().rev().take(2).any(|part| part.to_string_lossy().to_lowercase().contains("fashion"));
+    if named || split.train.labels.starts_with(&FASHION_LABELS) {
+        split.train.classes = FASHION_CLASSES.map(str::to_owned).to_vec();
+        split.test.classes = split.train.classes.clone();
+    }
+    Ok(split)
+}
+
+/// The four files: training images and labels, test images and labels.
+pub(crate) fn locate(folder: &Path) -> Result<[PathBuf; FILES]> {
     fs::read_dir(folder).map_err(Error::read(folder))?;
     let mut fewest: Option<(PathBuf, Vec<String>)> = None;
     for folder in [folder.to_path_buf(), folder.join("raw"), folder.join("MNIST").join("raw")] {
         let (paths, missing) = find(&folder)?;
-        if let [train_images, train_labels, test_images, test_labels] = &paths[..] {
-            return Ok(Split {
-                train: pair(train_images, train_labels)?,
-                test: pair(test_images, test_labels)?,
-            });
+        if let Ok(paths) = paths.try_into() {
+            return Ok(paths);
         }
         if fewest.as_ref().is_none_or(|(_, fewest)| missing.len() < fewest.len()) {
             fewest = Some((folder, missing));

@@ -1,12 +1,12 @@
 //! Arithmetic on [`FlatValues`], in place: a launch or two for each flat buffer.
 
-use wgrad_autograd::device::Launch;
 use wgrad_autograd::device::shaders::{self, Kernel};
+use wgrad_autograd::device::{Buffer, Launch};
 use wgrad_autograd::{DType, Gpu, Tensor};
 
 use crate::flat::error;
 use crate::layout::{Entry, tables};
-use crate::{Error, FlatValues, Result};
+use crate::{Error, FlatValues, Result, pattern};
 
 /// Partial sums of a norm for each flat buffer, at most; one invocation makes each.
 const NORM_PARTS: usize = 4096;
@@ -150,14 +150,42 @@ impl FlatValues {
         Ok(norm)
     }
 
+    /// Adds the gradient of the penalty `l1 · Σ |w| + l2 / 2 · Σ w²` of the parameters w whose names are like `pattern`, where `*`
+    /// stands for any characters, and that have a value here: `l1 · sign w + l2 · w`. One launch for each flat buffer. The loss does
+    /// not show the penalty. With `l1` 0 that is what PyTorch's `weight_decay` does.
+    ///
+    /// # Errors
+    /// [`Error::Options`] if no parameter's name is like `pattern`, or for factors that are not finite; [`Error::Op`].
+    pub fn add_penalty(&mut self, pattern: &str, l1: f32, l2: f32) -> Result<()> {
+        const WHAT: &str = "add_penalty";
+        let entries = self.parameters.entries();
+        pattern::check(WHAT, pattern, entries.iter().map(|entry| entry.name.as_str()))?;
+        if !(l1.is_finite() && l2.is_finite()) {
+            let message = format!("l1 {l1}, l2 {l2}: both are finite");
+            return Err(Error::Options { what: WHAT, message });
+        }
+        let takes_part = |i: usize| self.present[i] && pattern::matches(pattern, &entries[i].name);
+        let ends = self.ends(takes_part)?;
+        for (flat, (a, w)) in self.flats.iter().zip(self.parameters.flats()).enumerate() {
+            let tables = tables(self.parameters.layout(), flat, &ends);
+            elementwise("flat_penalty", a, [l1, l2]).bind("b", w.bind()).bind_all(tables).enqueue()?;
+        }
+        Ok(())
+    }
+
+    /// Where the values of each parameter end, or 0 for those that are left out. There is a parameter.
+    fn ends(&self, takes_part: impl Fn(usize) -> bool) -> Result<Buffer> {
+        let end = |(i, entry): (usize, &Entry)| if takes_part(i) { entry.end() as u32 } else { 0 };
+        let ends: Vec<u32> = self.parameters.entries().iter().enumerate().map(end).collect();
+        Ok(self.parameters.gpu().upload(&ends)?)
+    }
+
     /// Runs a kernel that writes zeros where there is no value.
     fn masked(&self, entry: &'static str, alpha: f32) -> Result<()> {
-        let end = |(i, entry): (usize, &Entry)| if self.present[i] { entry.end() as u32 } else { 0 };
-        let ends: Vec<u32> = self.parameters.entries().iter().enumerate().map(end).collect();
-        if ends.is_empty() {
+        if self.parameters.entries().is_empty() {
             return Ok(());
         }
-        let ends = self.parameters.gpu().upload(&ends)?;
+        let ends = self.ends(|i| self.present[i])?;
         for (flat, a) in self.flats.iter().enumerate() {
             let tables = tables(self.parameters.layout(), flat, &ends);
             elementwise(entry, a, [alpha, 0.0]).bind_all(tables).enqueue()?;

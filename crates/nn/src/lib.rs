@@ -1,4 +1,4 @@
-//! Layers, parameters, initialisation, optimizers and state dicts.
+//! Layers, parameters, initialisation, losses, optimizers, schedules and state dicts.
 //!
 //! [`build`] makes a model and its [`Parameters`] at once. They lie in a few flat buffers, under dotted names, in PyTorch's
 //! layout; so do [`Gradients`] and what an [`Optimizer`] keeps, so that what is done to all of them takes a launch or two.
@@ -47,7 +47,10 @@ pub use layers::{
 pub use layout::Entry;
 pub use load::{Load, LoadReport};
 pub use optim::{
-    Adam, AdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, UpdateRule,
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions,
+    AmsGrad, AmsGradOptions, Lamb, LambOptions, Lion, LionOptions, Muon, MuonAdjust, MuonOptions, NAdam,
+    NAdamOptions, Optim, Optimizer, OptimizerState, RmsProp, RmsPropOptions, Sgd, SgdOptions, TensorOptim,
+    TensorRule, UpdateRule,
 };
 pub use parameters::Parameters;
 pub use schedule::{

@@ -68,7 +68,7 @@ impl Measuring {
         let gpu = parameters.gpu();
         gpu.reset_peak_memory();
         let bytes = parameters.flats().iter().map(|flat| flat.bind().buffer.size()).sum();
-        let moments = bytes * optimizer.state().iter().len() as u64;
+        let moments = optimizer.state().bytes();
         let memory = StepMemory { parameters: bytes, gradients: bytes, moments, ..Default::default() };
         let before = gpu.memory().live;
         Self { memory, others: before.saturating_sub(bytes + moments), before }

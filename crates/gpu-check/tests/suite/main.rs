@@ -68,6 +68,8 @@ mod loss_options;
 mod losses;
 #[path = "../../../nn/tests/nn/models.rs"]
 mod models;
+#[path = "../../../nn/tests/nn/optimizer_steps.rs"]
+mod optimizer_steps;
 #[path = "../../../nn/tests/nn/optimizers.rs"]
 mod optimizers;
 #[path = "../../../nn/tests/nn/parameters.rs"]

@@ -81,3 +81,38 @@ impl UpdateRule for AdamOptions {
         })
     }
 }
+
+/// Options of [`AmsGrad`]: Adam's or AdamW's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AmsGradOptions {
+    /// What it has in common with Adam.
+    pub adam: AdamOptions,
+}
+
+/// Adam and AdamW by the largest mean square so far, so that no step grows. Counterpart: `torch.optim.Adam` with `amsgrad=True`.
+pub type AmsGrad = Optim<AmsGradOptions>;
+
+impl UpdateRule for AmsGradOptions {
+    const NAME: &'static str = "amsgrad";
+    const STATE: &'static [&'static str] = &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+
+    fn file(&self) -> &'static File {
+        &shaders::AMSGRAD
+    }
+
+    fn scalars(&self, step: u64) -> Vec<(&'static str, f64)> {
+        self.adam.scalars(step)
+    }
+
+    fn lr(&self) -> f64 {
+        self.adam.lr
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        self.adam.lr = lr;
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.adam.check()
+    }
+}

@@ -1,18 +1,36 @@
-//! Optimizers: a step is one launch for each flat buffer of parameters, whatever their groups.
+//! Optimizers. Those that go element by element make a step in one launch for each flat buffer of parameters, whatever their groups
+//! ([`Optim`]); those that take norms or products of whole parameters in some launches for each parameter ([`TensorOptim`]).
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
+mod groups;
+mod lamb;
+mod lion;
+mod muon;
+mod nadam;
 mod rmsprop;
 mod rule;
 mod sgd;
 mod state;
+mod tensors;
 
-pub use adam::{Adam, AdamOptions};
+pub use adadelta::{Adadelta, AdadeltaOptions};
+pub use adafactor::{Adafactor, AdafactorOptions};
+pub use adagrad::{Adagrad, AdagradOptions};
+pub use adam::{Adam, AdamOptions, AmsGrad, AmsGradOptions};
+pub use lamb::{Lamb, LambOptions};
+pub use lion::{Lion, LionOptions};
+pub use muon::{Muon, MuonAdjust, MuonOptions};
+pub use nadam::{NAdam, NAdamOptions};
 pub use rmsprop::{RmsProp, RmsPropOptions};
 pub use rule::{Optim, UpdateRule};
 pub use sgd::{Sgd, SgdOptions};
 pub use state::OptimizerState;
+pub use tensors::{TensorOptim, TensorRule};
 
-use crate::{Gradients, Result};
+use crate::{Error, Gradients, Result};
 
 /// Changes parameters by their gradients.
 pub trait Optimizer {
@@ -45,6 +63,11 @@ pub trait Optimizer {
 /// Whether a learning rate or a penalty makes sense.
 fn usable(x: f64) -> bool {
     x.is_finite() && x >= 0.0
+}
+
+fn check_lr(what: &'static str, lr: f64) -> Result<()> {
+    let message = || format!("a learning rate of {lr}: it is finite and at least 0");
+    check(usable(lr), message).map_err(|message| Error::Options { what, message })
 }
 
 /// Whether an eps is above 0 as the f32 that it is added as, too.

@@ -3,8 +3,9 @@
 use wgrad_autograd::device::shaders::{self, File, Kernel};
 use wgrad_autograd::device::{Buffer, Launch};
 
-use super::{Optimizer, OptimizerState, usable};
-use crate::{Error, Gradients, Parameters, Result, pattern};
+use super::groups::Groups;
+use super::{Optimizer, OptimizerState, check_lr};
+use crate::{Error, Gradients, Parameters, Result};
 
 /// A kind of optimizer: options, a formula in WGSL, the numbers that it takes, and the state that it keeps.
 ///
@@ -77,10 +78,7 @@ pub trait UpdateRule: Clone {
 
 /// An optimizer that follows a rule.
 pub struct Optim<R: UpdateRule> {
-    /// The first is of parameters that are in no other.
-    groups: Vec<Group<R>>,
-    /// The group of each parameter.
-    group_of: Vec<usize>,
+    groups: Groups<R>,
     state: OptimizerState,
     /// The rule's file as it was when the table was laid out.
     file: File,
@@ -91,14 +89,6 @@ pub struct Optim<R: UpdateRule> {
     /// For each parameter: where it ends, and its scalars; on the device and as it was last written.
     table: Buffer,
     written: Vec<u32>,
-}
-
-struct Group<R> {
-    rule: R,
-    /// The learning rate as a multiple of the first group's.
-    rate: f64,
-    /// The first group's learning rate when the group was made, and its own: a quotient would lose its last bit.
-    made_with: [f64; 2],
 }
 
 impl<R: UpdateRule> Optim<R> {
@@ -117,23 +107,13 @@ impl<R: UpdateRule> Optim<R> {
         let count = parameters.entries().len();
         let table = parameters.gpu().buffer(((1 + scalars.len()) * count.max(1) * 4) as u64)?;
         let state = OptimizerState::new(parameters, R::STATE)?;
-        let made_with = [options.lr(); 2];
-        let groups = vec![Group { rule: options, rate: 1.0, made_with }];
-        Ok(Self {
-            groups,
-            group_of: vec![0; count],
-            state,
-            file,
-            trusted,
-            scalars,
-            table,
-            written: Vec::new(),
-        })
+        let groups = Groups::new(options, count);
+        Ok(Self { groups, state, file, trusted, scalars, table, written: Vec::new() })
     }
 
     /// The options of parameters that are in no group of their own.
     pub fn options(&self) -> &R {
-        &self.groups[0].rule
+        self.groups.first()
     }
 
     /// Gives the parameters whose names are like `pattern`, where `*` stands for any characters, options of their own: a
@@ -146,26 +126,11 @@ impl<R: UpdateRule> Optim<R> {
     /// [`Error::Options`] if no parameter's name is like `pattern`, for options that make no sense, and for a learning rate
     /// of its own while the optimizer's is 0.
     pub fn group(&mut self, pattern: &str, change: impl FnOnce(&mut R)) -> Result<()> {
-        let entries = self.state.parameters().entries();
-        pattern::check(R::NAME, pattern, entries.iter().map(|entry| entry.name.as_str()))?;
         let mut rule = self.options().clone();
         change(&mut rule);
         check_rule(&rule)?;
-        let rate = match (rule.lr(), self.lr()) {
-            (lr, base) if lr == base => 1.0,
-            (lr, 0.0) => {
-                return Err(error::<R>(format!("a learning rate of {lr} for {pattern}, in proportion to 0")));
-            }
-            (lr, base) => lr / base,
-        };
-        for (of, entry) in self.group_of.iter_mut().zip(entries) {
-            if pattern::matches(pattern, &entry.name) {
-                *of = self.groups.len();
-            }
-        }
-        let made_with = [self.lr(), rule.lr()];
-        self.groups.push(Group { rule, rate, made_with });
-        Ok(())
+        let rates = [rule.lr(), self.lr()];
+        self.groups.add(R::NAME, self.state.parameters().entries(), pattern, rule, rates)
     }
 
     /// The table for a step with these gradients: where each parameter that takes part ends, and its scalars.
@@ -176,9 +141,9 @@ impl<R: UpdateRule> Optim<R> {
         for (i, entry) in self.state.parameters().entries().iter().enumerate().filter(|(i, _)| takes_part[*i])
         {
             // Most parameters have the scalars of the one before.
-            let key = (self.group_of[i], self.state.count(i).saturating_add(1));
+            let key = (self.groups.index(i), self.state.count(i).saturating_add(1));
             if known.as_ref().is_none_or(|(known, _)| *known != key) {
-                let scalars = order(&self.groups[key.0].rule, &self.scalars, key.1)?;
+                let scalars = order(self.groups.rule(i), &self.scalars, key.1)?;
                 known = Some((key, scalars.into_iter().map(|scalar| (scalar as f32).to_bits()).collect()));
             }
             let row = &mut table[i * width..][..width];
@@ -229,14 +194,9 @@ impl<R: UpdateRule> Optim<R> {
 
 impl<R: UpdateRule> Optimizer for Optim<R> {
     fn step(&mut self, gradients: &Gradients) -> Result<()> {
-        if gradients.parameters().id() != self.state.parameters().id() {
-            let message = "it was made for other parameters than the gradients' are; make one of these parameters with new()";
-            return Err(Error::Options { what: "optimizer", message: message.to_owned() });
-        }
-        self.groups.iter().try_for_each(|group| check_lr(&group.rule))?;
+        self.groups.rules().try_for_each(|rule| check_lr(R::NAME, rule.lr()))?;
+        let takes_part = self.state.takes_part(gradients)?;
         let parameters = self.state.parameters().clone();
-        let takes_part = |(i, entry): (usize, &crate::Entry)| gradients.has(i) && entry.is_trainable();
-        let takes_part: Vec<bool> = parameters.entries().iter().enumerate().map(takes_part).collect();
         let table = self.table(&takes_part)?;
         if table != self.written && takes_part.contains(&true) {
             parameters.gpu().write(&self.table.view(0, table.len() as u64 * 4), &table)?;
@@ -254,9 +214,7 @@ impl<R: UpdateRule> Optimizer for Optim<R> {
     }
 
     fn set_lr(&mut self, lr: f64) {
-        for Group { rule, rate, made_with: [base, own] } in &mut self.groups {
-            rule.set_lr(if lr == *base { *own } else { lr * *rate });
-        }
+        self.groups.set_lr(lr, R::set_lr);
     }
 
     fn state(&self) -> &OptimizerState {
@@ -272,17 +230,8 @@ fn error<R: UpdateRule>(message: String) -> Error {
     Error::Options { what: R::NAME, message }
 }
 
-fn check_lr<R: UpdateRule>(rule: &R) -> Result<()> {
-    let lr = rule.lr();
-    if usable(lr) {
-        Ok(())
-    } else {
-        Err(error::<R>(format!("a learning rate of {lr}: it is finite and at least 0")))
-    }
-}
-
 fn check_rule<R: UpdateRule>(rule: &R) -> Result<()> {
-    check_lr(rule)?;
+    check_lr(R::NAME, rule.lr())?;
     rule.check().map_err(error::<R>)
 }
 

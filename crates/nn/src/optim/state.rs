@@ -1,12 +1,20 @@
 //! What an optimizer keeps from step to step.
 
-use crate::layout::Entry;
-use crate::{Error, FlatValues, Load, Parameters, Result, StateDict};
+use wgrad_autograd::Tensor;
 
-/// Steps made, in all and by each parameter, and named values laid out like the parameters.
+use crate::layout::Entry;
+use crate::{Error, FlatValues, Gradients, Load, Parameters, Result, StateDict};
+
+/// Tensors of one parameter by name.
+pub(super) type Named = Vec<(&'static str, Tensor)>;
+
+/// Steps made, in all and by each parameter; named values laid out like the parameters; and named tensors of any shape for each
+/// parameter.
 pub struct OptimizerState {
     parameters: Parameters,
     values: Vec<(&'static str, FlatValues)>,
+    /// Of each parameter.
+    tensors: Vec<Named>,
     steps: u64,
     /// Steps in which each parameter had a gradient.
     counts: Vec<u64>,
@@ -21,7 +29,38 @@ impl OptimizerState {
         let zeros = |name: &&'static str| Ok((*name, FlatValues::zeros(parameters)?.with_all_present()));
         let values = names.iter().map(zeros).collect::<Result<_>>()?;
         let counts = vec![0; parameters.entries().len()];
-        Ok(Self { parameters: parameters.clone(), values, steps: 0, counts })
+        let tensors = vec![Named::new(); counts.len()];
+        Ok(Self { parameters: parameters.clone(), values, tensors, steps: 0, counts })
+    }
+
+    /// The tensor `name` of a parameter, where the optimizer keeps one that is not laid out like the parameters.
+    pub fn tensor(&self, name: &str, parameter: &str) -> Option<&Tensor> {
+        let (i, _) = self.entries().find(|(_, entry)| entry.name == parameter)?;
+        self.tensors[i].iter().find(|(known, _)| *known == name).map(|(_, tensor)| tensor)
+    }
+
+    pub(super) fn tensors_of(&self, parameter: usize) -> &Named {
+        &self.tensors[parameter]
+    }
+
+    pub(super) fn set_tensors_of(&mut self, parameter: usize, tensors: Named) {
+        self.tensors[parameter] = tensors;
+    }
+
+    /// Bytes on the device.
+    pub fn bytes(&self) -> u64 {
+        let flats = self.values.iter().flat_map(|(_, values)| values.flats());
+        let own = self.tensors.iter().flatten().map(|(_, tensor)| tensor);
+        flats.chain(own).map(|tensor| tensor.bind().buffer.size()).sum()
+    }
+
+    /// Which parameters a step with these gradients changes.
+    pub(super) fn takes_part(&self, gradients: &Gradients) -> Result<Vec<bool>> {
+        if gradients.parameters().id() != self.parameters.id() {
+            let message = "it was made for other parameters than the gradients' are; make one of these parameters with new()";
+            return Err(Error::Options { what: "optimizer", message: message.to_owned() });
+        }
+        Ok(self.entries().map(|(i, entry)| gradients.has(i) && entry.is_trainable()).collect())
     }
 
     /// The parameters that the optimizer changes.
@@ -67,8 +106,17 @@ impl OptimizerState {
     /// Names and shapes of the tensors that [`OptimizerState::to_state_dict`] gives.
     pub fn shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
         let entry = |name, entry: &Entry| format!("{name}.{}", entry.name);
+        let own = self.own_tensors().map(|(key, tensor)| (key, tensor.shape()));
         self.iter()
             .flat_map(move |(name, _)| self.entries().map(move |(_, e)| (entry(name, e), e.tensor.shape())))
+            .chain(own)
+    }
+
+    /// The tensors that are not laid out like the parameters, as `<name>.<parameter>`.
+    fn own_tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        self.entries().flat_map(|(i, entry)| {
+            self.tensors[i].iter().map(|(name, tensor)| (format!("{name}.{}", entry.name), tensor))
+        })
     }
 
     /// All of it: tensors `<name>.<parameter>`, and in the metadata `steps` and `steps.<parameter>`.
@@ -81,6 +129,9 @@ impl OptimizerState {
         for (name, values) in self.iter() {
             let tensors = values.to_state_dict()?.tensors;
             state.tensors.extend(tensors.into_iter().map(|(of, tensor)| (format!("{name}.{of}"), tensor)));
+        }
+        for (key, tensor) in self.own_tensors() {
+            state.tensors.insert(key, (tensor.shape().to_vec(), tensor.to_vec()?));
         }
         let counts = self.entries().map(|(i, entry)| (format!("steps.{}", entry.name), self.counts[i]));
         let counts = counts.chain([("steps".to_owned(), self.steps)]);
@@ -108,6 +159,11 @@ impl OptimizerState {
                 if let Some(new) = plan.values(&format!("{name}.{}", entry.name)) {
                     self.parameters.gpu().write(&entry.range_of(&values.flats()[entry.flat]), new)?;
                 }
+            }
+        }
+        for (key, tensor) in self.own_tensors() {
+            if let Some(new) = plan.values(&key).filter(|new| !new.is_empty()) {
+                self.parameters.gpu().write(&tensor.bind(), new)?;
             }
         }
         (self.steps, self.counts) = (steps, counts);

@@ -95,7 +95,7 @@ fn smoothed(weight: Option<Weights>, ignore_index: Option<i32>, label_smoothing:
 }
 
 /// Name, tracked inputs, and the loss.
-const CASES: [Case; 30] = [
+const CASES: [Case; 31] = [
     ("cross_entropy", X, |i| i.cross_entropy(&i.labels(), smoothed(None, None, 0.0))),
     ("cross_entropy_ignore", X, |i| i.cross_entropy(&i.labels(), smoothed(None, Some(2), 0.2))),
     ("cross_entropy_weight", X, |i| i.cross_entropy(&i.labels(), smoothed(i.weights("weight"), None, 0.0))),
@@ -146,6 +146,7 @@ const CASES: [Case; 30] = [
     ("softmax_focal_power", X, |i| i.softmax_focal(1.5, None)),
     ("dice", X, |i| i.dice(false)),
     ("dice_squared", X, |i| i.dice(true)),
+    ("cross_entropy_unweighted", X, |i| i.cross_entropy(&i.labels(), smoothed(None, IGNORED, 0.1))),
 ];
 
 #[test]

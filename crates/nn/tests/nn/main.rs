@@ -14,6 +14,7 @@ mod loading;
 mod loss_options;
 mod losses;
 mod models;
+mod optimizer_steps;
 mod optimizers;
 mod parameters;
 mod reproducible;

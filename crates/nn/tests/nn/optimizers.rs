@@ -94,6 +94,10 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
     all.clip_value(0.5).unwrap();
     all.clip_norm(0.5).unwrap();
     all.map(|x| Ok(x.clone())).unwrap();
+    all.add_penalty("*", 0.1, 0.1).unwrap();
+    for (_, make) in crate::optimizer_steps::CONFIGS {
+        make(&parameters).step(&all).unwrap();
+    }
     let composed = gpu.composed();
     let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
     assert_eq!(shaders::unlaunched(&["optim"], launched), [""; 0]);

@@ -90,7 +90,7 @@ fn groups_have_rates_and_decay_of_their_own_in_one_launch() {
     assert!(error.contains("in proportion to 0"), "{error}");
 }
 
-/// Lion, which is in no crate of this project: `c = β1·m + (1 - β1)·g; w -= lr·(sign(c) + decay·w); m = β2·m + (1 - β2)·g`.
+/// Lion as one's own: `c = β1·m + (1 - β1)·g; w -= lr·(sign(c) + decay·w); m = β2·m + (1 - β2)·g`.
 #[derive(Clone, Debug)]
 struct Lion {
     lr: f64,

@@ -2,6 +2,9 @@
 //!
 //! The data sets' readers take folders: a case's first byte chooses the file that the rest of it stands in for.
 
+mod pictures;
+mod rows;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -20,16 +23,35 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Mends what would have a damaged file refused at once, such as a header's length.
     pub repair: fn(&mut Vec<u8>),
+    /// How many times its file a reader may take at once, beyond a mebibyte.
+    pub memory: usize,
     /// Reads a file, and panics where what it gives does not hold together. It returns what the reader said.
     pub run: fn(&[u8]) -> String,
 }
 
+/// What readers take of memory where the file is not packed.
+const PLAIN: usize = 16;
+
 /// All of them.
-pub fn targets() -> [Target; 3] {
-    [
-        Target { name: "safetensors", seeds: state_dicts, repair: header_length, run: read_state_dict },
-        Target { name: "idx", seeds: idx_files, repair: |_| (), run: read_idx },
-        Target { name: "cifar10", seeds: cifar_files, repair: whole_records, run: read_cifar10 },
+pub fn targets() -> Vec<Target> {
+    let target = |name, seeds, repair, memory, run| Target { name, seeds, repair, memory, run };
+    vec![
+        target("safetensors", state_dicts, header_length, PLAIN, read_state_dict),
+        target("idx", idx_files, |_| (), PLAIN, read_idx),
+        target("cifar10", cifar_files, whole_records, PLAIN, read_cifar10),
+        target("cifar100", rows::cifar100_files, rows::whole_records, PLAIN, rows::read_cifar100),
+        target("tensors", rows::tensor_files, header_length, PLAIN, rows::read_tensors),
+        target("csv", rows::tables, |_| (), PLAIN, rows::read_table),
+        target("schema", rows::schemas, |_| (), PLAIN, rows::read_schema),
+        target(
+            "png",
+            pictures::pngs,
+            |file| pictures::checksums(file),
+            pictures::MEMORY,
+            pictures::read_picture,
+        ),
+        target("jpeg", pictures::jpegs, |_| (), pictures::MEMORY, pictures::read_picture),
+        target("folder", pictures::folder_files, |_| (), pictures::MEMORY, pictures::read_folder),
     ]
 }
 

@@ -1,6 +1,4 @@
 //! CIFAR-10's binary files: good ones load, bad ones are told by file, finding and expectation.
-#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test itself may")]
-
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Shifted and mirrored batches against the host's own reading of the generator, and how often each change occurs.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use wgrad_autograd::Gpu;
 use wgrad_autograd::device::{Family, shaders};
 use wgrad_data::{Augment, DeviceImages, Draw, Images, Normalize};
@@ -98,6 +96,10 @@ fn batches_are_what_the_generator_says() {
                 }
             }
         }
+        // The kernel's last variant, whose values tests/data/batches.rs checks.
+        let images = images(3, [3, 5, 7]);
+        let set = DeviceImages::new(&gpu, &images).unwrap();
+        set.batch_by_channel(0, 3, &images.channel_stats().unwrap(), None).unwrap().0.to_vec().unwrap();
         let composed = gpu.composed();
         let launched = composed.iter().map(|composed| (&composed.files[..], composed.entry.as_str()));
         assert_eq!(shaders::unlaunched(&["data"], launched), [""; 0]);
@@ -136,5 +138,5 @@ fn images_too_small_to_reflect_are_refused() {
         let error = batch(padding, 0, 3).err().unwrap().to_string();
         assert!(error.contains("padding") && error.contains("4 × 9"), "{error}");
     }
-    assert!(batch(3, 2, 2).err().unwrap().to_string().contains("2 images from place 2 of 3"));
+    assert!(batch(3, 2, 2).err().unwrap().to_string().contains("2 rows from place 2 of 3"));
 }

@@ -1,6 +1,4 @@
 //! MNIST's idx files: good ones load, hostile headers are refused before memory is taken.
-#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test itself may")]
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -216,4 +214,23 @@ fn missing_files_and_folders_are_named() {
     fs::write(folder.path().join(TEST_LABELS), labels(&[1, 2])).unwrap();
     let error = load(folder.path()).unwrap_err().to_string();
     assert!(error.contains("something other than a file"), "{error}");
+}
+
+#[test]
+fn fashion_mnist_has_names_of_its_own() {
+    let folder = TempDir::new().unwrap();
+    let named = folder.path().join("Fashion-MNIST");
+    fs::create_dir(&named).unwrap();
+    write_set(&named, str::to_string, <[u8]>::to_vec);
+    let split = load(&named).unwrap();
+    assert_eq!(
+        (split.train.classes[9].as_str(), split.test.classes[0].as_str()),
+        ("Ankle boot", "T-shirt/top")
+    );
+    // By its labels, whatever the folder is called.
+    let set = good_set();
+    fs::write(set.path().join(TRAIN_IMAGES), images(10)).unwrap();
+    fs::write(set.path().join(TRAIN_LABELS), labels(&[9, 0, 0, 3, 0, 2, 7, 2, 5, 5])).unwrap();
+    assert_eq!(load(set.path()).unwrap().train.classes[7], "Sneaker");
+    assert_eq!(load(good_set().path()).unwrap().train.classes[7], "7");
 }

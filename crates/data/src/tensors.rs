@@ -1,0 +1,179 @@
+//! Inputs and targets in a safetensors file (cargo feature `safetensors`): the tensors `x` and `y`, row by row.
+
+use std::path::Path;
+use std::{fmt, fs};
+
+use half::{bf16, f16};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use wgrad_autograd::{Gpu, Tensor};
+
+use crate::error::some_of;
+use crate::{Error, Result, TensorBatches};
+
+/// Inputs and targets on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensors {
+    /// The shape of the inputs, `[rows, ..]`.
+    pub shape: Vec<usize>,
+    /// The inputs, row-major.
+    pub x: Vec<f32>,
+    /// The targets.
+    pub y: Targets,
+}
+
+/// Targets of rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Indices of classes, of shape `[rows]`.
+    Classes(Vec<i32>),
+    /// Numbers, with their shape, `[rows, ..]`.
+    Numbers(Vec<usize>, Vec<f32>),
+}
+
+impl Tensors {
+    /// Reads a file. `x` may be of type F64, F32, F16, BF16 or U8; `y` of one of these, which makes numbers of shape `[rows, ..]`, or
+    /// I64, I32, I16 or I8 and shape `[rows]`, which makes indices of classes. U8 is a class's in `y`. Other tensors are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where the file cannot be read, and as [`Tensors::parse`].
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&fs::read(path).map_err(Error::read(path))?, path)
+    }
+
+    /// As [`Tensors::read`], from a file's bytes; errors name `path`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the file is none of safetensors (ranges that overlap, are too short or leave bytes over), lacks `x` or
+    /// `y`, has other types, numbers of rows that differ, no rows, or a class below 0.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes).map_err(|error| {
+            Error::format(
+                path,
+                format!("damage ({})", error.to_string().replace(['\n', '\r'], " ")),
+                "a safetensors file",
+            )
+        })?;
+        if let Some(name) = repeated(bytes) {
+            return Err(Error::format(path, format!("two tensors called {name:?}"), "names that differ"));
+        }
+        let named = |name: &str| {
+            let missing = |_| {
+                let mut names = file.names();
+                names.sort_unstable();
+                Error::format(path, format!("no tensor {name} (of {})", some_of(&names)), "tensors x and y")
+            };
+            file.tensor(name).map_err(missing)
+        };
+        let (x, y) = (named("x")?, named("y")?);
+        let rows = |view: &TensorView<'_>| view.shape().first().copied().filter(|&rows| rows > 0);
+        if rows(&x).is_none() || rows(&x) != rows(&y) {
+            let found = format!("x of shape {:?} and y of shape {:?}", x.shape(), y.shape());
+            return Err(Error::format(path, found, "as many rows in both, and at least one"));
+        }
+        let wrong = |name: &str, view: &TensorView<'_>, expected: &str| {
+            Error::format(
+                path,
+                format!("{name} of type {:?} and shape {:?}", view.dtype(), view.shape()),
+                expected,
+            )
+        };
+        let values = numbers(&x).ok_or_else(|| wrong("x", &x, "F64, F32, F16, BF16 or U8"))?;
+        let y = match classes(&y) {
+            Some(classes) if y.shape().len() == 1 => {
+                let bad = classes.iter().find(|&&class| i32::try_from(class).is_err() || class < 0);
+                if let Some(class) = bad {
+                    return Err(Error::format(path, format!("class {class} in y"), "0 or more, below 2^31"));
+                }
+                Targets::Classes(classes.into_iter().map(|class| class as i32).collect())
+            }
+            _ => {
+                let expected = "floats of shape [rows, ..], or whole numbers of shape [rows]";
+                Targets::Numbers(y.shape().to_vec(), numbers(&y).ok_or_else(|| wrong("y", &y, expected))?)
+            }
+        };
+        Ok(Self { shape: x.shape().to_vec(), x: values, y })
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.shape.first().copied().unwrap_or_default()
+    }
+
+    /// Whether there are no rows; there always are.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Batches of all rows: `x` is f32, `y` i32 or f32.
+    ///
+    /// # Errors
+    /// If the device cannot hold them.
+    pub fn batches(&self, gpu: &Gpu) -> Result<TensorBatches> {
+        let x = Tensor::from_slice(gpu, &self.x, &self.shape)?;
+        let y = match &self.y {
+            Targets::Classes(classes) => Tensor::from_slice(gpu, classes, &[classes.len()])?,
+            Targets::Numbers(shape, numbers) => Tensor::from_slice(gpu, numbers, shape)?,
+        };
+        TensorBatches::new(&x, &y)
+    }
+}
+
+/// A name that stands twice in the header of a file that is whole otherwise: a map of them would keep the last alone.
+fn repeated(bytes: &[u8]) -> Option<String> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let Names(mut names) = serde_json::from_slice(header).ok()?;
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
+}
+
+/// The keys of a JSON object, as they stand there.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        from.deserialize_map(Keys)
+    }
+}
+
+fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::F64 => data.as_chunks().0.iter().map(|&eight| f64::from_le_bytes(eight) as f32).collect(),
+        Dtype::F32 => data.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|&two| f16::from_le_bytes(two).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|&two| bf16::from_le_bytes(two).to_f32()).collect(),
+        Dtype::U8 => data.iter().map(|&byte| byte.into()).collect(),
+        _ => return None,
+    })
+}
+
+fn classes(view: &TensorView<'_>) -> Option<Vec<i64>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::I64 => data.as_chunks().0.iter().map(|&eight| i64::from_le_bytes(eight)).collect(),
+        Dtype::I32 => data.as_chunks().0.iter().map(|&four| i32::from_le_bytes(four).into()).collect(),
+        Dtype::I16 => data.as_chunks().0.iter().map(|&two| i16::from_le_bytes(two).into()).collect(),
+        Dtype::I8 => data.iter().map(|&byte| i64::from(byte as i8)).collect(),
+        Dtype::U8 => data.iter().map(|&byte| byte.into()).collect(),
+        _ => return None,
+    })
+}

@@ -219,7 +219,7 @@ fn check(plan: &Plan) -> Result<()> {
         "a batch size of 0: a batch needs at least one row"
     } else if plan.accumulate == 0 {
         "0 batches a step: a step needs at least one"
-    } else if [plan.clip_norm, plan.clip_value].iter().flatten().any(|most| !(*most >= 0.0)) {
+    } else if [plan.clip_norm, plan.clip_value].iter().flatten().any(|most| most.is_nan() || *most < 0.0) {
         "gradients clipped to a bound below 0 or NaN: it is at least 0"
     } else {
         return Ok(());

@@ -28,7 +28,7 @@ mod shown {
         shown: bool,
         /// When the next line is due, where there is no bar.
         next: Cell<Option<Instant>>,
-        loss: Cell<f32>,
+        loss: Cell<Option<f32>>,
     }
 
     impl Progress {
@@ -48,20 +48,21 @@ mod shown {
             bar.reset_eta();
             let plain = shown && !std::io::stderr().is_terminal();
             let next = Cell::new(plain.then(|| Instant::now() + PAUSE));
-            Self { bar, label, shown, next, loss: Cell::new(f32::NAN) }
+            Self { bar, label, shown, next, loss: Cell::new(None) }
         }
 
         pub(crate) fn advance(&self, rows: usize) {
             self.bar.inc(rows as u64);
             if self.next.get().is_some_and(|next| Instant::now() >= next) {
                 let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
-                say(&format!("{}  {done}/{all}  loss {:.4}", self.label, self.loss.get()));
+                let loss = self.loss.get().map(|loss| format!("  loss {loss:.4}")).unwrap_or_default();
+                say(&format!("{}  {done}/{all}{loss}", self.label));
                 self.next.set(Some(Instant::now() + PAUSE));
             }
         }
 
         pub(crate) fn loss(&self, loss: f32) {
-            self.loss.set(loss);
+            self.loss.set(Some(loss));
             self.bar.set_message(format!("{loss:.4}"));
         }
 

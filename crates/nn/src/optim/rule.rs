@@ -97,6 +97,8 @@ struct Group<R> {
     rule: R,
     /// The learning rate as a multiple of the first group's.
     rate: f64,
+    /// The first group's learning rate when the group was made, and its own: a quotient would lose its last bit.
+    made_with: [f64; 2],
 }
 
 impl<R: UpdateRule> Optim<R> {
@@ -115,7 +117,8 @@ impl<R: UpdateRule> Optim<R> {
         let count = parameters.entries().len();
         let table = parameters.gpu().buffer(((1 + scalars.len()) * count.max(1) * 4) as u64)?;
         let state = OptimizerState::new(parameters, R::STATE)?;
-        let groups = vec![Group { rule: options, rate: 1.0 }];
+        let made_with = [options.lr(); 2];
+        let groups = vec![Group { rule: options, rate: 1.0, made_with }];
         Ok(Self {
             groups,
             group_of: vec![0; count],
@@ -160,7 +163,8 @@ impl<R: UpdateRule> Optim<R> {
                 *of = self.groups.len();
             }
         }
-        self.groups.push(Group { rule, rate });
+        let made_with = [self.lr(), rule.lr()];
+        self.groups.push(Group { rule, rate, made_with });
         Ok(())
     }
 
@@ -250,7 +254,9 @@ impl<R: UpdateRule> Optimizer for Optim<R> {
     }
 
     fn set_lr(&mut self, lr: f64) {
-        self.groups.iter_mut().for_each(|group| group.rule.set_lr(lr * group.rate));
+        for Group { rule, rate, made_with: [base, own] } in &mut self.groups {
+            rule.set_lr(if lr == *base { *own } else { lr * *rate });
+        }
     }
 
     fn state(&self) -> &OptimizerState {

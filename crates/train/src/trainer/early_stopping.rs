@@ -19,21 +19,23 @@ pub struct EarlyStopping {
     /// Epochs since the best one.
     waited: usize,
     weights: Option<StateDict>,
+    /// Whether a fit is under way.
+    is_active: bool,
 }
 
 impl EarlyStopping {
     /// Watches a figure of the history, such as `val_loss` or `val_accuracy`, with a patience of 5 epochs. Of losses a smaller one
     /// is better, of metrics what they say.
     pub fn on(figure: impl Into<String>) -> Self {
-        let (best, weights) = (None, None);
         Self {
             figure: figure.into(),
             patience: Some(5),
             min_delta: 0.0,
             restores: false,
-            best,
+            best: None,
             waited: 0,
-            weights,
+            weights: None,
+            is_active: false,
         }
     }
 
@@ -85,6 +87,7 @@ impl Callback for EarlyStopping {
             let message = format!("early stopping with a min_delta of {}: it is at least 0", self.min_delta);
             return Err(Error::Usage(message));
         }
+        self.is_active = true;
         if fit.step() == 0 {
             (self.best, self.waited, self.weights) = (None, 0, None);
         }
@@ -117,7 +120,9 @@ impl Callback for EarlyStopping {
     }
 
     fn on_fit_end(&mut self, fit: &mut Fit) -> Result<()> {
-        match &self.weights {
+        // A fit that was refused has changed nothing.
+        let is_active = std::mem::take(&mut self.is_active);
+        match self.weights.as_ref().filter(|_| is_active) {
             Some(best) => Ok(fit.parameters().load_state_dict(best, "the best epoch's weights")?),
             None => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wgrad_nn::{OneCycle, StateDict};
+use wgrad_nn::{OneCycle, PlateauOptions, ReduceOnPlateau, StateDict};
 use wgrad_train::{Checkpoints, EarlyStopping, Ema, Error, Folder, History, Result, Swa, Trainer, averaged};
 
 use crate::support::{Accuracy, Setup, Told, figures, rows};
@@ -70,6 +70,33 @@ fn resumed_at_any_step_it_is_the_unbroken_run_to_the_bit() {
             assert_eq!((found.steps, &found.ended), (12, &history.ended));
             assert_eq!(timeless(newest(folder.path())), timeless(newest(whole.path())), "at step {step}");
         }
+    }
+}
+
+/// A run whose rate falls after each epoch, from 0.1: no loss is better by more than its whole.
+fn falling(folder: &Path, most: Option<u64>) -> (StateDict, History) {
+    let setup = Setup::new();
+    let (train, valid) = (rows(&setup.gpu, 6), rows(&setup.gpu, 4));
+    let options = PlateauOptions { lr: 0.1, factor: 0.7, patience: 0, threshold: 1.0, ..Default::default() };
+    let trainer = setup.trainer(setup.sgd()).batch_size(3).epochs(4).max_steps(most).validate(&valid);
+    let mut trainer = trainer
+        .reduce_on_plateau("val_loss", ReduceOnPlateau::new(options).unwrap())
+        .callback(Checkpoints::in_folder(folder).resume(true));
+    let history = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
+    (setup.state(), history)
+}
+
+#[test]
+fn a_rate_that_falls_by_a_figure_is_resumed_too() {
+    let whole = tempfile::tempdir().unwrap();
+    let (state, history) = falling(whole.path(), None);
+    let rates = history.column("lr");
+    assert!(rates[1..].windows(2).all(|pair| pair[1] < pair[0]), "{rates:?}");
+    for step in 1..8 {
+        let folder = tempfile::tempdir().unwrap();
+        falling(folder.path(), Some(step));
+        let (resumed, found) = falling(folder.path(), None);
+        assert_eq!((&resumed, figures(&found)), (&state, figures(&history)), "resumed at step {step}");
     }
 }
 

@@ -10,7 +10,9 @@ fn a_fit_after_a_search_is_the_fit_without_it_to_the_bit() {
     for searches in [false, true] {
         let setup = Setup::new();
         let (train, before) = (rows(&setup.gpu, 22), setup.state());
-        let mut trainer = setup.trainer(setup.adam()).batch_size(5).epochs(2);
+        let mut adam = setup.adam();
+        adam.group("4.*", |options| options.lr = 0.003).unwrap();
+        let mut trainer = setup.trainer(adam).batch_size(5).epochs(2);
         if searches {
             let finder = LrFinder { from: 1e-4, to: 10.0, steps: 40 };
             let search = trainer.find_lr(&train, finder, |batch, mode| setup.loss(batch, mode)).unwrap();

@@ -7,6 +7,7 @@ mod checkpoints;
 mod finder;
 mod fit;
 mod kills;
+mod non_finite;
 mod profile;
 mod stepper;
 mod stopping;

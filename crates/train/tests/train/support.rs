@@ -9,7 +9,7 @@ use wgrad_nn::{
     Adam, AdamOptions, BatchNorm2d, Dropout, Flatten, Linear, Mode, Optimizer, Parameters, Sequential, Sgd,
     SgdOptions, StateDict, build,
 };
-use wgrad_train::{Accumulator, Callback, Fit, History, Metric, Output, Result, Trainer};
+use wgrad_train::{Accumulator, Callback, Fit, History, Logger, Metric, Output, Result, Trainer};
 
 thread_local! {
     /// Each test has one of its own, so that its kernels are compiled once.
@@ -195,6 +195,31 @@ impl<F: FnMut(&mut Fit)> Callback for Watch<F> {
 
     fn on_validation_end(&mut self, fit: &mut Fit) -> Result<()> {
         self.validations.borrow_mut().push(fit.parameters().state_dict()?);
+        Ok(())
+    }
+}
+
+/// Notes what is logged.
+#[derive(Clone, Default)]
+pub struct Noted {
+    pub lines: Rc<RefCell<Vec<(u64, Vec<(String, f64)>)>>>,
+    pub ends: Rc<RefCell<Vec<String>>>,
+}
+
+impl Logger for Noted {
+    fn start(&mut self, step: u64) -> Result<()> {
+        self.ends.borrow_mut().push(format!("start {step}"));
+        Ok(())
+    }
+
+    fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        self.lines.borrow_mut().push((step, values));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.ends.borrow_mut().push("finish".to_owned());
         Ok(())
     }
 }

@@ -1,12 +1,9 @@
 //! Fits from beginning to end: figures, loggers, several losses, what ends a fit, what is refused.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use wgrad_nn::{Mode, OneCycle, PlateauOptions, ReduceOnPlateau, Schedule};
-use wgrad_train::{Ended, Error, Interrupt, Logger, NonFinite, Output, Result, cross_validate, evaluate};
+use wgrad_train::{Ended, Error, Interrupt, Output, Result, cross_validate, evaluate};
 
-use crate::support::{Accuracy, Setup, Told, Watch, rows};
+use crate::support::{Accuracy, Noted, Setup, Told, Watch, rows};
 
 #[test]
 fn a_fit_learns_and_its_history_is_of_all_rows() {
@@ -64,30 +61,6 @@ fn a_train_loss_is_weighted_by_rows() {
     assert_eq!(trainer().fit(&train, counted).unwrap().last("train_loss"), Some(5.0));
     let error = trainer().fit(&train, |batch, mode| Ok(loss(batch, mode)?.counted(f64::NAN))).unwrap_err();
     assert!(matches!(error, Error::Usage(_)), "{error}");
-}
-
-#[derive(Clone, Default)]
-struct Noted {
-    lines: Rc<RefCell<Vec<(u64, Vec<(String, f64)>)>>>,
-    ends: Rc<RefCell<Vec<String>>>,
-}
-
-impl Logger for Noted {
-    fn start(&mut self, step: u64) -> Result<()> {
-        self.ends.borrow_mut().push(format!("start {step}"));
-        Ok(())
-    }
-
-    fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
-        let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        self.lines.borrow_mut().push((step, values));
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.ends.borrow_mut().push("finish".to_owned());
-        Ok(())
-    }
 }
 
 #[test]
@@ -187,107 +160,6 @@ fn a_rate_falls_when_a_figure_stands_still() {
         .fit(&train, |batch, mode| setup.loss(batch, mode))
         .unwrap();
     assert_eq!(history.column("lr"), [0.1, 0.1, 0.1, 0.05, 0.05, 0.05]);
-}
-
-/// A loss that is finite, and in step `bad` has a gradient that is NaN.
-fn spoilt<'s>(
-    setup: &'s Setup,
-    bad: usize,
-) -> impl FnMut(&wgrad_data::Batch, Mode) -> Result<Output> + use<'s> {
-    let mut step = 0;
-    move |batch, mode| {
-        let output = setup.loss(batch, mode)?;
-        let y = setup.model.forward(&batch.x, mode)?;
-        step += usize::from(mode == Mode::Train);
-        if step != bad || mode != Mode::Train {
-            return Ok(output);
-        }
-        let zero = y.mul_add_scalar(0.0, 0.0)?.sqrt()?.sum_all()?;
-        let loss = setup.model.forward(&batch.x, mode)?.cross_entropy(&batch.y, 0.0)?.add(&zero)?;
-        Ok(loss.into())
-    }
-}
-
-#[test]
-fn a_gradient_that_is_no_number_stops_the_fit_before_its_step() {
-    let setup = Setup::plain();
-    let train = rows(&setup.gpu, 22);
-    let watch = Watch::new(|_| {});
-    let steps = Rc::clone(&watch.steps);
-    let mut trainer = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0).callback(watch);
-    let error = trainer.fit(&train, spoilt(&setup, 3)).unwrap_err();
-    assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
-    assert_eq!((steps.borrow().len(), trainer.optimizer().steps()), (2, 2));
-    assert_eq!(setup.state(), steps.borrow()[1]);
-
-    // Found late, it is found all the same.
-    let setup = Setup::plain();
-    let train = rows(&setup.gpu, 22);
-    let mut late = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0);
-    late = late.non_finite(NonFinite::StopLate);
-    let error = late.fit(&train, spoilt(&setup, 3)).unwrap_err();
-    assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
-}
-
-#[test]
-fn a_skipped_step_moves_nothing() {
-    let setup = Setup::plain();
-    let (train, noted) = (rows(&setup.gpu, 22), Noted::default());
-    let watch = Watch::new(|_| {});
-    let steps = Rc::clone(&watch.steps);
-    let mut trainer = setup
-        .trainer(setup.sgd())
-        .batch_size(5)
-        .epochs(2)
-        .shuffle(false)
-        .non_finite(NonFinite::Skip)
-        .schedule(OneCycle::new(0.1, 10).unwrap())
-        .callback(watch)
-        .logger(noted.clone());
-    let history = trainer.fit(&train, spoilt(&setup, 3)).unwrap();
-    let cycle = OneCycle::new(0.1, 10).unwrap();
-    assert_eq!((history.steps, history.skipped, trainer.optimizer().steps()), (9, 1, 9));
-    let steps = steps.borrow();
-    assert_eq!(steps.len(), 10);
-    assert_eq!(steps[2], steps[1]);
-    assert_ne!(steps[3], steps[2]);
-    assert_eq!(history.last("lr"), Some(cycle.lr(8)));
-    let lines = noted.lines.borrow();
-    assert_eq!((lines[2].0, lines[2].1[0].clone()), (2, ("skipped".to_owned(), 1.0)));
-    let rates: Vec<f64> = lines.iter().filter(|(_, v)| v[0].0 == "loss").map(|(_, v)| v[1].1).collect();
-    assert_eq!(rates, (0..9).map(|step| cycle.lr(step)).collect::<Vec<_>>());
-
-    // The same without that batch: the loss is weighted by the rows that were stepped on.
-    assert!(history.epochs[0].get("train_loss").unwrap().is_finite());
-}
-
-#[test]
-fn clipped_gradients_are_those_of_the_whole_step() {
-    let bounded = |norm: Option<f32>, value: Option<f32>| {
-        let setup = Setup::plain();
-        let train = rows(&setup.gpu, 20);
-        let before = setup.params.values().copy().unwrap();
-        let sgd = wgrad_nn::Sgd::new(&setup.params, wgrad_nn::SgdOptions { lr: 1.0, ..Default::default() });
-        let mut trainer = setup.trainer(sgd.unwrap()).batch_size(5).accumulate(4).epochs(1);
-        if let Some(norm) = norm {
-            trainer = trainer.clip_norm(norm);
-        }
-        if let Some(value) = value {
-            trainer = trainer.clip_value(value);
-        }
-        let history = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
-        assert_eq!(history.steps, 1);
-        let mut change = setup.params.values().copy().unwrap();
-        change.add_scaled(&before, -1.0).unwrap();
-        let most = change.iter().flat_map(|(_, values)| values.to_vec().unwrap());
-        let most = most.fold(0.0f32, |most, value| most.max(value.abs()));
-        (change.global_norm().unwrap().item().unwrap(), most)
-    };
-    let (norm, most) = bounded(None, None);
-    assert!(norm > 0.05 && most > 0.02, "{norm} {most}");
-    assert!((bounded(Some(0.01), None).0 - 0.01).abs() < 1e-6);
-    assert!((bounded(None, Some(0.01)).1 - 0.01).abs() < 1e-6);
-    assert!((bounded(Some(10.0), None).0 - norm).abs() < 1e-6);
 }
 
 #[test]

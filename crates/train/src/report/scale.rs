@@ -79,8 +79,17 @@ impl Scale {
         let every = (decades / 6.0).ceil().max(1.0) as usize;
         let exponents = (self.low.log10().floor() as i32..=self.high.log10().ceil() as i32).step_by(every);
         let values = exponents.flat_map(|exponent| steps.iter().map(move |n| n * 10_f64.powi(exponent)));
-        values.filter(between).map(|value| (value, figure(value))).collect()
+        values.filter(between).map(|value| (value, short(value))).collect()
     }
+}
+
+/// A figure without zeros at its end.
+fn short(value: f64) -> String {
+    let text = figure(value);
+    if !text.contains('.') || text.contains('e') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn tick(value: f64, decimals: usize) -> String {
@@ -130,7 +139,7 @@ mod tests {
         assert_eq!(words(over(&[1.0, 3.0], false), true), ["1", "2", "3"]);
         assert_eq!(words(over(&[0.0, 23_450.0], false), true), ["0", "5000", "10k", "15k", "20k"]);
         assert_eq!(words(over(&[-1.0, 1.0], false), false), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
-        assert_eq!(words(over(&[0.001, 10.0], true), false), ["0.001000", "0.01000", "0.1000", "1", "10"]);
+        assert_eq!(words(over(&[0.001, 10.0], true), false), ["0.001", "0.01", "0.1", "1", "10"]);
         // One value, or none, has an axis too.
         assert!(words(over(&[3.0], false), false).contains(&"3.0".to_owned()));
         assert!(!words(over(&[f64::NAN, f64::INFINITY], false), false).is_empty());

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod table;
-
 use wgrad_autograd::{BatchNormOptions, Gpu, Tensor};
 use wgrad_testkit::{Array, compare::assert_close, reference as r, sample::Sampler};
+
+use crate::table;
 
 fn upload(gpu: &Gpu, x: &Array) -> Tensor {
     Tensor::from_slice(gpu, &x.to_f32(), &x.shape).unwrap()

@@ -86,8 +86,11 @@ impl Setup {
     }
 }
 
+/// An epoch, its last step, and the bits of its figures by name.
+pub type EpochBits = (usize, u64, Vec<(String, u64)>);
+
 /// The figures of a history, without times.
-pub fn figures(history: &History) -> Vec<(usize, u64, Vec<(String, u64)>)> {
+pub fn figures(history: &History) -> Vec<EpochBits> {
     let bits = |(name, value): &(String, f64)| (name.clone(), value.to_bits());
     let timeless = |record: &wgrad_train::EpochRecord| {
         let kept = record.figures.iter().filter(|(name, _)| name != "seconds");
@@ -199,10 +202,13 @@ impl<F: FnMut(&mut Fit)> Callback for Watch<F> {
     }
 }
 
+/// A step, and what was logged at it.
+pub type Line = (u64, Vec<(String, f64)>);
+
 /// Notes what is logged.
 #[derive(Clone, Default)]
 pub struct Noted {
-    pub lines: Rc<RefCell<Vec<(u64, Vec<(String, f64)>)>>>,
+    pub lines: Rc<RefCell<Vec<Line>>>,
     pub ends: Rc<RefCell<Vec<String>>>,
 }
 

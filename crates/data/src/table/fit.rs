@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::schema::VERSION;
+use super::statistics::{mean, median, most_frequent_number, scaling};
 use super::{Column, Rule, Schema, Table, Target, Unknown};
 use crate::error::some_of;
 use crate::{Error, Result};
@@ -138,7 +139,8 @@ impl Schema {
     ///
     /// # Errors
     /// [`Error::Table`] where a column that is named is not there, has no values or too many categories, or the target has
-    /// one class alone; [`Error::Cell`] for a value that is not of its column's kind; [`Error::Rows`] for no rows, or one that the table does not have.
+    /// one class alone; [`Error::Cell`] for a value that is not of its column's kind; [`Error::Rows`] for no
+    /// rows, or one that the table does not have.
     pub fn fit(table: &Table, rows: &[usize], options: &Options) -> Result<Self> {
         if rows.is_empty() || rows.iter().any(|&row| row >= table.len()) {
             let message =
@@ -280,47 +282,4 @@ impl Fit<'_> {
             false => Task::Regression,
         }
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    // Divided first, or the sum of large numbers would be infinite.
-    values.iter().map(|value| value / values.len() as f64).sum()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() % 2 {
-        1 => sorted[middle],
-        _ => sorted[middle - 1] / 2.0 + sorted[middle] / 2.0,
-    }
-}
-
-fn most_frequent_number(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let runs = sorted.chunk_by(|a, b| a == b);
-    // The first of the longest.
-    runs.reduce(|best, run| if run.len() > best.len() { run } else { best }).map(|run| run[0])
-}
-
-/// What is subtracted, and what the difference is divided by. Equal values are told by their range: their mean may differ
-/// from them by rounding, and a deviation from it would be nearly 0.
-fn scaling(values: &[f64], scaling: Scaling) -> (f64, f64) {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let equal = least == most;
-    let (offset, scale) = match scaling {
-        Scaling::None => (0.0, 1.0),
-        _ if equal => (least, 1.0),
-        Scaling::Range => (least, most - least),
-        Scaling::ZScore => {
-            let mean = mean(values);
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2) / values.len() as f64).sum();
-            (mean, squares.sqrt())
-        }
-    };
-    // Numbers next to each other, or too far apart for their difference.
-    if scale.is_finite() && scale > 0.0 { (offset, scale) } else { (offset, 1.0) }
 }

@@ -34,6 +34,7 @@ mod encode;
 mod fit;
 mod parse;
 mod schema;
+mod statistics;
 
 pub use encode::{Encoded, Targets};
 pub use fit::{Kind, Missing, Options, Scaling, Task};

@@ -127,8 +127,8 @@ impl<'a, B> Trainer<'a, B> {
         self
     }
 
-    /// Keeps an average of the weights: [`Ema`] or [`Swa`]. Validation uses it, and the model has it when the fit ends without an
-    /// error. Training goes on from the raw weights, and checkpoints have both.
+    /// Keeps an average of the weights: [`Ema`](crate::Ema) or [`Swa`](crate::Swa). Validation uses it, and the model has it
+    /// when the fit ends without an error. Training goes on from the raw weights, and checkpoints have both.
     #[must_use]
     pub fn average(mut self, averaging: impl Into<Averaging>) -> Self {
         self.averaging = Some(averaging.into());

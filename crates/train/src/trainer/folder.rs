@@ -67,7 +67,8 @@ impl Folder {
         Ok(self.steps()?.last().map(|step| self.file(*step)))
     }
 
-    /// The file of the checkpoint that is the best by a figure of [`Checkpoints::keep_best`], as the newest one has it.
+    /// The file of the checkpoint that is the best by a figure of
+    /// [`Checkpoints::keep_best`](crate::Checkpoints::keep_best), as the newest one has it.
     ///
     /// # Errors
     /// As [`Folder::load`].

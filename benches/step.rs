@@ -4,8 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wgrad::Gpu;
-use wgrad_benches::models::Resnet9;
-use wgrad_benches::{Training, cnn};
+use wgrad_benches::{Training, cnn, resnet9};
 
 fn bench(c: &mut Criterion, name: &str, batch: usize, mut training: Training) {
     let mut group = c.benchmark_group("step");
@@ -22,7 +21,7 @@ fn steps(c: &mut Criterion) {
     bench(c, "CNN, SGD with momentum", 64, training);
     let training = Training::mlp(&gpu, 64).expect("the model fits");
     bench(c, "MLP 784-256-128-10, Adam", 64, training);
-    let training = Training::sgd(&gpu, 128, |b| Resnet9::new(b, 16)).expect("the model fits");
+    let training = Training::sgd(&gpu, 128, |b| resnet9(b, 16)).expect("the model fits");
     bench(c, "resnet9 of width 16, SGD with momentum", 128, training);
 }
 

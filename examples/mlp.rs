@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use wgrad::Gpu;
 use wgrad::data::{DeviceImages, Normalize, Split, mnist, synthetic};
-use wgrad::nn::{self, Adam, AdamOptions, Builder, Linear, Mode, Module};
+use wgrad::nn::models::{Mlp, MlpOptions};
+use wgrad::nn::{self, Adam, AdamOptions};
 use wgrad::train::{Interrupt, Options, Result, Task, fit};
-use wgrad::{Gpu, Tensor};
 
 #[derive(Parser)]
 #[command(about = "Trains a multilayer perceptron on 28x28 grey images")]
@@ -26,31 +27,6 @@ struct Args {
     /// Stop after this many steps of 64 images
     #[arg(long)]
     steps: Option<u64>,
-}
-
-struct Mlp {
-    fc1: Linear,
-    fc2: Linear,
-    fc3: Linear,
-}
-
-impl Mlp {
-    fn new(builder: &Builder) -> Self {
-        Self {
-            fc1: Linear::new(&builder.scope("fc1"), 784, 256).with_relu(),
-            fc2: Linear::new(&builder.scope("fc2"), 256, 128).with_relu(),
-            fc3: Linear::new(&builder.scope("fc3"), 128, 10),
-        }
-    }
-}
-
-impl Module for Mlp {
-    /// Images `[n, 1, 28, 28]` to logits `[n, 10]`.
-    fn forward(&self, x: &Tensor, _: Mode) -> nn::Result<Tensor> {
-        let x = self.fc1.forward(&x.flatten(1)?)?;
-        let x = self.fc2.forward(&x)?;
-        self.fc3.forward(&x)
-    }
 }
 
 fn images(folder: Option<PathBuf>) -> Result<Split> {
@@ -69,7 +45,7 @@ fn train(args: Args) -> Result<()> {
     let train = DeviceImages::new(&gpu, &split.train)?;
     let test = DeviceImages::new(&gpu, &split.test)?;
 
-    let (model, parameters) = nn::build(&gpu, 0, Mlp::new)?;
+    let (model, parameters) = nn::build(&gpu, 0, |b| Mlp::new(b, &MlpOptions::default()))?;
     let mut adam = Adam::new(&parameters, AdamOptions { lr: 1e-3, ..Default::default() })?;
 
     let task =

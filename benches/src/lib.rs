@@ -1,17 +1,13 @@
 //! What the benchmarks share: values, models and training steps.
 
-/// The models of the example `cifar10`.
-#[path = "../../examples/cifar10/models.rs"]
-#[allow(missing_docs, reason = "an example's methods explain themselves")]
-pub mod models;
 pub mod plot;
 
 use wgrad::data::{DeviceImages, Normalize, synthetic};
+use wgrad::nn::models::{Cnn, CnnOptions, Mlp, MlpOptions, Resnet9, Resnet9Options};
 use wgrad::nn::{
-    self, Adam, AdamOptions, Builder, Conv2d, Flatten, Linear, Mode, Module, Optimizer, Parameters, Result,
-    Sequential, Sgd, SgdOptions,
+    self, Adam, AdamOptions, Builder, Mode, Module, Optimizer, Parameters, Result, Sgd, SgdOptions,
 };
-use wgrad::{Conv2dOptions, Gpu, Tensor};
+use wgrad::{Gpu, Tensor};
 
 /// Values that no kernel could shortcut.
 ///
@@ -29,23 +25,13 @@ pub fn random(gpu: &Gpu, shape: &[usize]) -> Tensor {
 }
 
 /// The CNN of the example `cifar10`, with `width` times its channels.
-pub fn cnn(builder: &Builder, width: usize) -> Sequential {
-    let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
-    let (first, second) = (64 * width, 128 * width);
-    Sequential::new(builder)
-        .with(|b| Conv2d::new(b, 3, first, [3, 3], same).with_relu().with_max_pool())
-        .with(|b| Conv2d::new(b, first, second, [3, 3], same).with_relu().with_max_pool())
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, second * 8 * 8, 10))
+pub fn cnn(builder: &Builder, width: usize) -> Cnn {
+    Cnn::new(builder, &CnnOptions { widths: vec![64 * width, 128 * width], ..Default::default() })
 }
 
-/// An MLP of 784, 256, 128 and 10 neurons.
-pub fn mlp(builder: &Builder) -> Sequential {
-    Sequential::new(builder)
-        .with(|_| Flatten)
-        .with(|b| Linear::new(b, 784, 256).with_relu())
-        .with(|b| Linear::new(b, 256, 128).with_relu())
-        .with(|b| Linear::new(b, 128, 10))
+/// The residual net of the example `cifar10`.
+pub fn resnet9(builder: &Builder, width: usize) -> Resnet9 {
+    Resnet9::new(builder, Resnet9Options { width, ..Default::default() })
 }
 
 /// A model with what trains it, on one batch of synthetic images that lies on the device.
@@ -78,7 +64,7 @@ impl Training {
     /// # Errors
     /// What the device reports.
     pub fn mlp(gpu: &Gpu, batch: usize) -> Result<Self> {
-        let (model, parameters) = nn::build(gpu, 0, |b| Box::new(mlp(b)))?;
+        let (model, parameters) = nn::build(gpu, 0, |b| Box::new(Mlp::new(b, &MlpOptions::default())))?;
         let optimizer = Box::new(Adam::new(&parameters, AdamOptions::default())?);
         let grey = synthetic::images(batch, 0).to_grey_28().expect("32×32 images hold 28×28 ones");
         let images = DeviceImages::new(gpu, &grey).expect("images fit");

@@ -5,7 +5,6 @@
 //! Without `--data` it looks at `CIFAR10_DIR` and at the user's cache folder; where there is nothing it trains on
 //! the embedded synthetic set. `--help` lists the flags.
 
-mod models;
 mod recipe;
 
 use std::io::Write as _;
@@ -15,10 +14,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use wgrad::Gpu;
 use wgrad::data::{DeviceImages, Split, cifar10, synthetic};
+use wgrad::nn::models::{Cnn, CnnOptions, Resnet9, Resnet9Options};
 use wgrad::nn::{self, Builder, Module, Sgd, StateDict, file};
 use wgrad::train::{Error, Interrupt, Options, Task, fit};
 
-use crate::models::{Cnn, Resnet9};
 use crate::recipe::{Model, Recipe, Schedule};
 
 /// Trains a CNN or a residual net on CIFAR-10, or on a synthetic set where CIFAR-10 is not at hand.
@@ -134,8 +133,11 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
 
     let make = |b: &Builder| -> Box<dyn Module> {
         match flags.model {
-            Model::Cnn => Box::new(Cnn::new(b)),
-            Model::Resnet9 => Box::new(Resnet9::new(b, flags.width.unwrap_or(16) as usize)),
+            Model::Cnn => Box::new(Cnn::new(b, &CnnOptions::default())),
+            Model::Resnet9 => {
+                let width = flags.width.unwrap_or(16) as usize;
+                Box::new(Resnet9::new(b, Resnet9Options { width, ..Default::default() }))
+            }
         }
     };
     let (model, parameters) = nn::build(&gpu, flags.seed, make)?;

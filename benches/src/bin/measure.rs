@@ -12,8 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use wgrad::Gpu;
-use wgrad_benches::models::Resnet9;
-use wgrad_benches::{Training, cnn, random};
+use wgrad_benches::{Training, cnn, random, resnet9};
 
 const WARM_UP: usize = 3;
 const MOST_RUNS: usize = 60;
@@ -57,7 +56,7 @@ fn measure(gpu: &Gpu, name: &str, process_start: Instant) -> wgrad::nn::Result<O
         "mlp_step" => median_step(Training::mlp(gpu, 64)?)?,
         "matmul_512" => matmul(gpu, 512)?,
         "matmul_1024" => matmul(gpu, 1024)?,
-        "resnet9_step" => median_step(Training::sgd(gpu, 128, |b| Resnet9::new(b, 16))?)?,
+        "resnet9_step" => median_step(Training::sgd(gpu, 128, |b| resnet9(b, 16))?)?,
         _ => return Ok(None),
     }))
 }

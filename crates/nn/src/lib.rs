@@ -29,6 +29,7 @@ mod layers;
 mod layout;
 mod load;
 pub mod losses;
+pub mod models;
 mod optim;
 mod parameters;
 mod pattern;

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use wgrad::Gpu;
-use wgrad_benches::models::Resnet9;
-use wgrad_benches::{Training, cnn};
+use wgrad_benches::{Training, cnn, resnet9};
 
 use super::{Case, Name};
 use crate::Result;
@@ -14,7 +13,7 @@ pub fn training(gpu: &Gpu, name: &Name<'_>) -> Result<Training> {
     Ok(match (name.words.get(1).copied(), name.sizes.as_slice()) {
         (Some("cnn"), &[batch]) => Training::sgd(gpu, batch, |b| cnn(b, 1))?,
         (Some("mlp"), &[batch]) => Training::mlp(gpu, batch)?,
-        (Some("resnet9"), &[width, batch]) => Training::sgd(gpu, batch, |b| Resnet9::new(b, width))?,
+        (Some("resnet9"), &[width, batch]) => Training::sgd(gpu, batch, |b| resnet9(b, width))?,
         _ => return Err(name.unknown()),
     })
 }

@@ -8,7 +8,7 @@ use wgrad_testkit::Array;
 use wgrad_testkit::compare::assert_close;
 
 use crate::common::{FAMILIES, Fixture, gpu, gpu_of};
-use crate::models::{Cnn, Mlp, Resnet9};
+use crate::models;
 
 /// Both sides compute in f32 and differ in the order of their sums.
 const LOSS_TOLERANCE: f64 = 1e-4;
@@ -125,20 +125,20 @@ impl Subject {
 }
 
 fn cnn(family: Family) -> Subject {
-    let (model, parameters) = Cnn::new(&gpu_of(family), 0);
+    let (model, parameters) = models::cnn(&gpu_of(family), 0);
     let options = SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() };
     let optimizer = Box::new(Sgd::new(&parameters, options).unwrap());
     Subject { fixture: Fixture::open("cnn_curve.safetensors"), model: Box::new(model), parameters, optimizer }
 }
 
 fn mlp(family: Family) -> Subject {
-    let (model, parameters) = Mlp::new(&gpu_of(family), 0);
+    let (model, parameters) = models::mlp(&gpu_of(family), 0);
     let optimizer = Box::new(Adam::new(&parameters, AdamOptions::default()).unwrap());
     Subject { fixture: Fixture::open("mlp_curve.safetensors"), model: Box::new(model), parameters, optimizer }
 }
 
 fn resnet9(family: Family) -> Subject {
-    let (model, parameters) = Resnet9::new(&gpu_of(family), 0, 4);
+    let (model, parameters) = models::resnet9(&gpu_of(family), 0, 4);
     let options =
         SgdOptions { lr: 1.0, momentum: 0.9, nesterov: true, weight_decay: 5e-4, ..Default::default() };
     let optimizer = Box::new(Sgd::new(&parameters, options).unwrap());

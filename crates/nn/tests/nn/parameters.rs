@@ -7,7 +7,7 @@ use wgrad_nn::{
 };
 
 use crate::common::{bits, gpu};
-use crate::models::Cnn;
+use crate::models;
 
 fn names(parameters: &Parameters) -> Vec<&str> {
     parameters.entries().iter().map(|entry| entry.name.as_str()).collect()
@@ -38,7 +38,7 @@ fn sequential_names_parameters_by_position() {
 #[test]
 fn parameters_lie_in_one_buffer_each_at_a_bindable_place() {
     let gpu = gpu();
-    let (_, parameters) = Cnn::new(&gpu, 0);
+    let (_, parameters) = models::cnn(&gpu, 0);
     let expected = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"];
     assert_eq!(names(&parameters), expected);
     assert_eq!(parameters.count(), 157_578);
@@ -108,7 +108,7 @@ fn the_default_initialisation_is_uniform_within_one_over_root_fan_in() {
 
 #[test]
 fn weights_are_a_function_of_the_seed() {
-    let weights = |seed| Cnn::new(&gpu(), seed).1.state_dict().unwrap();
+    let weights = |seed| models::cnn(&gpu(), seed).1.state_dict().unwrap();
     let of_seven = weights(7);
     assert_eq!(of_seven, weights(7));
     // Seeds that agree in their lower half differ too.

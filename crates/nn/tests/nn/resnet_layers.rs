@@ -8,7 +8,7 @@ use wgrad_nn::{
 };
 
 use crate::common::{FAMILIES, Fixture, bits, gpu, gpu_of, path};
-use crate::models::Resnet9;
+use crate::models;
 
 /// As for the other layers: short sums of values up to 5.
 const RTOL: f64 = 1e-5;
@@ -131,7 +131,7 @@ fn running_estimates_travel_through_files_under_pytorchs_names_and_types() {
 #[test]
 fn a_saved_resnet9_predicts_the_same_to_the_bit() {
     let gpu = gpu();
-    let (model, parameters) = Resnet9::new(&gpu, 1, 2);
+    let (model, parameters) = models::resnet9(&gpu, 1, 2);
     let x: Vec<f32> = (0..2 * 3 * 32 * 32).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
     let x = Tensor::from_slice(&gpu, &x, &[2, 3, 32, 32]).unwrap();
     for _ in 0..3 {
@@ -139,7 +139,7 @@ fn a_saved_resnet9_predicts_the_same_to_the_bit() {
     }
     let trained = model.forward(&x, Mode::Eval).unwrap().to_vec().unwrap();
     let bytes = parameters.state_dict().unwrap().to_bytes().unwrap();
-    let (other, into) = Resnet9::new(&gpu, 2, 2);
+    let (other, into) = models::resnet9(&gpu, 2, 2);
     let fresh = other.forward(&x, Mode::Eval).unwrap().to_vec().unwrap();
     into.load_state_dict(&StateDict::from_bytes(&bytes, "saved").unwrap(), "saved").unwrap();
     let loaded = other.forward(&x, Mode::Eval).unwrap().to_vec().unwrap();

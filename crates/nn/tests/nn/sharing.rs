@@ -9,7 +9,7 @@ use wgrad_nn::{
 use wgrad_testkit::sample::Sampler;
 
 use crate::common::{FAMILIES, bits, flat, gpu};
-use crate::models::{Cnn, Mlp, Resnet9};
+use crate::models;
 
 /// The application: an instance, and a device of default limits and no features on the adapter that [`Gpu::new`] takes.
 fn application() -> (wgpu::Instance, wgpu::Device, wgpu::Queue) {
@@ -202,8 +202,8 @@ fn every_model_trains_on_a_borrowed_device_with_default_limits_and_no_features()
         assert_eq!(device.limits().max_storage_buffers_per_shader_stage, 8);
         let gpu = Gpu::builder().family(family).poison().from_wgpu(device, queue);
         assert_eq!(gpu.family(), family);
-        learns("cnn", &gpu, Cnn::new(&gpu, 1), &[3, 3, 32, 32]);
-        learns("resnet9", &gpu, Resnet9::new(&gpu, 1, 4), &[3, 3, 32, 32]);
-        learns("mlp", &gpu, Mlp::new(&gpu, 1), &[3, 784]);
+        learns("cnn", &gpu, models::cnn(&gpu, 1), &[3, 3, 32, 32]);
+        learns("resnet9", &gpu, models::resnet9(&gpu, 1, 4), &[3, 3, 32, 32]);
+        learns("mlp", &gpu, models::mlp(&gpu, 1), &[3, 784]);
     }
 }

@@ -6,13 +6,13 @@ use wgrad_nn::autograd::BatchNormOptions;
 use wgrad_nn::{BatchNorm2d, Builder, Error, Init, Integer, StateDict, build};
 
 use crate::common::{Fixture, bits, gpu, path};
-use crate::models::{Cnn, Mlp};
+use crate::models;
 
 #[test]
 fn pytorchs_state_dict_loads_into_the_cnn() {
     let state = StateDict::load(path("state_dict_pytorch.safetensors")).unwrap();
     assert_eq!(state.metadata["format"], "pt");
-    let (_, parameters) = Cnn::new(&gpu(), 0);
+    let (_, parameters) = models::cnn(&gpu(), 0);
     parameters.load_state_dict(&state, "pytorch").unwrap();
     // The curve starts from the same values, so its own copy says what should have arrived.
     let curve = Fixture::open("cnn_curve.safetensors");
@@ -27,7 +27,7 @@ fn pytorchs_state_dict_loads_into_the_cnn() {
 fn a_saved_state_dict_loads_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.safetensors");
-    let (_, parameters) = Cnn::new(&gpu(), 3);
+    let (_, parameters) = models::cnn(&gpu(), 3);
     let mut state = parameters.state_dict().unwrap();
     // Values that a text format or a comparison of floats would lose.
     let odd = [f32::NAN, -0.0, f32::MIN_POSITIVE / 2.0, f32::INFINITY, f32::MAX];
@@ -36,7 +36,7 @@ fn a_saved_state_dict_loads_to_the_same_bits() {
     state.save(&file).unwrap();
     let loaded = StateDict::load(&file).unwrap();
     assert_eq!(loaded.metadata["step"], "12");
-    let (_, other) = Cnn::new(&gpu(), 4);
+    let (_, other) = models::cnn(&gpu(), 4);
     other.load_state_dict(&loaded, "model").unwrap();
     let back = other.state_dict().unwrap();
     assert_eq!(back.tensors.len(), 6);
@@ -48,7 +48,7 @@ fn a_saved_state_dict_loads_to_the_same_bits() {
 
 #[test]
 fn a_saved_file_has_pytorchs_names_shapes_and_metadata() {
-    let (_, parameters) = Cnn::new(&gpu(), 3);
+    let (_, parameters) = models::cnn(&gpu(), 3);
     let ours = parameters.state_dict().unwrap().to_bytes().unwrap();
     let theirs = std::fs::read(path("state_dict_pytorch.safetensors")).unwrap();
     let shape = |bytes: &[u8]| {
@@ -284,7 +284,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn everything_that_does_not_fit_is_named_in_one_error() {
-    let (_, parameters) = Cnn::new(&gpu(), 0);
+    let (_, parameters) = models::cnn(&gpu(), 0);
     let before = parameters.state_dict().unwrap();
     let mut state = before.clone();
     state.tensors.remove("conv1.bias");
@@ -315,8 +315,8 @@ fn everything_that_does_not_fit_is_named_in_one_error() {
 #[test]
 fn a_wholly_different_model_gives_a_short_message() {
     let gpu = gpu();
-    let (_, cnn) = Cnn::new(&gpu, 0);
-    let (_, mlp) = Mlp::new(&gpu, 0);
+    let (_, cnn) = models::cnn(&gpu, 0);
+    let (_, mlp) = models::mlp(&gpu, 0);
     let message = cnn.load_state_dict(&mlp.state_dict().unwrap(), "mlp").unwrap_err().to_string();
     assert!(
         message.contains("missing: conv1.weight") && message.contains("unexpected: fc1.bias"),

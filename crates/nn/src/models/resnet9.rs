@@ -1,34 +1,25 @@
-//! The models: a plain CNN, and a residual net with batch norm.
+//! A residual net with batch norm.
 
-use wgrad::nn::{
+use wgrad_autograd::{BatchNormOptions, Conv2dOptions, Tensor};
+
+use crate::{
     BatchNorm2d, Builder, Conv2d, GlobalMaxPool2d, Linear, Mode, Module, Residual, Result, Sequential,
 };
-use wgrad::{BatchNormOptions, Conv2dOptions, Tensor};
 
-/// Convolutions that keep the size of the image.
-const SAME: Conv2dOptions = Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
-
-/// Two convolutions with ReLU and pooling, then one linear layer: 32×32 RGB to ten classes.
-pub struct Cnn {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    fc: Linear,
+/// The sizes of a [`Resnet9`]. The default is for CIFAR-10: RGB, 16 channels to begin with, ten classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resnet9Options {
+    /// Planes of an image, which has at least 8 rows and columns.
+    pub channels: usize,
+    /// Channels of the first convolution; the last ones have eight times as many.
+    pub width: usize,
+    /// Numbers that come out for an image.
+    pub classes: usize,
 }
 
-impl Cnn {
-    pub fn new(builder: &Builder) -> Self {
-        Self {
-            conv1: Conv2d::new(&builder.scope("conv1"), 3, 64, [3, 3], SAME).with_relu().with_max_pool(),
-            conv2: Conv2d::new(&builder.scope("conv2"), 64, 128, [3, 3], SAME).with_relu().with_max_pool(),
-            fc: Linear::new(&builder.scope("fc"), 128 * 8 * 8, 10),
-        }
-    }
-}
-
-impl Module for Cnn {
-    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
-        let x = self.conv2.forward(&self.conv1.forward(x)?)?;
-        self.fc.forward(&x.flatten(1)?)
+impl Default for Resnet9Options {
+    fn default() -> Self {
+        Self { channels: 3, width: 16, classes: 10 }
     }
 }
 
@@ -40,9 +31,10 @@ struct ConvNorm {
 
 impl ConvNorm {
     fn new(builder: &Builder, inputs: usize, outputs: usize, max_pool: bool) -> Self {
+        let same = Conv2dOptions { padding: [1, 1], ..Default::default() };
         let options = BatchNormOptions { relu: true, max_pool, ..Default::default() };
         Self {
-            conv: Conv2d::without_bias(&builder.scope("conv"), inputs, outputs, [3, 3], SAME),
+            conv: Conv2d::without_bias(&builder.scope("conv"), inputs, outputs, [3, 3], same),
             norm: BatchNorm2d::new(&builder.scope("norm"), outputs, options),
         }
     }
@@ -54,8 +46,10 @@ impl Module for ConvNorm {
     }
 }
 
-/// Eight convolutions with batch norm, four of them in two residual connections, then one linear layer: 32×32 RGB to
-/// ten classes, with `width` to 8 · `width` channels.
+/// Eight convolutions with batch norm, four of them in two residual connections, then global max pooling and one linear layer:
+/// `block1` and `block2`, `residual1`, `block3` and `block4`, `residual2`, `fc`.
+///
+/// Shape: `[n, channels, rows, columns]` to `[n, classes]`.
 pub struct Resnet9 {
     block1: ConvNorm,
     block2: ConvNorm,
@@ -67,7 +61,9 @@ pub struct Resnet9 {
 }
 
 impl Resnet9 {
-    pub fn new(builder: &Builder, width: usize) -> Self {
+    /// The model under the name of `builder`, with PyTorch's default initialisation.
+    pub fn new(builder: &Builder, options: Resnet9Options) -> Self {
+        let Resnet9Options { channels, width, classes } = options;
         let block = |name: &str, inputs, outputs, max_pool| {
             ConvNorm::new(&builder.scope(name), inputs, outputs, max_pool)
         };
@@ -78,23 +74,31 @@ impl Resnet9 {
             })
         };
         Self {
-            block1: block("block1", 3, width, false),
+            block1: block("block1", channels, width, false),
             block2: block("block2", width, 2 * width, true),
             residual1: residual("residual1", 2 * width),
             block3: block("block3", 2 * width, 4 * width, true),
             block4: block("block4", 4 * width, 8 * width, true),
             residual2: residual("residual2", 8 * width),
-            fc: Linear::new(&builder.scope("fc"), 8 * width, 10),
+            fc: Linear::new(&builder.scope("fc"), 8 * width, classes),
         }
     }
-}
 
-impl Module for Resnet9 {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    /// The output for `x`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Layer`] if `x` does not fit.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = self.block2.forward(&self.block1.forward(x, mode)?, mode)?;
         let x = self.residual1.forward(&x, mode)?;
         let x = self.block4.forward(&self.block3.forward(&x, mode)?, mode)?;
         let x = self.residual2.forward(&x, mode)?;
         self.fc.forward(&GlobalMaxPool2d.forward(&x)?)
+    }
+}
+
+impl Module for Resnet9 {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(x, mode)
     }
 }

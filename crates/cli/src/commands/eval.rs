@@ -1,0 +1,90 @@
+//! `wgrad eval`: a model's figures over labelled data.
+
+use serde_json::{Map, Value, json};
+use wgrad::Gpu;
+use wgrad::data::folder::{self, Bad, Prepare};
+use wgrad::data::{Images, Kind, cifar10, cifar100, detect, mnist};
+
+use super::in_words;
+use crate::args::Eval;
+use crate::dataset;
+use crate::learner::{Learner, OnDevice};
+use crate::model_file::Preprocessing;
+use crate::output::print;
+use crate::{Error, ModelFile, Result};
+
+pub(crate) fn run(flags: &Eval) -> Result<()> {
+    let file = ModelFile::load(&flags.model)?;
+    let labelled = Labelled::load(flags, &file)?;
+    let gpu = Gpu::new()?;
+    let learner = Learner::load(&gpu, &file)?;
+    let (set, rows) = match &labelled {
+        Labelled::Images(images) => (OnDevice::images(&gpu, images, &file.data)?, images.len()),
+        Labelled::Table(table) => (OnDevice::Table(table.batches(&gpu)?), table.rows.len()),
+    };
+    let names: &[&str] = match file.data.classes().len() {
+        0 => &["mae", "rmse", "r2"],
+        2 => &["accuracy", "precision_class1", "recall_class1", "f1_class1", "roc_auc"],
+        3..=5 => &["accuracy", "precision", "recall", "f1"],
+        _ => &["accuracy", "top5_accuracy", "precision", "recall", "f1"],
+    };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let figures = learner.judge(&set.set(None), &names)?;
+    let values: Map<String, Value> =
+        figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let words: Vec<String> = figures.iter().map(|(name, value)| in_words(name, *value)).collect();
+    let value = json!({ "rows": rows, "figures": values });
+    print(flags.machines.json, &value, &format!("{rows} rows: {}", words.join(", ")));
+    Ok(())
+}
+
+/// Data to judge by.
+enum Labelled {
+    Images(Images),
+    Table(wgrad::data::table::Encoded),
+}
+
+impl Labelled {
+    fn load(flags: &Eval, file: &ModelFile) -> Result<Self> {
+        let path = &flags.data;
+        let (shape, classes) = match &file.data {
+            Preprocessing::Table { schema } => {
+                let table = dataset::read_table(path)?;
+                let rows: Vec<usize> = (0..table.len()).collect();
+                let encoded = schema.encode(&table, &rows)?;
+                if encoded.rows.is_empty() {
+                    return Err(Error::file(path, "no rows are left to judge by"));
+                }
+                return Ok(Self::Table(encoded));
+            }
+            Preprocessing::Images { shape, classes, .. } => (*shape, classes),
+        };
+        let [channels, height, width] = shape;
+        let images = match detect(path)? {
+            Kind::Cifar10 => cifar10::load(path)?.test,
+            Kind::Cifar100 => cifar100::load(path)?.test,
+            Kind::Idx => mnist::load(path)?.test,
+            Kind::Table | Kind::Safetensors => {
+                return Err(Error::file(path, "no images, and the model takes images"));
+            }
+            Kind::Images => {
+                let prepare = Prepare { channels, ..Prepare::new(height, width) };
+                let listing = folder::scan(path, Some(classes))?;
+                let parts = [&listing.test, &listing.validation, &listing.train];
+                let items = parts.into_iter().find(|items| !items.is_empty()).map_or(&[][..], |items| items);
+                folder::read(items, classes, &prepare, Bad::Fail)?.0
+            }
+        };
+        if images.shape() != shape || images.classes.len() != classes.len() {
+            let message = format!(
+                "images {:?} of {} classes, and the model takes {:?} of {}",
+                images.shape(),
+                images.classes.len(),
+                shape,
+                classes.len()
+            );
+            return Err(Error::file(path, message));
+        }
+        Ok(Self::Images(images))
+    }
+}

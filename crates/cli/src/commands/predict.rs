@@ -1,0 +1,136 @@
+//! `wgrad predict`: what a model says of images, or of the rows of a table.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wgrad::Gpu;
+use wgrad::data::Images;
+use wgrad::data::folder::{Prepare, load_image};
+use wgrad::data::table::Schema;
+
+use crate::args::Predict;
+use crate::learner::{Learner, OnDevice};
+use crate::model_file::Preprocessing;
+use crate::output::say;
+use crate::{Error, ModelFile, Result, dataset};
+
+/// Classes that are told of each image or row.
+const TOLD: usize = 5;
+
+pub(crate) fn run(flags: &Predict) -> Result<()> {
+    let file = ModelFile::load(&flags.model)?;
+    // Files are read before a device is asked.
+    let predictions = match &file.data {
+        Preprocessing::Images { shape, classes, .. } => {
+            let images = read_images(flags, *shape, classes)?;
+            let gpu = Gpu::new()?;
+            of_images(&gpu, &file, &images, &flags.files)?
+        }
+        Preprocessing::Table { schema } => {
+            let mut tables = Vec::new();
+            for path in &flags.files {
+                if !dataset::is_table(path) {
+                    return Err(Error::file(path, "no table: the model takes rows of .csv files"));
+                }
+                tables.push((path, schema.encode_inputs(&dataset::read_table(path)?)?));
+            }
+            let gpu = Gpu::new()?;
+            let learner = Learner::load(&gpu, &file)?;
+            let mut all = Vec::new();
+            for (path, rows) in tables {
+                if rows.rows.is_empty() {
+                    continue;
+                }
+                let out = learner.predict(&rows.inputs(&gpu)?, schema.classes().len())?;
+                all.extend(of_rows(path, schema, &rows.rows, &out));
+            }
+            all
+        }
+    };
+    if flags.machines.json {
+        let values: Vec<Value> = predictions.into_iter().map(|prediction| prediction.value).collect();
+        say(&Value::from(values).to_string());
+    } else {
+        predictions.iter().for_each(|prediction| say(&prediction.line));
+    }
+    Ok(())
+}
+
+/// What is said of one image or row.
+struct Prediction {
+    line: String,
+    value: Value,
+}
+
+fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result<Images> {
+    let [channels, height, width] = shape;
+    let prepare = Prepare { channels, ..Prepare::new(height, width) };
+    let mut pixels = Vec::new();
+    for path in &flags.files {
+        if dataset::is_table(path) {
+            return Err(Error::file(path, "a table: the model takes images"));
+        }
+        pixels.extend(load_image(path, &prepare)?);
+    }
+    Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
+}
+
+fn of_images(
+    gpu: &Gpu,
+    file: &ModelFile,
+    images: &Images,
+    paths: &[std::path::PathBuf],
+) -> Result<Vec<Prediction>> {
+    use wgrad::data::Batches as _;
+    let learner = Learner::load(gpu, file)?;
+    let (device, classes) = (OnDevice::images(gpu, images, &file.data)?, file.data.classes());
+    let (set, mut all, mut start) = (device.set(None), Vec::new(), 0);
+    while start < images.len() {
+        let rows = (images.len() - start).min(64);
+        let out = learner.predict(&set.batch(start, rows)?.x, classes.len())?;
+        for (path, shares) in paths[start..].iter().zip(out.chunks(classes.len())) {
+            let name = path.display().to_string();
+            let (words, value) = ranked(shares, classes);
+            all.push(Prediction {
+                line: format!("{name}: {words}"),
+                value: json!({ "file": name, "classes": value }),
+            });
+        }
+        start += rows;
+    }
+    Ok(all)
+}
+
+fn of_rows(path: &Path, schema: &Schema, rows: &[usize], out: &[f32]) -> Vec<Prediction> {
+    let classes = schema.classes();
+    let name = path.display().to_string();
+    let each = rows.iter().zip(out.chunks(classes.len().max(1)));
+    each.map(|(row, values)| {
+        // Rows are counted as people do, from 1, without the header.
+        let (place, head) = (row + 1, json!({ "file": name, "row": row + 1 }));
+        let mut value = head;
+        let words = if classes.is_empty() {
+            let number = schema.unscale(values.first().copied().unwrap_or(f32::NAN));
+            value[schema.target_name()] = json!(number);
+            format!("{} {number:.6}", schema.target_name())
+        } else {
+            let (words, ranked) = ranked(values, classes);
+            value["classes"] = ranked;
+            words
+        };
+        Prediction { line: format!("{name} row {place}: {words}"), value }
+    })
+    .collect()
+}
+
+/// The likeliest classes with their probabilities, in words and as JSON.
+fn ranked(shares: &[f32], classes: &[String]) -> (String, Value) {
+    let mut order: Vec<usize> = (0..shares.len().min(classes.len())).collect();
+    // A stable sort: of equal ones the first comes first, and NaN last.
+    order.sort_by(|&a, &b| shares[b].partial_cmp(&shares[a]).unwrap_or(std::cmp::Ordering::Equal));
+    order.truncate(TOLD);
+    let words = order.iter().map(|&i| format!("{} {:.1}%", classes[i], 100.0 * shares[i]));
+    let values: Vec<Value> =
+        order.iter().map(|&i| json!({ "class": classes[i], "probability": shares[i] })).collect();
+    (words.collect::<Vec<_>>().join(", "), values.into())
+}

@@ -1,0 +1,246 @@
+//! `wgrad train`: from data to a model in a run folder.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use wgrad::Gpu;
+use wgrad::data::{Augment, ChannelStats};
+use wgrad::nn::{Adam, AdamOptions, Anneal, OneCycle, Optimizer, Sgd, SgdOptions, file};
+use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
+use wgrad::train::{Checkpoints, Ended, History, Interrupt, Trainer};
+
+use crate::architecture::Architecture;
+use crate::args::Train;
+use crate::commands::in_words;
+use crate::commands::inspect::layers;
+use crate::commands::lines::Lines;
+use crate::config::{Config, Loss, OptimizerName, ScheduleName};
+use crate::dataset::Dataset;
+use crate::learner::{Learner, OnDevice};
+use crate::model_file::Preprocessing;
+use crate::output::say;
+use crate::recipe::complete;
+use crate::report::Content;
+use crate::{Error, ModelFile, Result};
+
+/// Names of files and folders in the run folder.
+const CONFIG: &str = "config.toml";
+const MODEL: &str = "model.safetensors";
+/// Checkpoints of a run, about: epochs of small models take less time than writing one.
+const CHECKPOINTS: usize = 20;
+
+pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
+    let config = configuration(flags)?;
+    let dataset = Dataset::load(&config)?;
+    let config = complete(config, &dataset)?;
+    let architecture = config.architecture()?;
+    let optimizer = check_options(&config)?;
+    prepare_folder(flags, &config)?;
+    if !flags.machines.json {
+        say(dataset.about());
+        say(&format!("{architecture}; {}", how(&config, optimizer)));
+    }
+    let gpu = Gpu::new()?;
+    let data = preprocessing(&dataset)?;
+    let (seed, loss) = (config.seed.unwrap_or(0), config.loss.unwrap_or(Loss::CrossEntropy));
+    let smoothing = config.label_smoothing.unwrap_or(0.0);
+    let learner = Learner::new(&gpu, &architecture, seed, loss, smoothing, &data)?;
+    let parts = OnDevice::both(&gpu, &dataset, &data)?;
+    let run = Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts };
+    let history = run.fit()?;
+    let model =
+        ModelFile { architecture: architecture.clone(), data, state: learner.parameters.state_dict()? };
+    let path = flags.run.join(MODEL);
+    model.save(&path)?;
+    let content = Content {
+        gpu: &gpu,
+        folder: &flags.run,
+        config: &config,
+        architecture: &architecture,
+        learner: &learner,
+        dataset: &dataset,
+        valid: &parts[1],
+        history: &history,
+    };
+    content.write(&layers(&architecture, &architecture.summary()))?;
+    run.end(&history, &path)
+}
+
+/// The configuration of the command line: a preset, a file, the run folder's, or none but the data; and what is changed in it.
+fn configuration(flags: &Train) -> Result<Config> {
+    let mut config = match (&flags.what, flags.resume) {
+        (Some(what), _) => super::config(what, &[])?,
+        (None, true) if flags.data.is_none() => Config::load(&flags.run.join(CONFIG))?,
+        (None, _) => Config::default(),
+    };
+    if let Some(data) = &flags.data {
+        // What a preset says of its own data, and sizes that follow from data, make way.
+        (config.generate, config.samples, config.test_samples) = (None, None, None);
+        (config.inputs, config.outputs, config.channels, config.size) = (None, None, None, None);
+        config.data = Some(data.clone());
+    }
+    if let Some(target) = &flags.target {
+        config.target = Some(target.clone());
+    }
+    flags.set.iter().try_for_each(|word| config.set_word(word))?;
+    Ok(config)
+}
+
+/// What the engine would find out after the data has been read and the device been asked.
+fn check_options(config: &Config) -> Result<&'static str> {
+    let lr = config.lr.unwrap_or_default();
+    if !(lr.is_finite() && lr > 0.0) {
+        return Err(Error::usage(format!("lr = {lr}: above 0 and finite")));
+    }
+    let is_sgd = config.optimizer == Some(OptimizerName::Sgd);
+    if !is_sgd && (config.momentum.is_some() || config.nesterov.is_some()) {
+        return Err(Error::usage(
+            "momentum and nesterov are keys of sgd: set optimizer=sgd, or leave them out",
+        ));
+    }
+    Ok(match config.optimizer {
+        Some(OptimizerName::Sgd) => "sgd",
+        Some(OptimizerName::Adamw) => "adamw",
+        _ => "adam",
+    })
+}
+
+/// The recipe in words.
+fn how(config: &Config, optimizer: &str) -> String {
+    let cycle = if config.schedule == Some(ScheduleName::OneCycle) { ", one cycle" } else { "" };
+    let augment = if config.augment == Some(true) { ", images shifted and mirrored" } else { "" };
+    format!(
+        "{optimizer} with lr {}{cycle}{augment}, {} epochs in batches of {}",
+        config.lr.unwrap_or_default(),
+        config.epochs.unwrap_or_default(),
+        config.batch_size.unwrap_or_default(),
+    )
+}
+
+/// Makes the run folder, and writes the configuration into it.
+fn prepare_folder(flags: &Train, config: &Config) -> Result<()> {
+    let failed = |error: std::io::Error| Error::file(&flags.run, format!("cannot be made: {error}"));
+    let path = flags.run.join(CONFIG);
+    if !flags.resume && flags.run.join("checkpoints").exists() {
+        let message = "there is a run in this folder: --resume continues it, --run names another folder";
+        return Err(Error::file(&flags.run, message));
+    }
+    std::fs::create_dir_all(&flags.run).map_err(failed)?;
+    Ok(file::write_atomic(&path, config.to_toml().as_bytes())?)
+}
+
+/// What the model's file says of the data.
+fn preprocessing(dataset: &Dataset) -> Result<Preprocessing> {
+    Ok(match dataset {
+        Dataset::Images { train, .. } => {
+            let ChannelStats { mean, std } = train.channel_stats()?;
+            Preprocessing::Images { shape: train.shape(), mean, std, classes: train.classes.clone() }
+        }
+        Dataset::Table { schema, .. } => Preprocessing::Table { schema: schema.clone() },
+    })
+}
+
+/// A run with all that it takes.
+struct Run<'a> {
+    flags: &'a Train,
+    config: &'a Config,
+    architecture: &'a Architecture,
+    learner: &'a Learner,
+    parts: &'a [OnDevice; 2],
+}
+
+impl Run<'_> {
+    fn fit(&self) -> Result<History> {
+        let parameters = &self.learner.parameters;
+        let lr = self.config.lr.unwrap_or_default();
+        let weight_decay = self.config.weight_decay;
+        match self.config.optimizer {
+            Some(OptimizerName::Sgd) => {
+                let options = SgdOptions {
+                    lr,
+                    momentum: self.config.momentum.unwrap_or(0.0),
+                    nesterov: self.config.nesterov.unwrap_or(false),
+                    weight_decay: weight_decay.unwrap_or(0.0),
+                    ..Default::default()
+                };
+                self.fit_by(Sgd::new(parameters, options)?)
+            }
+            Some(OptimizerName::Adamw) => {
+                let own = AdamOptions::adamw();
+                let weight_decay = weight_decay.unwrap_or(own.weight_decay);
+                self.fit_by(Adam::new(parameters, AdamOptions { lr, weight_decay, ..own })?)
+            }
+            _ => {
+                let weight_decay = weight_decay.unwrap_or(0.0);
+                self.fit_by(Adam::new(parameters, AdamOptions { lr, weight_decay, ..Default::default() })?)
+            }
+        }
+    }
+
+    fn fit_by(&self, optimizer: impl Optimizer) -> Result<History> {
+        let Config { epochs, batch_size, max_steps, seed, .. } = *self.config;
+        let (epochs, batch) = (epochs.unwrap_or(1), batch_size.unwrap_or(1));
+        let augment = (self.config.augment == Some(true)).then(Augment::default);
+        let [train, valid] = self.parts;
+        let (train, valid) = (train.set(augment), valid.set(None));
+        let names = self.config.metrics.as_deref().unwrap_or_default();
+        let (json, run) = (self.flags.machines.json, &self.flags.run);
+        let is_quiet = json || self.config.print_every.is_some_and(|every| every > 1);
+        let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
+        let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
+            .epochs(epochs)
+            .batch_size(batch)
+            .max_steps(max_steps)
+            .seed(seed.unwrap_or(0))
+            .config(self.config.to_toml())
+            .interrupt(&Interrupt::on_ctrl_c())
+            .progress(!is_quiet)
+            .validate(&valid)
+            .logger(Jsonl::new(run.join("metrics.jsonl")))
+            .logger(Csv::new(run.join("metrics.csv")))
+            .callback(checkpoints.every_epochs(epochs.div_ceil(CHECKPOINTS)).resume(self.flags.resume));
+        for metric in self.learner.metrics(names)? {
+            trainer = trainer.metric(metric);
+        }
+        if is_quiet {
+            trainer = trainer.callback(Lines { every: self.config.print_every.unwrap_or(1), json });
+        }
+        if self.flags.tensorboard {
+            trainer = trainer.logger(TensorBoard::new(run.join("tensorboard")));
+        }
+        if self.config.schedule == Some(ScheduleName::OneCycle) {
+            use wgrad::data::Batches as _;
+            let steps = (epochs * train.len().div_ceil(batch)) as u64;
+            let cycle = OneCycle::new(self.config.lr.unwrap_or_default(), steps)?;
+            trainer = trainer.schedule(OneCycle { pct_start: 0.25, anneal: Anneal::Linear, ..cycle });
+        }
+        Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
+    }
+
+    /// Says what came out.
+    fn end(&self, history: &History, model: &Path) -> Result<ExitCode> {
+        let figures = history.epochs.last().map(|record| record.figures.clone()).unwrap_or_default();
+        let resume = format!("wgrad train --resume --run {}", self.flags.run.display());
+        let is_interrupted = history.ended == Ended::Interrupted;
+        if self.flags.machines.json {
+            let figures: serde_json::Map<String, Value> =
+                figures.into_iter().map(|(name, value)| (name, json!(value))).collect();
+            say(&json!({
+                "run": self.flags.run, "model": model, "architecture": self.architecture, "steps": history.steps,
+                "interrupted": is_interrupted, "figures": figures,
+            })
+            .to_string());
+        } else {
+            let judged = figures.iter().filter(|(name, _)| name.starts_with("val_"));
+            let judged: Vec<String> = judged.map(|(name, value)| in_words(name, *value)).collect();
+            say(&format!("validation: {}", judged.join(", ")));
+            say(&format!("the model is {}", model.display()));
+        }
+        if is_interrupted {
+            eprintln!("wgrad: interrupted after step {}: `{resume}` continues", history.steps);
+            return Ok(ExitCode::from(Interrupt::EXIT_CODE));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,118 @@
+//! Configurations: what is trained, on what, and how. A flat TOML file; presets are such files, and so is what a run folder keeps.
+
+mod model;
+mod names;
+mod read;
+
+use std::path::PathBuf;
+
+pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName};
+pub use read::KEYS;
+
+use crate::architecture::ActivationName;
+
+/// Declares [`Config`], and what is the same for each of its keys.
+macro_rules! config {
+    ($($(#[doc = $doc:literal])* $key:ident: $type:ty,)*) => {
+        /// What is trained, on what, and how. Keys that are not given are chosen to suit the data.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Config {
+            $($(#[doc = $doc])* pub $key: Option<$type>,)*
+        }
+
+        impl Config {
+            /// The keys, with a line about each.
+            pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($key), concat!($($doc),*)),)*];
+
+            /// Sets a key; fails with what is wrong with the value. `false` if there is no such key.
+            pub(crate) fn put(&mut self, key: &str, value: toml::Value) -> Result<bool, String> {
+                match key {
+                    $(stringify!($key) => {
+                        let value = value.try_into().map_err(|error: toml::de::Error| {
+                            error.message().lines().next().unwrap_or_default().to_owned()
+                        })?;
+                        self.$key = Some(value);
+                    })*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// The keys that are set, with their values.
+            pub(crate) fn entries(&self) -> Vec<(&'static str, toml::Value)> {
+                let mut entries = Vec::new();
+                $(if let Some(value) = self.$key.as_ref().and_then(|value| toml::Value::try_from(value).ok()) {
+                    entries.push((stringify!($key), value));
+                })*
+                entries
+            }
+        }
+    };
+}
+
+config! {
+    /// A folder of images, of CIFAR-10 or of idx files, or a table (CSV)
+    data: PathBuf,
+    /// Data made from the seed instead: two-features, xor, blobs, line, figures, digits
+    generate: Generator,
+    /// Rows to make for training
+    samples: usize,
+    /// Rows to make for validation
+    test_samples: usize,
+    /// The column of a table to predict
+    target: String,
+    /// The share of the rows kept for validation, where the data has no such part of its own
+    validation: f64,
+    /// Whether numeric columns become z-scores
+    standardize: bool,
+    /// The kind of model: linear, mlp, cnn, resnet9
+    model: Kind,
+    /// Numbers of a sample (linear, mlp)
+    inputs: usize,
+    /// Numbers that come out: the number of classes, or 1
+    outputs: usize,
+    /// Planes of an image (cnn, resnet9)
+    channels: usize,
+    /// Rows and columns of an image (cnn, resnet9); images of other sizes are resized
+    size: [usize; 2],
+    /// Neurons of each hidden layer (mlp)
+    hidden: Vec<usize>,
+    /// What follows hidden layers: none, relu, gelu, silu, tanh, sigmoid (mlp)
+    activation: ActivationName,
+    /// What follows the last layer (linear, mlp)
+    output_activation: ActivationName,
+    /// Channels of each convolution (cnn)
+    widths: Vec<usize>,
+    /// Channels of the first convolution (resnet9)
+    width: usize,
+    /// The loss: cross-entropy, bce, mse
+    loss: Loss,
+    /// The optimizer: sgd, adam, adamw
+    optimizer: OptimizerName,
+    /// The learning rate, or its peak
+    lr: f64,
+    /// The share of the velocity kept from step to step (sgd)
+    momentum: f64,
+    /// Whether the momentum is Nesterov's (sgd)
+    nesterov: bool,
+    /// The L2 penalty, or for adamw the share of the weights taken off
+    weight_decay: f64,
+    /// The learning rate over the run: constant, one-cycle
+    schedule: ScheduleName,
+    /// Passes over the training set
+    epochs: usize,
+    /// Rows in a step
+    batch_size: usize,
+    /// Stop after so many steps
+    max_steps: u64,
+    /// The share of the target given to all classes alike (cross-entropy)
+    label_smoothing: f32,
+    /// Whether training images are shifted and mirrored at random
+    augment: bool,
+    /// The seed of the weights, of generated data, of the split and of the order
+    seed: u64,
+    /// What is told of each epoch: accuracy, top5_accuracy, precision, recall, f1, roc_auc, mae, rmse, r2 and the like
+    metrics: Vec<String>,
+    /// Epochs between two lines
+    print_every: usize,
+}

@@ -1,0 +1,123 @@
+//! What a model is trained on and judged by, read from wherever the configuration says.
+
+mod images;
+mod table;
+
+use std::path::Path;
+
+use wgrad::data::table::{Encoded, Schema};
+use wgrad::data::{Images, Kind, detect, synthetic};
+
+pub(crate) use table::read as read_table;
+
+use crate::config::{Config, Generator};
+use crate::{Error, Result, generate};
+
+/// The share of the rows that is kept for validation where the configuration doesn't say.
+pub(crate) const VALIDATION: f64 = 0.2;
+
+/// Data in two parts.
+pub(crate) enum Dataset {
+    /// Labelled images.
+    Images {
+        train: Images,
+        valid: Images,
+        /// A line about them.
+        about: String,
+    },
+    /// Rows of a table.
+    Table {
+        schema: Schema,
+        train: Encoded,
+        valid: Encoded,
+        /// A line about them.
+        about: String,
+    },
+}
+
+impl Dataset {
+    /// The data that the configuration names.
+    pub(crate) fn load(config: &Config) -> Result<Self> {
+        let share = config.validation.unwrap_or(VALIDATION);
+        if !(share > 0.0 && share < 1.0) {
+            return Err(Error::usage(format!("validation = {share}: a share of the rows, between 0 and 1")));
+        }
+        match (&config.data, config.generate) {
+            (Some(path), None) => match detect(path)? {
+                Kind::Table => table::load(path, config),
+                Kind::Safetensors => Err(Error::file(
+                    path,
+                    "tensors: wgrad train takes tables and images; a program takes these",
+                )),
+                kind => match &config.target {
+                    None => images::load(path, kind, config),
+                    Some(target) => {
+                        let message = "images have their classes by folders or labels, and no target column";
+                        Err(Error::usage(format!("--target {target}: {message}")))
+                    }
+                },
+            },
+            (None, Some(generator)) => generated(generator, config),
+            (Some(_), Some(_)) => Err(Error::usage("data and generate: give one of them")),
+            (None, None) => Err(Error::usage("there is no data: --data names a folder or a CSV file")),
+        }
+    }
+
+    /// The shape of a sample.
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Images { train, .. } => train.shape().to_vec(),
+            Self::Table { schema, .. } => vec![schema.features()],
+        }
+    }
+
+    /// Rows to train on.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Images { train, .. } => train.len(),
+            Self::Table { train, .. } => train.rows.len(),
+        }
+    }
+
+    /// The classes' names; none where a number is predicted.
+    pub(crate) fn classes(&self) -> &[String] {
+        match self {
+            Self::Images { train, .. } => &train.classes,
+            Self::Table { schema, .. } => schema.classes(),
+        }
+    }
+
+    /// A line about the data.
+    pub(crate) fn about(&self) -> &str {
+        match self {
+            Self::Images { about, .. } | Self::Table { about, .. } => about,
+        }
+    }
+}
+
+/// Whether the path is that of a table.
+pub(crate) fn is_table(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| ["csv", "tsv"].iter().any(|known| ending == *known)) && !path.is_dir()
+}
+
+fn generated(generator: Generator, config: &Config) -> Result<Dataset> {
+    let (samples, tests) = (config.samples.unwrap_or(1000), config.test_samples.unwrap_or(200));
+    if samples == 0 || tests == 0 || samples.saturating_add(tests) > 1_000_000 {
+        let message = format!(
+            "samples = {samples}, test_samples = {tests}: each is 1 or more, and a million in all at most"
+        );
+        return Err(Error::usage(message));
+    }
+    let seed = config.seed.unwrap_or(0);
+    if let Some(text) = generate::table(generator, samples + tests, seed) {
+        return table::generated(&text, samples, config);
+    }
+    let split = synthetic::split(samples, tests, seed);
+    let (train, valid) = match generator {
+        Generator::Digits => (split.train.to_grey_28()?, split.test.to_grey_28()?),
+        _ => (split.train, split.test),
+    };
+    let about = format!("{samples} drawn figures to train on, {tests} to validate; --data takes your own");
+    Ok(Dataset::Images { train, valid, about })
+}

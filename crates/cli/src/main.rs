@@ -1,0 +1,7 @@
+//! The `wgrad` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wgrad_cli::main()
+}

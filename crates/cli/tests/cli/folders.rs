@@ -1,0 +1,65 @@
+//! Folders of images: from files to a model, and from the model to names of files.
+
+use std::path::Path;
+
+use tempfile::tempdir;
+
+use crate::wgrad::words;
+
+/// A PNG file of one colour, and a little of another.
+fn write_png(path: &Path, [width, height]: [u32; 2], colour: [u8; 3], i: usize) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let pixel = |at: usize| if at % 7 == i % 7 { [90, 90, 90] } else { colour };
+    let pixels: Vec<u8> = (0..(width * height) as usize).flat_map(pixel).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+}
+
+fn write_photos(folder: &Path, count: usize) {
+    for i in 0..count {
+        let size = [17 + i as u32 % 5, 20 + i as u32 % 3];
+        write_png(&folder.join(format!("poppy/{i}.png")), size, [220, 30, 20], i);
+        write_png(&folder.join(format!("violet/{i}.png")), size, [60, 20, 200], i);
+    }
+}
+
+#[test]
+fn a_folder_of_images_becomes_a_model_that_names_files() {
+    let folder = tempdir().unwrap();
+    write_photos(&folder.path().join("photos"), 20);
+    let line = "train --data photos --set size=[16,16] --set widths=[4,8] --set epochs=8";
+    let printed = words(folder.path(), line).succeeds().out;
+    assert!(printed.contains("32 images to train on and 8 to validate, 3×16×16, 2 classes"), "{printed}");
+    assert!(printed.contains("cnn of 4-8 channels"), "{printed}");
+    write_png(&folder.path().join("a.png"), [50, 30], [200, 40, 30], 0);
+    write_png(&folder.path().join("b.png"), [16, 16], [80, 30, 190], 0);
+    let named = words(folder.path(), "predict run/model.safetensors a.png b.png --json").succeeds().json();
+    assert_eq!([&named[0]["classes"][0]["class"], &named[1]["classes"][0]["class"]], ["poppy", "violet"]);
+    assert!(named[0]["classes"][0]["probability"].as_f64() > Some(0.5), "{named}");
+    let lines = words(folder.path(), "predict run/model.safetensors a.png").succeeds().out;
+    assert!(lines.starts_with("a.png: poppy ") && lines.contains('%'), "{lines}");
+    // The classes of other folders are found by name, wherever they stand.
+    write_png(&folder.path().join("more/violet/1.png"), [20, 20], [60, 20, 200], 1);
+    let judged = words(folder.path(), "eval run/model.safetensors --data more --json").succeeds().json();
+    assert_eq!((judged["rows"].as_u64(), judged["figures"]["accuracy"].as_f64()), (Some(1), Some(1.0)));
+    write_png(&folder.path().join("more/rose/1.png"), [20, 20], [60, 20, 200], 1);
+    words(folder.path(), "eval run/model.safetensors --data more").fails(3, &["rose"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_is_said() {
+    let folder = tempdir().unwrap();
+    write_photos(&folder.path().join("photos"), 5);
+    let fails = |line: &str, code, expected: &[&str]| words(folder.path(), line).fails(code, expected);
+    fails("train --data photos --target kind", 2, &["--target kind", "no target column"]);
+    fails("train --data photos --set validation=1.5", 2, &["validation = 1.5"]);
+    fails("train --data photos --set model=mlp --set inputs=3", 2, &["inputs = 3"]);
+    std::fs::write(folder.path().join("photos/poppy/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fails("train --data photos", 3, &["torn.png"]);
+    std::fs::create_dir_all(folder.path().join("empty/nothing")).unwrap();
+    fails("train --data empty", 3, &["empty"]);
+    write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);
+    fails("train --data one", 3, &["one", "at least two"]);
+}

@@ -1,0 +1,95 @@
+//! Tables: from a CSV file to a model, and from the model to predictions.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use tempfile::tempdir;
+
+use crate::wgrad::words;
+
+/// Flowers whose kind follows from two numbers and a colour, and their height from one of them.
+fn write_flowers(path: &Path, rows: usize) {
+    let mut text = "petal,colour,sepal,kind,height\n".to_owned();
+    for i in 0..rows {
+        let (petal, sepal) = ((i * 37 % 100) as f64 / 10.0, (i * 53 % 100) as f64 / 10.0);
+        let colour = ["red", "white"][i * 7 % 3 % 2];
+        let kind = if colour == "white" {
+            "lily"
+        } else if petal > sepal {
+            "rose"
+        } else {
+            "tulip"
+        };
+        writeln!(text, "{petal},{colour},{sepal},{kind},{}", 3.0 * petal + 10.0).unwrap();
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_table_alone_is_enough_for_a_classifier() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 300);
+    let printed =
+        words(folder.path(), "train --data flowers.csv --target kind --set epochs=40 --set lr=0.01")
+            .succeeds()
+            .out;
+    assert!(
+        printed.contains("240 rows to train on and 60 to validate, 5 features; kind is 3 classes"),
+        "{printed}"
+    );
+    assert!(printed.contains("mlp 5-64-32-3; adam"), "{printed}");
+    let judged =
+        words(folder.path(), "eval run/model.safetensors --data flowers.csv --json").succeeds().json();
+    assert_eq!(judged["rows"], 300);
+    assert!(judged["figures"]["accuracy"].as_f64() > Some(0.95), "{judged}");
+    // Columns in another order, without the target, and one more.
+    std::fs::write(
+        folder.path().join("new.csv"),
+        "sepal,more,height,petal,colour\n1.5,x,0,9.5,red\n9,y,1,0.5,red\n3,z,2,3,white\n",
+    )
+    .unwrap();
+    let named = words(folder.path(), "predict run/model.safetensors new.csv --json").succeeds().json();
+    let kinds: Vec<&str> = (0..3).map(|i| named[i]["classes"][0]["class"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["rose", "tulip", "lily"]);
+    let sum: f64 = (0..3).map(|i| named[0]["classes"][i]["probability"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-5);
+    let lines = words(folder.path(), "predict run/model.safetensors new.csv").succeeds().out;
+    assert!(lines.starts_with("new.csv row 1: rose ") && lines.lines().count() == 3, "{lines}");
+}
+
+#[test]
+fn a_number_is_predicted_in_its_own_units() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 200);
+    let line = "train --data flowers.csv --target height --set epochs=60 --set lr=0.01 --json";
+    words(folder.path(), line).succeeds();
+    let judged =
+        words(folder.path(), "eval run/model.safetensors --data flowers.csv --json").succeeds().json();
+    // Heights are 10 to 40.
+    assert!(judged["figures"]["rmse"].as_f64() < Some(1.0), "{judged}");
+    assert!(judged["figures"]["r2"].as_f64() > Some(0.98), "{judged}");
+    std::fs::write(folder.path().join("new.csv"), "petal,colour,sepal,kind\n5,red,2,rose\n").unwrap();
+    let value = words(folder.path(), "predict run/model.safetensors new.csv --json").succeeds().json();
+    assert!((value[0]["height"].as_f64().unwrap() - 25.0).abs() < 2.0, "{value}");
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 60);
+    let fails = |line: &str, code, expected: &[&str]| words(folder.path(), line).fails(code, expected);
+    fails("train --data flowers.csv", 2, &["--target names the column", "petal, colour"]);
+    fails("train --data flowers.csv --target kinds", 3, &["no column kinds", "did you mean kind?"]);
+    fails("train --data missing.csv --target kind", 3, &["missing.csv", "No such file"]);
+    fails("train --data missing", 3, &["missing", "No such file"]);
+    fails("train --data flowers.csv --target kind --set model=cnn", 2, &["for images", "mlp"]);
+    fails("train --data flowers.csv --target kind --set outputs=4", 2, &["outputs = 4", "the data has 3"]);
+    fails("train --data flowers.csv --target kind --set loss=mse", 2, &["loss = mse", "cross-entropy"]);
+    fails("train --data flowers.csv --target height --set loss=bce", 2, &["loss = bce"]);
+    fails("train --data flowers.csv --target kind --set lr=-1", 2, &["lr = -1"]);
+    fails("train --data flowers.csv --target kind --set metrics=[\"acuracy\"]", 2, &["acuracy", "accuracy"]);
+    fails("train --data flowers.csv --target kind --set momentum=0.9", 2, &["momentum", "sgd"]);
+    assert!(!folder.path().join("run/model.safetensors").exists());
+    std::fs::write(folder.path().join("ragged.csv"), "a,b\n1,2\n3\n").unwrap();
+    fails("train --data ragged.csv --target b", 3, &["ragged.csv"]);
+}

@@ -4,7 +4,7 @@ use wgrad::data::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, ImageBatches, Images, Normalize, Order,
     TensorBatches,
 };
-use wgrad::nn::losses::{self, Reduction};
+use wgrad::nn::losses::{self, CrossEntropyOptions, HuberOptions, Reduction, SmoothL1Options, Weights};
 use wgrad::nn::{Mode, Module, Parameters};
 use wgrad::train::metrics::{Outputs, Score, ScoreOf};
 use wgrad::train::{self, Metric, Output, evaluate};
@@ -22,6 +22,8 @@ pub(crate) struct Learner {
     pub(crate) parameters: Parameters,
     loss: Loss,
     label_smoothing: f32,
+    /// A factor for each class, in training.
+    class_weights: Option<Weights>,
     /// Whether probabilities come out, and not logits.
     is_probability: bool,
     /// What outputs are multiplied by and what is added then, so that figures are in the units of the target.
@@ -40,7 +42,14 @@ impl Learner {
     ) -> Result<Self> {
         let (model, parameters) = architecture.build(gpu, seed)?;
         let is_probability = architecture.output_activation() == ActivationName::Sigmoid;
-        Ok(Self { model, parameters, loss, label_smoothing, is_probability, units: units(data) })
+        let (class_weights, units) = (None, units(data));
+        Ok(Self { model, parameters, loss, label_smoothing, class_weights, is_probability, units })
+    }
+
+    /// Lets classes count by these factors in training.
+    pub(crate) fn weigh_classes(&mut self, factors: &[f32]) -> Result<()> {
+        self.class_weights = Some(Weights::new(self.parameters.gpu(), factors)?);
+        Ok(())
     }
 
     /// The model of a file.
@@ -52,7 +61,8 @@ impl Learner {
             (_, 1) => Loss::Bce,
             _ => Loss::CrossEntropy,
         };
-        Ok(Self { model, parameters, loss, label_smoothing: 0.0, is_probability, units: units(&file.data) })
+        let (label_smoothing, class_weights, units) = (0.0, None, units(&file.data));
+        Ok(Self { model, parameters, loss, label_smoothing, class_weights, is_probability, units })
     }
 
     /// The loss of a batch, and what metrics judge.
@@ -61,10 +71,18 @@ impl Learner {
         let as_numbers =
             || -> train::Result<Tensor> { Ok(batch.y.to_dtype(DType::F32)?.reshape(y.shape())?) };
         let loss = match self.loss {
-            Loss::CrossEntropy => y.cross_entropy(&batch.y, self.label_smoothing)?,
+            Loss::CrossEntropy => {
+                let weight = self.class_weights.clone().filter(|_| mode == Mode::Train);
+                let label_smoothing = self.label_smoothing;
+                let options = CrossEntropyOptions { weight, label_smoothing, ..Default::default() };
+                losses::cross_entropy(&y, &batch.y, &options)?
+            }
             Loss::Bce if self.is_probability => losses::bce(&y, &as_numbers()?, Reduction::Mean)?,
             Loss::Bce => y.bce_with_logits(&as_numbers()?)?,
             Loss::Mse => y.mse_loss(&as_numbers()?)?,
+            Loss::L1 => losses::l1(&y, &as_numbers()?, Reduction::Mean)?,
+            Loss::SmoothL1 => losses::smooth_l1(&y, &as_numbers()?, &SmoothL1Options::default())?,
+            Loss::Huber => losses::huber(&y, &as_numbers()?, &HuberOptions::default())?,
         };
         let (scale, shift) = self.units;
         if (scale, shift) == (1.0, 0.0) {

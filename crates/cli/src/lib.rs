@@ -15,6 +15,7 @@ mod error;
 mod generate;
 mod learner;
 mod model_file;
+mod optimizer;
 mod output;
 pub mod presets;
 mod recipe;

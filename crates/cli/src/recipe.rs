@@ -82,7 +82,7 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize) -> Result<()> {
         Loss::Bce if classes != 2 || outputs != 1 => {
             "it is for two classes and one output: take cross-entropy"
         }
-        Loss::Mse if classes != 0 && outputs != 1 => {
+        Loss::Mse | Loss::L1 | Loss::SmoothL1 | Loss::Huber if classes != 0 && outputs != 1 => {
             "it is for numbers, or for two classes and one output: take cross-entropy"
         }
         _ => return Ok(()),
@@ -91,6 +91,9 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize) -> Result<()> {
         Loss::CrossEntropy => "cross-entropy",
         Loss::Bce => "bce",
         Loss::Mse => "mse",
+        Loss::L1 => "l1",
+        Loss::SmoothL1 => "smooth-l1",
+        Loss::Huber => "huber",
     };
     Err(Error::usage(format!("loss = {word}: {message}")))
 }
@@ -104,12 +107,8 @@ fn training(config: &mut Config, data: &Dataset, is_image: bool) {
     config.epochs.get_or_insert(epochs);
     let optimizer = *config.optimizer.get_or_insert(OptimizerName::Adam);
     let is_sgd = optimizer == OptimizerName::Sgd;
-    config.lr.get_or_insert(match (is_sgd, is_image) {
-        (true, _) => 0.01,
-        (false, true) => 0.003,
-        (false, false) => 0.001,
-    });
-    config.schedule.get_or_insert(if is_image && !is_sgd {
+    config.lr.get_or_insert(optimizer.default_lr(is_image));
+    config.schedule.get_or_insert(if is_image && !is_sgd && config.warm_up.is_none() {
         ScheduleName::OneCycle
     } else {
         ScheduleName::Constant
@@ -122,12 +121,25 @@ fn training(config: &mut Config, data: &Dataset, is_image: bool) {
 }
 
 fn check_numbers(config: &Config) -> Result<()> {
-    for (key, value) in
-        [("epochs", config.epochs), ("batch_size", config.batch_size), ("print_every", config.print_every)]
-    {
+    for (key, value) in [
+        ("epochs", config.epochs),
+        ("batch_size", config.batch_size),
+        ("print_every", config.print_every),
+        ("accumulate", config.accumulate),
+        ("patience", config.patience),
+    ] {
         if value == Some(0) {
             return Err(Error::usage(format!("{key} = 0: at least 1")));
         }
+    }
+    if let Some(decay) = config.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
+        return Err(Error::usage(format!("ema = {decay}: at least 0 and below 1")));
+    }
+    if let Some(most) = config.clip_norm.filter(|most| most.is_nan() || *most <= 0.0) {
+        return Err(Error::usage(format!("clip_norm = {most}: above 0")));
+    }
+    if config.class_weights == Some(true) && config.loss != Some(Loss::CrossEntropy) {
+        return Err(Error::usage("class_weights = true: it is a key of loss cross-entropy"));
     }
     if config.augment == Some(true)
         && !matches!(config.model, Some(Kind::Cnn | Kind::Resnet9))

@@ -2,6 +2,7 @@
 //!
 //! The data sets' readers take folders: a case's first byte chooses the file that the rest of it stands in for.
 
+mod models;
 mod pictures;
 mod rows;
 
@@ -32,6 +33,9 @@ pub struct Target {
 /// What readers take of memory where the file is not packed.
 const PLAIN: usize = 16;
 
+/// What the reader of TOML takes: a value of its own for each few letters.
+const CONFIGURATION: usize = 256;
+
 /// All of them.
 pub fn targets() -> Vec<Target> {
     let target = |name, seeds, repair, memory, run| Target { name, seeds, repair, memory, run };
@@ -51,6 +55,8 @@ pub fn targets() -> Vec<Target> {
             pictures::read_picture,
         ),
         target("jpeg", pictures::jpegs, |_| (), pictures::MEMORY, pictures::read_picture),
+        target("model", models::models, header_length, PLAIN, models::read_model),
+        target("config", models::configurations, |_| (), CONFIGURATION, models::read_configuration),
         target("folder", pictures::folder_files, |_| (), pictures::MEMORY, pictures::read_folder),
     ]
 }

@@ -39,11 +39,8 @@ struct Step {
 
 /// The optimizer, and the values that it keeps for each parameter.
 fn moments(config: Option<&Config>) -> (&'static str, u64) {
-    match config.and_then(|config| config.optimizer) {
-        Some(OptimizerName::Sgd) => ("sgd", 1),
-        Some(OptimizerName::Adamw) => ("adamw", 2),
-        Some(OptimizerName::Adam) | None => ("adam", 2),
-    }
+    let optimizer = config.and_then(|config| config.optimizer).unwrap_or(OptimizerName::Adam);
+    (optimizer.word(), optimizer.moments())
 }
 
 fn in_json(architecture: &Architecture, summary: &Summary, step: &Step) -> Value {

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use wgrad::Gpu;
-use wgrad::data::{Augment, ChannelStats};
-use wgrad::nn::{Adam, AdamOptions, Anneal, OneCycle, Optimizer, Sgd, SgdOptions, file};
+use wgrad::data::split::class_weights;
+use wgrad::data::table::Targets;
+use wgrad::data::{Augment, Batches as _, ChannelStats};
+use wgrad::nn::{PlateauOptions, ReduceOnPlateau, file};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
-use wgrad::train::{Checkpoints, Ended, History, Interrupt, Trainer};
+use wgrad::train::{Checkpoints, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
 
 use crate::architecture::Architecture;
 use crate::args::Train;
@@ -19,6 +21,7 @@ use crate::config::{Config, Loss, OptimizerName, ScheduleName};
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
+use crate::optimizer;
 use crate::output::say;
 use crate::recipe::complete;
 use crate::report::Content;
@@ -35,17 +38,20 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     let dataset = Dataset::load(&config)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
-    let optimizer = check_options(&config)?;
+    optimizer::check(&config)?;
     prepare_folder(flags, &config)?;
     if !flags.machines.json {
         say(dataset.about());
-        say(&format!("{architecture}; {}", how(&config, optimizer)));
+        say(&format!("{architecture}; {}", how(&config)));
     }
     let gpu = Gpu::new()?;
     let data = preprocessing(&dataset)?;
     let (seed, loss) = (config.seed.unwrap_or(0), config.loss.unwrap_or(Loss::CrossEntropy));
     let smoothing = config.label_smoothing.unwrap_or(0.0);
-    let learner = Learner::new(&gpu, &architecture, seed, loss, smoothing, &data)?;
+    let mut learner = Learner::new(&gpu, &architecture, seed, loss, smoothing, &data)?;
+    if config.class_weights == Some(true) {
+        learner.weigh_classes(&balanced(&dataset)?)?;
+    }
     let parts = OnDevice::both(&gpu, &dataset, &data)?;
     let run = Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts };
     let history = run.fit()?;
@@ -87,28 +93,16 @@ fn configuration(flags: &Train) -> Result<Config> {
     Ok(config)
 }
 
-/// What the engine would find out after the data has been read and the device been asked.
-fn check_options(config: &Config) -> Result<&'static str> {
-    let lr = config.lr.unwrap_or_default();
-    if !(lr.is_finite() && lr > 0.0) {
-        return Err(Error::usage(format!("lr = {lr}: above 0 and finite")));
-    }
-    let is_sgd = config.optimizer == Some(OptimizerName::Sgd);
-    if !is_sgd && (config.momentum.is_some() || config.nesterov.is_some()) {
-        return Err(Error::usage(
-            "momentum and nesterov are keys of sgd: set optimizer=sgd, or leave them out",
-        ));
-    }
-    Ok(match config.optimizer {
-        Some(OptimizerName::Sgd) => "sgd",
-        Some(OptimizerName::Adamw) => "adamw",
-        _ => "adam",
-    })
-}
-
 /// The recipe in words.
-fn how(config: &Config, optimizer: &str) -> String {
-    let cycle = if config.schedule == Some(ScheduleName::OneCycle) { ", one cycle" } else { "" };
+fn how(config: &Config) -> String {
+    let optimizer = config.optimizer.unwrap_or(OptimizerName::Adam).word();
+    let cycle = match config.schedule {
+        Some(ScheduleName::OneCycle) => ", one cycle",
+        Some(ScheduleName::Cosine) => ", falling by a cosine",
+        Some(ScheduleName::Linear) => ", falling in a straight line",
+        Some(ScheduleName::OnPlateau) => ", less where validation no longer improves",
+        _ => "",
+    };
     let augment = if config.augment == Some(true) { ", images shifted and mirrored" } else { "" };
     format!(
         "{optimizer} with lr {}{cycle}{augment}, {} epochs in batches of {}",
@@ -128,6 +122,18 @@ fn prepare_folder(flags: &Train, config: &Config) -> Result<()> {
     }
     std::fs::create_dir_all(&flags.run).map_err(failed)?;
     Ok(file::write_atomic(&path, config.to_toml().as_bytes())?)
+}
+
+/// The factors by which all classes of the training part weigh alike.
+fn balanced(dataset: &Dataset) -> Result<Vec<f32>> {
+    let classes = dataset.classes().len();
+    Ok(match dataset {
+        Dataset::Images { train, .. } => class_weights(&train.labels, classes)?,
+        Dataset::Table { train, .. } => match &train.y {
+            Targets::Classes(labels) => class_weights(labels, classes)?,
+            Targets::Numbers(_) => vec![1.0; classes],
+        },
+    })
 }
 
 /// What the model's file says of the data.
@@ -152,68 +158,53 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn fit(&self) -> Result<History> {
-        let parameters = &self.learner.parameters;
-        let lr = self.config.lr.unwrap_or_default();
-        let weight_decay = self.config.weight_decay;
-        match self.config.optimizer {
-            Some(OptimizerName::Sgd) => {
-                let options = SgdOptions {
-                    lr,
-                    momentum: self.config.momentum.unwrap_or(0.0),
-                    nesterov: self.config.nesterov.unwrap_or(false),
-                    weight_decay: weight_decay.unwrap_or(0.0),
-                    ..Default::default()
-                };
-                self.fit_by(Sgd::new(parameters, options)?)
-            }
-            Some(OptimizerName::Adamw) => {
-                let own = AdamOptions::adamw();
-                let weight_decay = weight_decay.unwrap_or(own.weight_decay);
-                self.fit_by(Adam::new(parameters, AdamOptions { lr, weight_decay, ..own })?)
-            }
-            _ => {
-                let weight_decay = weight_decay.unwrap_or(0.0);
-                self.fit_by(Adam::new(parameters, AdamOptions { lr, weight_decay, ..Default::default() })?)
-            }
-        }
-    }
-
-    fn fit_by(&self, optimizer: impl Optimizer) -> Result<History> {
-        let Config { epochs, batch_size, max_steps, seed, .. } = *self.config;
-        let (epochs, batch) = (epochs.unwrap_or(1), batch_size.unwrap_or(1));
-        let augment = (self.config.augment == Some(true)).then(Augment::default);
+        let config = self.config;
+        let (epochs, batch) = (config.epochs.unwrap_or(1), config.batch_size.unwrap_or(1));
+        let augment = (config.augment == Some(true)).then(Augment::default);
         let [train, valid] = self.parts;
         let (train, valid) = (train.set(augment), valid.set(None));
-        let names = self.config.metrics.as_deref().unwrap_or_default();
         let (json, run) = (self.flags.machines.json, &self.flags.run);
-        let is_quiet = json || self.config.print_every.is_some_and(|every| every > 1);
+        let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
+        let accumulate = config.accumulate.unwrap_or(1);
+        let steps = (epochs * train.len().div_ceil(batch).div_ceil(accumulate)) as u64;
+        let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
-            .max_steps(max_steps)
-            .seed(seed.unwrap_or(0))
-            .config(self.config.to_toml())
+            .accumulate(accumulate)
+            .max_steps(config.max_steps)
+            .seed(config.seed.unwrap_or(0))
+            .config(config.to_toml())
             .interrupt(&Interrupt::on_ctrl_c())
             .progress(!is_quiet)
             .validate(&valid)
             .logger(Jsonl::new(run.join("metrics.jsonl")))
             .logger(Csv::new(run.join("metrics.csv")))
             .callback(checkpoints.every_epochs(epochs.div_ceil(CHECKPOINTS)).resume(self.flags.resume));
-        for metric in self.learner.metrics(names)? {
+        for metric in self.learner.metrics(config.metrics.as_deref().unwrap_or_default())? {
             trainer = trainer.metric(metric);
         }
         if is_quiet {
-            trainer = trainer.callback(Lines { every: self.config.print_every.unwrap_or(1), json });
+            trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });
         }
         if self.flags.tensorboard {
             trainer = trainer.logger(TensorBoard::new(run.join("tensorboard")));
         }
-        if self.config.schedule == Some(ScheduleName::OneCycle) {
-            use wgrad::data::Batches as _;
-            let steps = (epochs * train.len().div_ceil(batch)) as u64;
-            let cycle = OneCycle::new(self.config.lr.unwrap_or_default(), steps)?;
-            trainer = trainer.schedule(OneCycle { pct_start: 0.25, anneal: Anneal::Linear, ..cycle });
+        if let Some(schedule) = optimizer::schedule(config, steps)? {
+            trainer = trainer.schedule(schedule);
+        } else if config.schedule == Some(ScheduleName::OnPlateau) {
+            let options = PlateauOptions { lr: config.lr.unwrap_or_default(), ..Default::default() };
+            trainer = trainer.reduce_on_plateau("val_loss", ReduceOnPlateau::new(options)?);
+        }
+        if let Some(most) = config.clip_norm {
+            trainer = trainer.clip_norm(most);
+        }
+        if let Some(decay) = config.ema {
+            trainer = trainer.average(Ema::new(decay));
+        }
+        if let Some(patience) = config.patience {
+            trainer = trainer.callback(EarlyStopping::on("val_loss").patience(patience).restore_best());
         }
         Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
     }

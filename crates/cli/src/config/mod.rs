@@ -85,20 +85,34 @@ config! {
     widths: Vec<usize>,
     /// Channels of the first convolution (resnet9)
     width: usize,
-    /// The loss: cross-entropy, bce, mse
+    /// The loss: cross-entropy, bce, mse, l1, smooth-l1, huber
     loss: Loss,
-    /// The optimizer: sgd, adam, adamw
+    /// The optimizer: sgd, adam, adamw, amsgrad, nadam, rmsprop, adagrad, adadelta, lion, lamb, adafactor, muon
     optimizer: OptimizerName,
     /// The learning rate, or its peak
     lr: f64,
-    /// The share of the velocity kept from step to step (sgd)
+    /// The share of the velocity kept from step to step (sgd, rmsprop, muon)
     momentum: f64,
-    /// Whether the momentum is Nesterov's (sgd)
+    /// Whether the momentum is Nesterov's (sgd, muon)
     nesterov: bool,
-    /// The L2 penalty, or for adamw the share of the weights taken off
+    /// The L2 penalty, or for adamw, lion, lamb, adafactor and muon the share of the weights taken off
     weight_decay: f64,
-    /// The learning rate over the run: constant, one-cycle
+    /// The learning rate over the run: constant, one-cycle, cosine, linear, on-plateau
     schedule: ScheduleName,
+    /// Steps in which the rate rises first (constant, cosine, linear)
+    warm_up: u64,
+    /// Batches whose gradients make a step
+    accumulate: usize,
+    /// The largest norm that the gradient of a step may have
+    clip_norm: f32,
+    /// Averages the weights: the share of the average that stays at a step, such as 0.999
+    ema: f64,
+    /// Stops after so many epochs without a lower validation loss, and keeps the weights of the best
+    patience: usize,
+    /// Whether rare classes count more in the loss, so that all weigh alike (cross-entropy)
+    class_weights: bool,
+    /// Whether pictures that cannot be read are left out and listed, and end the run otherwise
+    skip_bad: bool,
     /// Passes over the training set
     epochs: usize,
     /// Rows in a step

@@ -25,15 +25,17 @@ words! {
 
 words! {
     /// What is made small.
-    Loss { CrossEntropy, Bce, Mse }
+    Loss { CrossEntropy, Bce, Mse, L1, SmoothL1, Huber }
 }
 
 words! {
     /// Who makes it small.
-    OptimizerName { Sgd, Adam, Adamw }
+    OptimizerName {
+        Sgd, Adam, Adamw, Amsgrad, Nadam, Rmsprop, Adagrad, Adadelta, Lion, Lamb, Adafactor, Muon,
+    }
 }
 
 words! {
     /// How the learning rate goes.
-    ScheduleName { Constant, OneCycle }
+    ScheduleName { Constant, OneCycle, Cosine, Linear, OnPlateau }
 }

@@ -46,11 +46,20 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
     let [height, width] = config.size.unwrap_or([SIDE, SIDE]);
     let channels = config.channels.unwrap_or(3);
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
-    let found = folder::load(path, &prepare, Bad::Fail)?;
-    let others = match found.others.len() {
+    let bad = if config.skip_bad == Some(true) { Bad::Skip } else { Bad::Fail };
+    let found = folder::load(path, &prepare, bad)?;
+    let mut others = match found.others.len() {
         0 => String::new(),
         n => format!("; {n} files of other kinds were left alone"),
     };
+    if !found.skipped.is_empty() {
+        // In the log of errors, all of them: they are to be mended.
+        found
+            .skipped
+            .iter()
+            .for_each(|file| eprintln!("wgrad: left out {}: {}", file.path.display(), file.reason));
+        others.push_str(&format!("; {} pictures cannot be read and were left out", found.skipped.len()));
+    }
     if found.train.classes.len() < 2 {
         return Err(Error::file(
             path,

@@ -58,6 +58,10 @@ fn what_is_wrong_with_a_folder_is_said() {
     fails("train --data photos --set model=mlp --set inputs=3", 2, &["inputs = 3"]);
     std::fs::write(folder.path().join("photos/poppy/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     fails("train --data photos", 3, &["torn.png"]);
+    let line = "train --data photos --set skip_bad=true --set size=[16,16] --set widths=[4] --set epochs=1 --run skips";
+    let skips = words(folder.path(), line).succeeds();
+    assert!(skips.out.contains("1 pictures cannot be read"), "{}", skips.out);
+    assert!(skips.err.contains("torn.png"), "{}", skips.err);
     std::fs::create_dir_all(folder.path().join("empty/nothing")).unwrap();
     fails("train --data empty", 3, &["empty"]);
     write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);

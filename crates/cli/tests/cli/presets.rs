@@ -107,3 +107,59 @@ fn images_are_trained_on_judged_and_named() {
         assert!(inspected.contains("classes disc"), "{inspected}");
     }
 }
+
+#[test]
+fn every_optimizer_and_schedule_makes_the_loss_smaller() {
+    let folder = tempdir().unwrap();
+    let optimizers = "sgd adam adamw amsgrad nadam rmsprop adagrad adadelta lion lamb adafactor muon";
+    let schedules = "constant one-cycle cosine linear on-plateau".split(' ').cycle();
+    for (optimizer, schedule) in optimizers.split(' ').zip(schedules) {
+        let lr = if matches!(optimizer, "adadelta") { 1.0 } else { 0.02 };
+        let line = format!(
+            "xor --run {optimizer} --set optimizer={optimizer} --set schedule={schedule} --set lr={lr} --set epochs=12"
+        );
+        last(folder.path(), &line);
+        let text = std::fs::read_to_string(folder.path().join(optimizer).join("metrics.jsonl")).unwrap();
+        let values = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let losses: Vec<f64> = values.filter_map(|value| value["val_loss"].as_f64()).collect();
+        assert_eq!(losses.len(), 12);
+        assert!(losses[11] < losses[0], "{optimizer} by a schedule {schedule}: {losses:?}");
+    }
+}
+
+#[test]
+fn what_belongs_to_a_recipe_can_be_set() {
+    let folder = tempdir().unwrap();
+    let keys = "--set accumulate=2 --set clip_norm=1 --set ema=0.9 --set warm_up=5 --set schedule=cosine";
+    let value = last(folder.path(), &format!("xor --run all {keys} --set epochs=3"));
+    // 200 rows are 10 batches of 20, which are 5 steps an epoch.
+    assert_eq!(value["steps"], 15, "{value}");
+    let text = std::fs::read_to_string(folder.path().join("all/metrics.jsonl")).unwrap();
+    let lrs: Vec<f64> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|value| value["grad_norm"].is_number())
+        .filter_map(|value| value["lr"].as_f64())
+        .collect();
+    assert_eq!(lrs.len(), 15);
+    assert!(lrs[0] < 0.001 && lrs[5] == 0.05 && lrs[14] < 0.005, "{lrs:?}");
+    // Without progress the best epoch is soon behind, and its weights are what is kept.
+    let stopped = last(folder.path(), "xor --run stops --set lr=10 --set optimizer=sgd --set patience=2");
+    assert!(stopped["steps"].as_u64() < Some(800), "{stopped}");
+    let weighed =
+        "--set outputs=2 --set output_activation=none --set loss=cross-entropy --set class_weights=true";
+    assert!(figure(&last(folder.path(), &format!("xor --run weighed {weighed}")), "val_accuracy") > 0.9);
+    for (loss, most) in [("l1", 0.3), ("huber", 0.3), ("smooth-l1", 0.3)] {
+        let line = last(folder.path(), &format!("line --run {loss} --set loss={loss}"));
+        assert!(figure(&line, "val_rmse") < most, "{loss}: {line}");
+    }
+    let fails = |line: &str, words_of: &[&str]| words(folder.path(), line).fails(2, words_of);
+    fails("train xor --set warm_up=5 --set schedule=one-cycle", &["warm_up"]);
+    fails("train xor --set warm_up=100000", &["warm_up = 100000", "800 steps"]);
+    fails("train xor --set ema=1", &["ema = 1"]);
+    fails("train xor --set clip_norm=0", &["clip_norm = 0"]);
+    fails("train xor --set accumulate=0", &["accumulate = 0"]);
+    fails("train xor --set momentum=0.5", &["momentum is no key of adam", "sgd, rmsprop, muon"]);
+    fails("train line --set class_weights=true", &["class_weights"]);
+    fails("train xor --set optimizer=lbfgs", &["optimizer = \"lbfgs\"", "muon"]);
+}

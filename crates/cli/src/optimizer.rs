@@ -1,0 +1,141 @@
+//! The optimizer and the course of its learning rate that a configuration names.
+
+use std::sync::Arc;
+
+use wgrad::nn::{
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions,
+    AmsGrad, AmsGradOptions, Anneal, Constant, Cosine, Lamb, LambOptions, LinearWarmUp, Lion, LionOptions,
+    Muon, MuonOptions, NAdam, NAdamOptions, OneCycle, Optimizer, Parameters, Polynomial, RmsProp,
+    RmsPropOptions, Schedule, Sgd, SgdOptions,
+};
+
+use crate::config::{Config, OptimizerName, ScheduleName};
+use crate::{Error, Result};
+
+/// The share of the full rate that the first step of a warm-up has.
+const START_FACTOR: f64 = 0.01;
+
+impl OptimizerName {
+    /// The word in files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::Adamw => "adamw",
+            Self::Amsgrad => "amsgrad",
+            Self::Nadam => "nadam",
+            Self::Rmsprop => "rmsprop",
+            Self::Adagrad => "adagrad",
+            Self::Adadelta => "adadelta",
+            Self::Lion => "lion",
+            Self::Lamb => "lamb",
+            Self::Adafactor => "adafactor",
+            Self::Muon => "muon",
+        }
+    }
+
+    /// The values that it keeps for each parameter. Adafactor keeps a value for each row and column instead, which is little.
+    pub(crate) fn moments(self) -> u64 {
+        match self {
+            Self::Adafactor => 0,
+            Self::Sgd | Self::Adagrad | Self::Lion | Self::Muon => 1,
+            Self::Adam | Self::Adamw | Self::Nadam | Self::Rmsprop | Self::Adadelta | Self::Lamb => 2,
+            Self::Amsgrad => 3,
+        }
+    }
+
+    /// A learning rate to begin with.
+    pub(crate) fn default_lr(self, is_image: bool) -> f64 {
+        match self {
+            Self::Adam | Self::Adamw | Self::Amsgrad | Self::Nadam | Self::Lamb if is_image => 0.003,
+            Self::Adam | Self::Adamw | Self::Amsgrad | Self::Nadam | Self::Lamb | Self::Rmsprop => 0.001,
+            Self::Sgd | Self::Adagrad | Self::Adafactor => 0.01,
+            Self::Adadelta => 1.0,
+            Self::Lion => 0.0003,
+            Self::Muon => 0.02,
+        }
+    }
+}
+
+/// Fails for keys that the optimizer has no use for.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    let optimizer = config.optimizer.unwrap_or(OptimizerName::Adam);
+    let takes = |key: &str, is_set: bool, by: &[OptimizerName]| {
+        if !is_set || by.contains(&optimizer) {
+            return Ok(());
+        }
+        let others: Vec<&str> = by.iter().map(|name| name.word()).collect();
+        let message = format!("{key} is no key of {}: it is one of {}", optimizer.word(), others.join(", "));
+        Err(Error::usage(message))
+    };
+    takes(
+        "momentum",
+        config.momentum.is_some(),
+        &[OptimizerName::Sgd, OptimizerName::Rmsprop, OptimizerName::Muon],
+    )?;
+    takes("nesterov", config.nesterov.is_some(), &[OptimizerName::Sgd, OptimizerName::Muon])?;
+    let lr = config.lr.unwrap_or_default();
+    if lr.is_finite() && lr > 0.0 {
+        Ok(())
+    } else {
+        Err(Error::usage(format!("lr = {lr}: above 0 and finite")))
+    }
+}
+
+/// The optimizer of the configuration, with its own defaults for what is not set.
+pub(crate) fn optimizer(config: &Config, parameters: &Parameters) -> Result<Box<dyn Optimizer>> {
+    macro_rules! with {
+        ($optimizer:ident, $options:expr $(, $key:ident)*) => {{
+            let mut options = $options;
+            options.lr = config.lr.unwrap_or(options.lr);
+            options.weight_decay = config.weight_decay.unwrap_or(options.weight_decay);
+            $(options.$key = config.$key.unwrap_or(options.$key);)*
+            Box::new($optimizer::new(parameters, options)?)
+        }};
+    }
+    Ok(match config.optimizer.unwrap_or(OptimizerName::Adam) {
+        OptimizerName::Sgd => with!(Sgd, SgdOptions::default(), momentum, nesterov),
+        OptimizerName::Adam => with!(Adam, AdamOptions::default()),
+        OptimizerName::Adamw => with!(Adam, AdamOptions::adamw()),
+        OptimizerName::Amsgrad => {
+            let mut adam = AdamOptions::default();
+            adam.lr = config.lr.unwrap_or(adam.lr);
+            adam.weight_decay = config.weight_decay.unwrap_or(adam.weight_decay);
+            Box::new(AmsGrad::new(parameters, AmsGradOptions { adam })?)
+        }
+        OptimizerName::Nadam => with!(NAdam, NAdamOptions::default()),
+        OptimizerName::Rmsprop => with!(RmsProp, RmsPropOptions::default(), momentum),
+        OptimizerName::Adagrad => with!(Adagrad, AdagradOptions::default()),
+        OptimizerName::Adadelta => with!(Adadelta, AdadeltaOptions::default()),
+        OptimizerName::Lion => with!(Lion, LionOptions::default()),
+        OptimizerName::Lamb => with!(Lamb, LambOptions::default()),
+        OptimizerName::Adafactor => with!(Adafactor, AdafactorOptions::default()),
+        OptimizerName::Muon => with!(Muon, MuonOptions::default(), momentum, nesterov),
+    })
+}
+
+/// The learning rate of each of `steps` steps; `None` where it stays the optimizer's, or follows what validation finds.
+pub(crate) fn schedule(config: &Config, steps: u64) -> Result<Option<Arc<dyn Schedule>>> {
+    let (lr, warm_up) = (config.lr.unwrap_or_default(), config.warm_up.unwrap_or(0));
+    let name = config.schedule.unwrap_or(ScheduleName::Constant);
+    if warm_up > 0 && matches!(name, ScheduleName::OneCycle | ScheduleName::OnPlateau) {
+        return Err(Error::usage("warm_up: a schedule of its own; take constant, linear or cosine with it"));
+    }
+    if warm_up >= steps.max(1) {
+        return Err(Error::usage(format!("warm_up = {warm_up}: the run has {steps} steps, so give fewer")));
+    }
+    let total_steps = steps - warm_up;
+    let rest: Arc<dyn Schedule> = match name {
+        ScheduleName::OneCycle => {
+            Arc::new(OneCycle { pct_start: 0.25, anneal: Anneal::Linear, ..OneCycle::new(lr, steps)? })
+        }
+        ScheduleName::Cosine => Arc::new(Cosine { lr, total_steps, min_lr: 0.0 }),
+        ScheduleName::Linear => Arc::new(Polynomial { lr, total_steps, power: 1.0 }),
+        ScheduleName::Constant if warm_up > 0 => Arc::new(Constant { lr }),
+        ScheduleName::Constant | ScheduleName::OnPlateau => return Ok(None),
+    };
+    Ok(Some(match warm_up {
+        0 => rest,
+        _ => Arc::new(LinearWarmUp { steps: warm_up, start_factor: START_FACTOR, then: rest }),
+    }))
+}

@@ -3,6 +3,10 @@
 # Wayland's loader complains on standard error where this is not set, as in containers.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
+# What is built and tested, the same in every script: for another selection of packages and features cargo would build wgpu anew.
+# The two programs with a window, whose toolkit takes minutes to build, are left to ci/desktop.
+selected=(--workspace --exclude paint --exclude neural_image --all-features --release)
+
 # step NAME: what follows belongs to it. The seconds of the step before are printed, and kept for `steps`.
 step() {
     end_step

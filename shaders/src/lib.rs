@@ -3,15 +3,38 @@
 //! A file's head says which others it uses (`// Uses: index, divide.`); what stands here is one line for each file.
 
 mod kernel;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod strip;
 
 pub use kernel::{File, Kernel, MAX_CHOICES, unlaunched};
+
+/// A file's text.
+#[cfg(not(target_arch = "wasm32"))]
+macro_rules! text {
+    ($path:literal) => {
+        include_str!(concat!("../", $path, ".wgsl"))
+    };
+}
+
+/// A file's text, without comments.
+#[cfg(target_arch = "wasm32")]
+macro_rules! text {
+    ($path:literal) => {{
+        const WHOLE: &str = include_str!(concat!("../", $path, ".wgsl"));
+        const KEPT: [u8; strip::len(WHOLE)] = strip::text(WHOLE);
+        match std::str::from_utf8(&KEPT) {
+            Ok(text) => text,
+            Err(_) => WHOLE,
+        }
+    }};
+}
 
 /// `IDENT = path;` for each file: a constant of that name, and the list of all.
 macro_rules! files {
     ($($ident:ident = $path:literal;)*) => {
         $(
             #[doc = concat!("`", $path, ".wgsl`")]
-            pub static $ident: File = File::new($path, include_str!(concat!("../", $path, ".wgsl")));
+            pub static $ident: File = File::new($path, text!($path));
         )*
         /// All files.
         pub static ALL: &[&File] = &[$(&$ident),*];

@@ -22,7 +22,8 @@ pub(super) fn models() -> Vec<Vec<u8>> {
         output_activation: none,
     };
     let classes = ["<b>", "ä\n", "c"].map(str::to_owned).to_vec();
-    let images = |shape| Preprocessing::Images { shape, mean: vec![0.5], std: vec![0.2], classes: classes.clone() };
+    let images =
+        |shape| Preprocessing::Images { shape, mean: vec![0.5], std: vec![0.2], classes: classes.clone() };
     let cnn = Architecture::Cnn { channels: 1, size: [4, 6], widths: vec![2], classes: 3 };
     let flat = Architecture::Linear { inputs: 4, outputs: 3, output_activation: none };
     let kinds =
@@ -56,7 +57,8 @@ pub(super) fn read_model(file: &[u8]) -> String {
 
 pub(super) fn configurations() -> Vec<Vec<u8>> {
     let presets = wgrad_cli::presets::ALL.iter().map(|(_, text)| text.as_bytes().to_vec());
-    let all = b"data = \"x\"\nhidden = [1, 2]\nsize = [3, 4]\nlr = 1e-3\nskip_bad = true\nema = 0.5\n".to_vec();
+    let all =
+        b"data = \"x\"\nhidden = [1, 2]\nsize = [3, 4]\nlr = 1e-3\nskip_bad = true\nema = 0.5\n".to_vec();
     presets.chain([all]).collect()
 }
 

@@ -5,6 +5,9 @@ use crate::config::{Config, Kind, Loss, OptimizerName, ScheduleName};
 use crate::dataset::Dataset;
 use crate::{Error, Result};
 
+/// Epochs without a lower validation loss after which training on a table stops.
+const PATIENCE: usize = 20;
+
 /// The configuration with every key that the run depends on.
 ///
 /// # Errors
@@ -114,6 +117,10 @@ fn training(config: &mut Config, data: &Dataset, is_image: bool) {
         ScheduleName::Constant
     });
     config.seed.get_or_insert(0);
+    if config.data.is_some() && !is_image {
+        // A table's rows are soon learnt by heart: what is kept is the epoch that validates best.
+        config.patience.get_or_insert(PATIENCE);
+    }
     if let Dataset::Images { train, .. } = data {
         // Photographs may be mirrored; digits, letters and shoes had better not.
         config.augment.get_or_insert(train.channels == 3 && train.height.min(train.width) > 8);

@@ -104,11 +104,13 @@ fn how(config: &Config) -> String {
         _ => "",
     };
     let augment = if config.augment == Some(true) { ", images shifted and mirrored" } else { "" };
+    let until = config.patience.map(|epochs| format!(", or until {epochs} bring no lower validation loss"));
     format!(
-        "{optimizer} with lr {}{cycle}{augment}, {} epochs in batches of {}",
+        "{optimizer} with lr {}{cycle}{augment}, {} epochs in batches of {}{}",
         config.lr.unwrap_or_default(),
         config.epochs.unwrap_or_default(),
         config.batch_size.unwrap_or_default(),
+        until.unwrap_or_default(),
     )
 }
 

@@ -45,7 +45,7 @@ pub struct Plot {
 
 /// Of the whole drawing, and where the axes lie in it.
 const SIZE: [f64; 2] = [440.0, 290.0];
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 74.0;
 const RIGHT: f64 = 428.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 240.0;
@@ -97,7 +97,7 @@ impl Frame {
             out,
             "{content}<path class=\"axis\" fill=\"none\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>\n\
              <text class=\"name\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
-             <text class=\"name\" transform=\"translate(14 {across}) rotate(-90)\" text-anchor=\"middle\">{}{log}</text>\n</svg>",
+             <text class=\"name\" transform=\"translate(12 {across}) rotate(-90)\" text-anchor=\"middle\">{}{log}</text>\n</svg>",
             height - 10.0,
             escaped(x),
             escaped(y),

@@ -16,24 +16,6 @@ use crate::{Error, Result};
 const START_FACTOR: f64 = 0.01;
 
 impl OptimizerName {
-    /// The word in files.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::Adam => "adam",
-            Self::Adamw => "adamw",
-            Self::Amsgrad => "amsgrad",
-            Self::Nadam => "nadam",
-            Self::Rmsprop => "rmsprop",
-            Self::Adagrad => "adagrad",
-            Self::Adadelta => "adadelta",
-            Self::Lion => "lion",
-            Self::Lamb => "lamb",
-            Self::Adafactor => "adafactor",
-            Self::Muon => "muon",
-        }
-    }
-
     /// The values that it keeps for each parameter. Adafactor keeps a value for each row and column instead, which is little.
     pub(crate) fn moments(self) -> u64 {
         match self {

@@ -90,15 +90,7 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    let word = match loss {
-        Loss::CrossEntropy => "cross-entropy",
-        Loss::Bce => "bce",
-        Loss::Mse => "mse",
-        Loss::L1 => "l1",
-        Loss::SmoothL1 => "smooth-l1",
-        Loss::Huber => "huber",
-    };
-    Err(Error::usage(format!("loss = {word}: {message}")))
+    Err(Error::usage(format!("loss = {}: {message}", loss.word())))
 }
 
 fn training(config: &mut Config, data: &Dataset, is_image: bool) {

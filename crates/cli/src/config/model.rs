@@ -61,7 +61,7 @@ impl Config {
         match set.iter().find(|(key, _)| all.contains(key) && !used.contains(key)) {
             Some((key, _)) => {
                 let message =
-                    format!("{key} is no key of model {}: it takes {}", word(kind), used.join(", "));
+                    format!("{key} is no key of model {}: it takes {}", kind.word(), used.join(", "));
                 Err(Error::usage(message))
             }
             None => Ok(()),
@@ -69,18 +69,8 @@ impl Config {
     }
 }
 
-/// The kind's word in files.
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Linear => "linear",
-        Kind::Mlp => "mlp",
-        Kind::Cnn => "cnn",
-        Kind::Resnet9 => "resnet9",
-    }
-}
-
 fn needed<T>(kind: Kind, key: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| {
-        Error::usage(format!("model {} lacks the key {key}: set it, for example by --set", word(kind)))
+        Error::usage(format!("model {} lacks the key {key}: set it, for example by --set", kind.word()))
     })
 }

@@ -2,40 +2,53 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Declares an enum whose names in files are words.
+/// Declares an enum with the word in files for each of its names.
 macro_rules! words {
-    ($(#[doc = $doc:literal])* $name:ident { $($variant:ident),* $(,)? }) => {
+    ($(#[doc = $doc:literal])* $name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "the words are explained where they are used")]
-        pub enum $name { $($variant),* }
+        pub enum $name { $(#[serde(rename = $word)] $variant),* }
+
+        impl $name {
+            /// The word in files.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
     };
 }
 
 words! {
     /// Data made from a seed.
-    Generator { TwoFeatures, Xor, Blobs, Line, Figures, Digits }
+    Generator {
+        TwoFeatures = "two-features", Xor = "xor", Blobs = "blobs", Line = "line", Figures = "figures", Digits = "digits",
+    }
 }
 
 words! {
     /// The kind of a model.
-    Kind { Linear, Mlp, Cnn, Resnet9 }
+    Kind { Linear = "linear", Mlp = "mlp", Cnn = "cnn", Resnet9 = "resnet9" }
 }
 
 words! {
     /// What is made small.
-    Loss { CrossEntropy, Bce, Mse, L1, SmoothL1, Huber }
+    Loss {
+        CrossEntropy = "cross-entropy", Bce = "bce", Mse = "mse", L1 = "l1", SmoothL1 = "smooth-l1", Huber = "huber",
+    }
 }
 
 words! {
     /// Who makes it small.
     OptimizerName {
-        Sgd, Adam, Adamw, Amsgrad, Nadam, Rmsprop, Adagrad, Adadelta, Lion, Lamb, Adafactor, Muon,
+        Sgd = "sgd", Adam = "adam", Adamw = "adamw", Amsgrad = "amsgrad", Nadam = "nadam", Rmsprop = "rmsprop",
+        Adagrad = "adagrad", Adadelta = "adadelta", Lion = "lion", Lamb = "lamb", Adafactor = "adafactor", Muon = "muon",
     }
 }
 
 words! {
     /// How the learning rate goes.
-    ScheduleName { Constant, OneCycle, Cosine, Linear, OnPlateau }
+    ScheduleName {
+        Constant = "constant", OneCycle = "one-cycle", Cosine = "cosine", Linear = "linear", OnPlateau = "on-plateau",
+    }
 }

@@ -32,6 +32,7 @@ pub mod losses;
 pub mod models;
 mod optim;
 mod parameters;
+mod parts;
 mod pattern;
 mod schedule;
 mod state_dict;
@@ -54,6 +55,7 @@ pub use optim::{
     TensorRule, UpdateRule,
 };
 pub use parameters::Parameters;
+pub use parts::Part;
 pub use schedule::{
     Anneal, Chained, Constant, Cosine, CosineWarmRestarts, Exponential, LinearWarmUp, MultiStep, OneCycle,
     PlateauMode, PlateauOptions, PlateauState, Polynomial, ReduceOnPlateau, Schedule, StepLr,

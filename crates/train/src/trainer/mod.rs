@@ -25,6 +25,7 @@ mod window;
 use wgrad_data::{Batch, Batches};
 use wgrad_nn::{Mode, Optimizer, Parameters};
 
+use crate::parallel::DataParallel;
 use crate::{Interrupt, Logger, Metric, Output, Result};
 
 use average::Average;
@@ -72,6 +73,7 @@ pub struct Trainer<'a, B = Batch> {
     parameters: Parameters,
     optimizer: Box<dyn Optimizer + 'a>,
     plan: Plan,
+    parallel: DataParallel,
     rates: Rates<'a>,
     averaging: Option<Averaging>,
     average: Option<Average>,

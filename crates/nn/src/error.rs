@@ -96,7 +96,9 @@ impl Error {
         match self {
             Self::Ranks(error) => Some(error),
             Self::Op(wgrad_autograd::Error::Other { source, .. })
-            | Self::Layer { source: wgrad_autograd::Error::Other { source, .. }, .. } => source.downcast_ref(),
+            | Self::Layer { source: wgrad_autograd::Error::Other { source, .. }, .. } => {
+                source.downcast_ref()
+            }
             _ => None,
         }
     }

@@ -35,6 +35,8 @@ mod optim;
 mod parameters;
 mod pattern;
 mod schedule;
+#[cfg(not(target_arch = "wasm32"))]
+mod shares;
 mod state_dict;
 
 pub use builder::{BuildOptions, Builder, Param, build, build_with};

@@ -94,9 +94,7 @@ fn gather(ranks: &dyn Communicator, number: u64, own: &Tensor) -> Result<Vec<(u6
     let mut send = number.to_ne_bytes().to_vec();
     send.extend_from_slice(bytemuck::cast_slice(&read(own)?));
     let mut all = vec![0; ranks.size() * send.len()];
-    ranks
-        .all_gather(&send, &mut all)
-        .map_err(|source| Error::Other { op: OP, source: Arc::new(source) })?;
+    ranks.all_gather(&send, &mut all).map_err(|source| Error::Other { op: OP, source: Arc::new(source) })?;
     let part = |part: &[u8]| {
         let (number, values) = part.split_first_chunk()?;
         Some((u64::from_ne_bytes(*number), bytemuck::pod_collect_to_vec(values)))

@@ -22,6 +22,7 @@ mod reproducible;
 mod resnet_layers;
 mod rules;
 mod schedules;
+mod shares;
 mod sharing;
 mod state_dicts;
 mod synchronized;

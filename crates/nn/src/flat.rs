@@ -63,12 +63,6 @@ impl FlatValues {
         Self { parameters: parameters.clone(), flats, present }
     }
 
-    /// The same as a store in which every parameter has a value.
-    pub(crate) fn with_all_present(mut self) -> Self {
-        self.present.fill(true);
-        self
-    }
-
     /// The parameters that the values belong to.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters

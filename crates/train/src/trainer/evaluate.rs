@@ -31,6 +31,12 @@ pub fn evaluate<B, O: Into<Output>>(
     figures(&super::ByRef(set), batch_size, metrics, &mut |batch, mode| Ok(forward(batch, mode)?.into()))
 }
 
+/// Of an output without what metrics judge.
+pub(super) fn no_predictions() -> Error {
+    let message = "metrics need predictions: give Output::new(loss).judged(prediction, target)";
+    Error::Usage(message.to_owned())
+}
+
 pub(crate) fn figures<B>(
     set: &dyn Batches<Batch = B>,
     batch_size: usize,
@@ -54,10 +60,7 @@ pub(crate) fn figures<B>(
                 all.try_for_each(|accumulator| accumulator.update(prediction, target))?;
             }
             None if metrics.is_empty() => {}
-            None => {
-                let message = "metrics need predictions: give Output::new(loss).judged(prediction, target)";
-                return Err(Error::Usage(message.to_owned()));
-            }
+            None => return Err(no_predictions()),
         }
         waiting.push_back(BatchLosses::read(&output, output.weight.unwrap_or(rows as f64))?);
         output.loss.gpu().submit()?;

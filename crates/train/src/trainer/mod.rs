@@ -14,11 +14,13 @@ mod history;
 mod late;
 mod means;
 mod run;
+mod reader;
 mod running;
 mod schedule;
 mod state;
 mod step;
 mod time_limit;
+mod train_metrics;
 mod weights;
 mod window;
 
@@ -43,6 +45,7 @@ use schedule::Rates;
 pub(crate) use state::SCHEMA;
 pub use state::averaged;
 pub use time_limit::TimeLimit;
+use train_metrics::TrainMetrics;
 
 /// Trains any model on any data set by any loss: epochs, validation, checkpoints and what else is asked of it. Counterpart: a
 /// Lightning `Trainer`.
@@ -77,6 +80,7 @@ pub struct Trainer<'a, B = Batch> {
     average: Option<Average>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
     metrics: Vec<Box<dyn Metric + 'a>>,
+    train_metrics: TrainMetrics<'a>,
     callbacks: Vec<Box<dyn Callback + 'a>>,
     loggers: Vec<Box<dyn Logger + 'a>>,
 }
@@ -87,6 +91,7 @@ struct Plan {
     batch_size: usize,
     seed: u64,
     shuffle: bool,
+    drop_last: bool,
     accumulate: usize,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
@@ -97,6 +102,26 @@ struct Plan {
     interrupt: Interrupt,
     /// What is printed of an epoch.
     line: fn(&EpochRecord, usize) -> String,
+}
+
+impl Plan {
+    /// The rows that an epoch takes of a data set of so many.
+    fn epoch_rows(&self, rows: usize) -> usize {
+        if self.drop_last { rows - rows % self.batch_size.max(1) } else { rows }
+    }
+
+    /// Fails where an epoch takes no rows at all.
+    fn check_rows(&self, rows: usize) -> Result<()> {
+        let message = if rows == 0 {
+            "the training set is empty: it needs at least one row".to_owned()
+        } else if self.epoch_rows(rows) == 0 {
+            let why = "drop_last leaves out all of them: take a smaller batch size, or drop nothing";
+            format!("{rows} rows make no batch of {}, and {why}", self.batch_size)
+        } else {
+            return Ok(());
+        };
+        Err(crate::Error::Usage(message))
+    }
 }
 
 /// What happens where a gradient's norm or a loss is infinite or NaN.

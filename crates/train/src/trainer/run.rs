@@ -41,20 +41,22 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     ) -> Self {
         let plan = &trainer.plan;
         let higher = trainer.metrics.iter().filter(|metric| metric.higher_is_better());
+        let higher = higher.map(|metric| format!("val_{}", metric.name()));
+        let epoch_rows = plan.epoch_rows(train.len());
         let fit = Fit {
             parameters: trainer.parameters.clone(),
             place: Place::default(),
             epochs: plan.epochs,
-            epoch_rows: train.len(),
+            epoch_rows,
             lr: trainer.optimizer.lr(),
             history: History::default(),
-            higher: higher.map(|metric| format!("val_{}", metric.name())).collect(),
+            higher: higher.chain(trainer.train_metrics.higher()).collect(),
             validates: trainer.valid.is_some(),
             stop: None,
             failed: false,
             said: Vec::new(),
         };
-        let batches = train.len().div_ceil(plan.batch_size.max(1));
+        let batches = epoch_rows.div_ceil(plan.batch_size.max(1));
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
         let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
         Self {
@@ -105,9 +107,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
         let average = |averaging| Average::new(averaging, &trainer.parameters);
         trainer.average = trainer.averaging.map(average).transpose()?;
-        if self.train.is_empty() {
-            return Err(Error::Usage("the training set is empty: it needs at least one row".to_owned()));
-        }
+        trainer.plan.check_rows(self.train.len())?;
+        trainer.train_metrics.start();
         let mut saved = None;
         for callback in &mut trainer.callbacks {
             if saved.is_none() {
@@ -115,7 +116,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             }
         }
         if let Some(saved) = saved {
-            let (place, history) = trainer.load_state(saved, &self.identity, self.train.len())?;
+            let (place, history) = trainer.load_state(saved, &self.identity, self.fit.epoch_rows)?;
             self.saved_at = Some(place.step);
             (self.fit.place, self.fit.history) = (place, history);
         }

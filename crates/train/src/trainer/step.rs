@@ -45,6 +45,7 @@ impl<B> Run<'_, '_, B> {
                 self.late.push(step);
             }
         }
+        self.trainer.train_metrics.count()?;
         self.apply(&gradients, lr, scheduled.is_some())?;
         parameters.gpu().submit()?;
         if let Some(measuring) = measuring {
@@ -107,7 +108,8 @@ impl<B> Run<'_, '_, B> {
             }
             error => error,
         })?;
-        // Predictions are of no use here, and need not lie there during the backward pass.
+        // Predictions are of no other use here, and need not lie there during the backward pass.
+        self.trainer.train_metrics.note(&output)?;
         Ok(Output { judged: None, ..output })
     }
 
@@ -160,6 +162,7 @@ impl<B> Run<'_, '_, B> {
     /// Leaves everything but the place in the epoch as it was, and logs it.
     fn skip(&mut self, arrived: Option<Arrived>) -> Result<()> {
         self.fit.place.skipped += 1;
+        self.trainer.train_metrics.forget();
         let step = self.fit.place.step;
         let mut values = vec![("skipped", self.fit.place.skipped as f64)];
         if let Some(arrived) = &arrived {

@@ -13,3 +13,4 @@ mod stepper;
 mod stopping;
 mod support;
 mod trainer;
+mod training_rows;

@@ -19,7 +19,7 @@ pub enum Error {
     /// one sample.
     #[error(
         "{source}; this is the last batch of epoch {epoch}, with {rows} of {epoch_rows} rows: take another batch size than \
-         {batch_size}, or leave these rows out"
+         {batch_size}, or leave these rows out (drop_last)"
     )]
     LastBatch {
         /// Counted from 1.

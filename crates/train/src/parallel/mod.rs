@@ -111,19 +111,8 @@ impl DataParallel {
         rows * rank / size..rows * (rank + 1) / size
     }
 
-    /// How many of so many rows an epoch has.
-    pub(crate) fn epoch_rows(&self, rows: usize, batch_size: usize) -> usize {
-        let left = rows % (batch_size * self.size()).max(1);
-        if left < self.size() && !self.is_alone() { rows - left } else { rows }
-    }
-
-    /// Fails for what cannot be trained by so many ranks.
-    pub(crate) fn check(&self, rows: usize) -> Result<()> {
-        if rows < self.size() {
-            let message =
-                format!("{rows} rows of training data for {} ranks: each needs one at least", self.size());
-            return Err(Error::Usage(message));
-        }
+    /// Fails for options that make no sense.
+    pub(crate) fn check(&self) -> Result<()> {
         if self.average_every == Some(0) {
             return Err(Error::Usage("weights averaged every 0 steps: at least 1".to_owned()));
         }

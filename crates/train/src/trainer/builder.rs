@@ -3,7 +3,7 @@
 use wgrad_data::Batches;
 use wgrad_nn::{Optimizer, Parameters, ReduceOnPlateau, Schedule};
 
-use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, Trainer};
+use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, TrainMetrics, Trainer};
 use crate::{DataParallel, Interrupt, Logger, Metric};
 
 impl<'a, B> Trainer<'a, B> {
@@ -14,6 +14,7 @@ impl<'a, B> Trainer<'a, B> {
             batch_size: 64,
             seed: 0,
             shuffle: true,
+            drop_last: false,
             accumulate: 1,
             clip_norm: None,
             clip_value: None,
@@ -34,6 +35,7 @@ impl<'a, B> Trainer<'a, B> {
             average: None,
             valid: None,
             metrics: Vec::new(),
+            train_metrics: TrainMetrics::default(),
             callbacks: Vec::new(),
             loggers: Vec::new(),
         }
@@ -72,6 +74,14 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.plan.shuffle = shuffle;
+        self
+    }
+
+    /// Leaves an epoch's last batch out where it has fewer rows than the others; shuffled epochs leave out other rows each. A data set
+    /// of fewer rows than a batch is then an error. Counterpart: `drop_last` of PyTorch's `DataLoader`.
+    #[must_use]
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        self.plan.drop_last = drop_last;
         self
     }
 
@@ -158,6 +168,16 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn metric(mut self, metric: impl Metric + 'a) -> Self {
         self.metrics.push(Box::new(metric));
+        self
+    }
+
+    /// Adds a metric of the training rows, `train_<name>` in the history. It judges what the steps of the epoch themselves predict, in
+    /// [`Mode::Train`](wgrad_nn::Mode::Train) and by weights that change from step to step, so it takes no second pass over the rows.
+    /// Skipped steps do not count. Checkpoints keep what was counted so far: see
+    /// [`Accumulator::save_state`](crate::Accumulator::save_state).
+    #[must_use]
+    pub fn train_metric(mut self, metric: impl Metric + 'a) -> Self {
+        self.train_metrics.add(metric);
         self
     }
 

@@ -52,6 +52,7 @@ impl<B> Run<'_, '_, B> {
         self.level()?;
         let (trainer, fit) = (&mut *self.trainer, &mut self.fit);
         let mut known = fit.place.means.figures("train_");
+        known.extend(trainer.train_metrics.finish()?);
         let epoch = fit.place.epoch + 1;
         trainer.average.as_mut().map_or(Ok(()), |average| average.epoch_ended(epoch, &trainer.parameters))?;
         fit.place = Place { epoch, rows: 0, means: Default::default(), ..std::mem::take(&mut fit.place) };
@@ -98,7 +99,12 @@ impl<B> Run<'_, '_, B> {
         let parameters = &self.trainer.parameters;
         parameters.values().assign(values)?;
         if average.needs_running_values() {
-            running::renew(parameters, self.train, self.trainer.plan.batch_size, self.forward)?;
+            running::renew(
+                parameters,
+                self.train,
+                [self.fit.epoch_rows, self.trainer.plan.batch_size],
+                self.forward,
+            )?;
         }
         Ok(())
     }

@@ -35,6 +35,12 @@ pub fn evaluate<B, O: Into<Output>>(
     })
 }
 
+/// Of an output without what metrics judge.
+pub(super) fn no_predictions() -> Error {
+    let message = "metrics need predictions: give Output::new(loss).judged(prediction, target)";
+    Error::Usage(message.to_owned())
+}
+
 pub(crate) fn figures<B>(
     set: &dyn Batches<Batch = B>,
     batch_size: usize,
@@ -61,10 +67,7 @@ pub(crate) fn figures<B>(
             Some((prediction, target)) if !metrics.is_empty() => {
                 judged.update(prediction, target, counted, &mut accumulators)?;
             }
-            None if !metrics.is_empty() => {
-                let message = "metrics need predictions: give Output::new(loss).judged(prediction, target)";
-                return Err(Error::Usage(message.to_owned()));
-            }
+            None if !metrics.is_empty() => return Err(no_predictions()),
             _ => {}
         }
         if counted > 0 {

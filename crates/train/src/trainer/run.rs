@@ -45,20 +45,22 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     ) -> Self {
         let plan = &trainer.plan;
         let higher = trainer.metrics.iter().filter(|metric| metric.higher_is_better());
+        let higher = higher.map(|metric| format!("val_{}", metric.name()));
+        let epoch_rows = plan.epoch_rows(train.len(), &trainer.parallel);
         let fit = Fit {
             parameters: trainer.parameters.clone(),
             place: Place::default(),
             epochs: plan.epochs,
-            epoch_rows: trainer.parallel.epoch_rows(train.len(), plan.batch_size),
+            epoch_rows,
             lr: trainer.optimizer.lr(),
             history: History::default(),
-            higher: higher.map(|metric| format!("val_{}", metric.name())).collect(),
+            higher: higher.chain(trainer.train_metrics.higher()).collect(),
             validates: trainer.valid.is_some(),
             stop: None,
             failed: false,
             said: Vec::new(),
         };
-        let batches = fit.epoch_rows.div_ceil((plan.batch_size * trainer.parallel.size()).max(1));
+        let batches = epoch_rows.div_ceil((plan.batch_size * trainer.parallel.size()).max(1));
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
         let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
         Self {
@@ -111,10 +113,9 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
         let average = |averaging| Average::new(averaging, &trainer.parameters);
         trainer.average = trainer.averaging.map(average).transpose()?;
-        if self.train.is_empty() {
-            return Err(Error::Usage("the training set is empty: it needs at least one row".to_owned()));
-        }
-        trainer.parallel.check(self.train.len())?;
+        trainer.plan.check_rows(self.train.len(), &trainer.parallel)?;
+        trainer.train_metrics.start();
+        trainer.parallel.check()?;
         trainer.parallel.check_same(&[
             ("wgrad", env!("CARGO_PKG_VERSION").to_owned()),
             ("run", self.identity.run.clone()),

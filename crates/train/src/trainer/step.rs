@@ -46,6 +46,7 @@ impl<B> Run<'_, '_, B> {
                 self.late.push(step);
             }
         }
+        self.trainer.train_metrics.count(&self.trainer.parallel)?;
         self.apply(&gradients, lr, scheduled.is_some())?;
         if self.trainer.parallel.average_every.is_some_and(|steps| self.fit.place.step.is_multiple_of(steps))
         {
@@ -129,7 +130,8 @@ impl<B> Run<'_, '_, B> {
             let message = format!("an output counted {weight} times: the number is finite and at least 0");
             return Err(Error::Usage(message));
         }
-        // Predictions are of no use here, and need not lie there during the backward pass.
+        // Predictions are of no other use here, and need not lie there during the backward pass.
+        self.trainer.train_metrics.note(&output)?;
         Ok((Output { judged: None, ..output }, weight))
     }
 
@@ -182,6 +184,7 @@ impl<B> Run<'_, '_, B> {
     /// Leaves everything but the place in the epoch as it was, and logs it.
     fn skip(&mut self, arrived: Option<Arrived>) -> Result<()> {
         self.fit.place.skipped += 1;
+        self.trainer.train_metrics.forget();
         let step = self.fit.place.step;
         let mut values = vec![("skipped", self.fit.place.skipped as f64)];
         if let Some(arrived) = &arrived {

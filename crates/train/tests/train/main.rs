@@ -14,3 +14,4 @@ mod stepper;
 mod stopping;
 mod support;
 mod trainer;
+mod training_rows;

@@ -4,7 +4,9 @@ use wgrad::data::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, ImageBatches, Images, Normalize, Order,
     TensorBatches,
 };
-use wgrad::nn::losses::{self, CrossEntropyOptions, HuberOptions, Reduction, SmoothL1Options, Weights};
+use wgrad::nn::losses::{
+    self, BceOptions, CrossEntropyOptions, HuberOptions, Reduction, SmoothL1Options, Weights,
+};
 use wgrad::nn::{Mode, Module, Parameters};
 use wgrad::train::metrics::{Outputs, Score, ScoreOf};
 use wgrad::train::{self, Metric, Output, evaluate};
@@ -77,7 +79,7 @@ impl Learner {
                 let options = CrossEntropyOptions { weight, label_smoothing, ..Default::default() };
                 losses::cross_entropy(&y, &batch.y, &options)?
             }
-            Loss::Bce if self.is_probability => losses::bce(&y, &as_numbers()?, Reduction::Mean)?,
+            Loss::Bce if self.is_probability => losses::bce(&y, &as_numbers()?, &BceOptions::default())?,
             Loss::Bce => y.bce_with_logits(&as_numbers()?)?,
             Loss::Mse => y.mse_loss(&as_numbers()?)?,
             Loss::L1 => losses::l1(&y, &as_numbers()?, Reduction::Mean)?,

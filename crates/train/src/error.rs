@@ -19,7 +19,7 @@ pub enum Error {
     /// one sample.
     #[error(
         "{source}; this is the last batch of epoch {epoch}, with {rows} of {epoch_rows} rows: take another batch size than \
-         {batch_size}, or leave these rows out"
+         {batch_size}, or leave these rows out (drop_last)"
     )]
     LastBatch {
         /// Counted from 1.
@@ -33,6 +33,9 @@ pub enum Error {
         /// What the model has against it.
         source: Box<wgrad_nn::Error>,
     },
+    /// Another rank of a data-parallel run, or what ranks do not agree on.
+    #[error(transparent)]
+    Ranks(#[from] wgrad_distributed::Error),
     /// The data set.
     #[error(transparent)]
     Data(#[from] wgrad_data::Error),

@@ -1,6 +1,7 @@
 //! [`Metric`]: a figure of merit over all rows of a data set.
 
-use wgrad_autograd::Tensor;
+use wgrad_autograd::{Gpu, Tensor};
+use wgrad_nn::StateDict;
 
 use crate::Result;
 
@@ -8,7 +9,8 @@ use crate::Result;
 ///
 /// It is a value that describes; [`Metric::accumulator`] starts a computation.
 pub trait Metric {
-    /// The name, such as `accuracy`. Histories and logs have it as `val_accuracy`.
+    /// The name, such as `accuracy`. Histories and logs have it as `val_accuracy` and, of the training rows,
+    /// `train_accuracy`.
     fn name(&self) -> String;
 
     /// Starts a computation over one data set.
@@ -34,4 +36,23 @@ pub trait Accumulator {
     /// # Errors
     /// What the device reports.
     fn compute(&mut self) -> Result<f64>;
+
+    /// Gives what was taken in so far, which goes on being counted. A checkpoint within an epoch keeps it for metrics of the training
+    /// rows, so that the resumed run has the figures of all rows of the epoch, to the bit. Without it, as by default, the figure of
+    /// an epoch that was resumed is NaN.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn save_state(&mut self) -> Result<Option<StateDict>> {
+        Ok(None)
+    }
+
+    /// Takes what [`Accumulator::save_state`] gave, before the first batch; `gpu` is where batches will lie.
+    ///
+    /// # Errors
+    /// For a state that makes no sense.
+    #[expect(unused_variables, reason = "names of parameters are documentation")]
+    fn load_state(&mut self, gpu: &Gpu, state: &StateDict) -> Result<()> {
+        Ok(())
+    }
 }

@@ -4,11 +4,22 @@ use std::sync::LazyLock;
 
 use wgrad_autograd::{Elementwise, Error, Op, Result, Tensor};
 
-use super::{Reduction, Weights, alike, check_option, one_minus};
+use super::{Reduction, Weights, alike, check_option, floats, one_minus};
+
+/// Options of [`bce`].
+#[derive(Clone, Debug, Default)]
+pub struct BceOptions {
+    /// The factor of each element's loss, of a shape that broadcasts to the prediction's.
+    pub weight: Option<Tensor>,
+    /// What becomes of the losses of elements. As in PyTorch, a mean divides by their number, whatever their factors.
+    pub reduction: Reduction,
+}
 
 /// Options of [`bce_with_logits`].
 #[derive(Clone, Debug, Default)]
-pub struct BceOptions {
+pub struct BceWithLogitsOptions {
+    /// The factor of each element's loss, as [`BceOptions`] have it.
+    pub weight: Option<Tensor>,
     /// Factors of the losses of positive targets, one for each class along the last axis, or one for all.
     pub pos_weight: Option<Weights>,
     /// What becomes of the losses of elements.
@@ -100,12 +111,28 @@ impl Op for Bce {
 /// fails. Counterpart: `F.binary_cross_entropy`. With logits take [`bce_with_logits`], which keeps its digits.
 ///
 /// # Errors
-/// [`Error::Shape`] if the shapes differ, [`Error::DType`] for integers, [`Error::Device`].
-pub fn bce(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    let [x, target] = alike("bce", x, target)?;
+/// [`Error::Shape`] if the shapes differ or the factors' does not broadcast to them, [`Error::DType`] for integers,
+/// [`Error::Device`].
+pub fn bce(x: &Tensor, target: &Tensor, options: &BceOptions) -> Result<Tensor> {
+    const OP: &str = "bce";
+    let [x, target] = alike(OP, x, target)?;
     let op = Bce { x: x.clone(), target: target.clone() };
     let losses = Bce { x: x.detach(), target: target.detach() }.losses()?;
-    reduction.of(&losses.with_op(&[&x, &target], || op))
+    let losses = losses.with_op(&[&x, &target], || op);
+    options.reduction.of(&weighed(OP, losses, options.weight.as_ref())?)
+}
+
+/// Losses of elements times their factors.
+fn weighed(op: &'static str, losses: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+    let Some(weight) = weight else { return Ok(losses) };
+    let (shape, of) = (losses.shape(), weight.shape());
+    let fits = of.len() <= shape.len()
+        && of.iter().rev().zip(shape.iter().rev()).all(|(own, size)| own == size || *own == 1);
+    if !fits {
+        let message = format!("factors {of:?} for losses {shape:?}; they broadcast to the losses' shape");
+        return Err(Error::shape(op, message));
+    }
+    losses.mul(&floats(op, weight)?)
 }
 
 /// Binary cross-entropy of logits: `pos_weight · target · ln(1 + e^-x) + (1 - target) · ln(1 + e^x)`.
@@ -114,18 +141,18 @@ pub fn bce(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor> 
 ///
 /// # Errors
 /// As [`bce`], and [`Error::Shape`] for factors that are neither one nor as many as the last axis is long.
-pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Result<Tensor> {
+pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceWithLogitsOptions) -> Result<Tensor> {
     const OP: &str = "bce_with_logits";
     let [x, target] = alike(OP, x, target)?;
-    let BceOptions { pos_weight, reduction } = options;
+    let BceWithLogitsOptions { weight, pos_weight, reduction } = options;
     let pos_weight = match pos_weight {
-        None if *reduction == Reduction::Mean => return x.bce_with_logits(&target),
+        None if *reduction == Reduction::Mean && weight.is_none() => return x.bce_with_logits(&target),
         Some(weights) if weights.tensor().numel() != 1 => {
             Some(weights.of(OP, x.shape().last().copied().unwrap_or(1))?)
         }
         weights => weights.as_ref().map(Weights::tensor),
     };
-    reduction.of(&logit_losses(&x, &target, pos_weight)?)
+    reduction.of(&weighed(OP, logit_losses(&x, &target, pos_weight)?, weight.as_ref())?)
 }
 
 fn logit_losses(x: &Tensor, target: &Tensor, pos_weight: Option<&Tensor>) -> Result<Tensor> {
@@ -138,13 +165,13 @@ fn logit_losses(x: &Tensor, target: &Tensor, pos_weight: Option<&Tensor>) -> Res
     positive.mul(&x.neg()?.softplus()?)?.add(&one_minus(target)?.mul(&x.softplus()?)?)
 }
 
-/// x^gamma of numbers in 0..=1.
+/// x^gamma of numbers from 0 on; the slope at 0 counts as 0.
 static POWER: LazyLock<Result<Elementwise>> = LazyLock::new(|| {
     let derivative = "select(gamma * pow(x, gamma - 1.0), 0.0, x == 0.0)";
-    Elementwise::new("focal_power", "select(pow(x, gamma), 0.0, x == 0.0)", derivative, &["gamma"])
+    Elementwise::new("power", "select(pow(x, gamma), 0.0, x == 0.0)", derivative, &["gamma"])
 });
 
-/// `q^gamma`, q in 0..=1; `None` where that is 1 for all.
+/// `q^gamma`, q at least 0; `None` where that is 1 for all.
 pub(super) fn power(q: &Tensor, gamma: f32) -> Result<Option<Tensor>> {
     Ok(Some(match gamma {
         0.0 => return Ok(None),

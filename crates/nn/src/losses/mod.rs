@@ -26,14 +26,19 @@ mod cross_entropy;
 mod pairs;
 mod regression;
 
-pub use binary::{BceOptions, DiceOptions, SigmoidFocalOptions, bce, bce_with_logits, dice, sigmoid_focal};
+pub use binary::{
+    BceOptions, BceWithLogitsOptions, DiceOptions, SigmoidFocalOptions, bce, bce_with_logits, dice,
+    sigmoid_focal,
+};
 pub use classes::{MultiMarginOptions, SoftmaxFocalOptions, multi_margin, softmax_focal};
 pub use cross_entropy::{CrossEntropyOptions, NllOptions, cross_entropy, nll};
 pub use pairs::{
     CosineEmbeddingOptions, HingeEmbeddingOptions, TripletMarginOptions, cosine_embedding, hinge_embedding,
     triplet_margin,
 };
-pub use regression::{HuberOptions, KlDivOptions, SmoothL1Options, huber, kl_div, l1, mse, smooth_l1};
+pub use regression::{
+    HuberOptions, KlDivOptions, KlDivReduction, SmoothL1Options, huber, kl_div, l1, mse, smooth_l1,
+};
 use wgrad_autograd::{DType, Error, Gpu, Result, Tensor};
 
 /// What becomes of the losses of single elements or rows.

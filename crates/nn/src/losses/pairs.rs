@@ -2,6 +2,7 @@
 
 use wgrad_autograd::{Error, Result, Tensor};
 
+use super::binary::power;
 use super::{Reduction, alike, check_option, floats, is_not, one_minus};
 
 /// Options of [`hinge_embedding`].
@@ -31,6 +32,8 @@ pub struct CosineEmbeddingOptions {
 /// Options of [`triplet_margin`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TripletMarginOptions {
+    /// Which norm of a difference is the distance: 2 is Euclid's, 1 the sum of magnitudes, infinity the largest one; above 0.
+    pub p: f32,
     /// By how much the negative has to be farther away than the positive, above 0.
     pub margin: f32,
     /// Added to each difference, so that a distance of 0 has a gradient.
@@ -43,7 +46,7 @@ pub struct TripletMarginOptions {
 
 impl Default for TripletMarginOptions {
     fn default() -> Self {
-        Self { margin: 1.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
+        Self { p: 2.0, margin: 1.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
     }
 }
 
@@ -95,13 +98,13 @@ pub fn cosine_embedding(
     reduction.of(&like.add(&unlike)?)
 }
 
-/// `max(0, |anchor - positive| - |anchor - negative| + margin)` by Euclidean distances along the last axis.
+/// `max(0, |anchor - positive| - |anchor - negative| + margin)` by distances along the last axis.
 ///
 /// Shape: three tensors `[.., d]` of one shape; a scalar, or `[..]` with [`Reduction::None`]. Counterpart:
-/// `F.triplet_margin_loss` with `p=2`.
+/// `F.triplet_margin_loss`.
 ///
 /// # Errors
-/// [`Error::Shape`] for shapes that differ, scalars, a margin that is not above 0 or an `eps` that is negative, [`Error::DType`]
+/// [`Error::Shape`] for shapes that differ, scalars, a `p` or a margin that is not above 0 or an `eps` that is negative, [`Error::DType`]
 /// for integers, [`Error::Device`].
 pub fn triplet_margin(
     anchor: &Tensor,
@@ -110,15 +113,31 @@ pub fn triplet_margin(
     options: &TripletMarginOptions,
 ) -> Result<Tensor> {
     const OP: &str = "triplet_margin";
-    let TripletMarginOptions { margin, eps, swap, reduction } = *options;
+    let TripletMarginOptions { p, margin, eps, swap, reduction } = *options;
+    if p.is_nan() || p <= 0.0 {
+        return Err(Error::shape(OP, format!("p {p}: a norm's power is above 0")));
+    }
     check_option(OP, "margin", margin, f32::MIN_POSITIVE)?;
     check_option(OP, "eps", eps, 0.0)?;
     let [anchor, positive] = alike(OP, anchor, positive)?;
     let [_, negative] = alike(OP, &anchor, negative)?;
-    let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.mul_add_scalar(1.0, eps)?.norm(&[-1]);
+    let distance = |a: &Tensor, b: &Tensor| norm(&a.sub(b)?.mul_add_scalar(1.0, eps)?, p);
     let mut far = distance(&anchor, &negative)?;
     if swap {
         far = far.minimum(&distance(&positive, &negative)?)?;
     }
     reduction.of(&distance(&anchor, &positive)?.sub(&far)?.mul_add_scalar(1.0, margin)?.relu()?)
+}
+
+/// The p-norm along the last axis.
+fn norm(x: &Tensor, p: f32) -> Result<Tensor> {
+    if p == 2.0 {
+        return x.norm(&[-1]);
+    }
+    let size = x.abs()?;
+    if p == f32::INFINITY {
+        return size.max(&[-1]);
+    }
+    let raised = power(&size, p)?.unwrap_or(size).sum(&[-1])?;
+    Ok(power(&raised, 1.0 / p)?.unwrap_or(raised))
 }

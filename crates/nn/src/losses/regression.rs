@@ -39,9 +39,24 @@ impl Default for HuberOptions {
 pub struct KlDivOptions {
     /// Whether the target, too, holds logarithms of probabilities.
     pub log_target: bool,
-    /// What becomes of the losses of elements. The divergence of rows is their sum over the number of rows, PyTorch's
-    /// `batchmean`: take [`Reduction::Sum`] and divide.
-    pub reduction: Reduction,
+    /// What becomes of the losses of elements.
+    pub reduction: KlDivReduction,
+}
+
+/// What becomes of the losses of elements of [`kl_div`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KlDivReduction {
+    /// Their sum over the number of rows, which is the mean of the rows' divergences: PyTorch's `batchmean`.
+    BatchMean,
+    /// As with other losses; the mean of elements is no divergence.
+    Of(Reduction),
+}
+
+impl Default for KlDivReduction {
+    /// PyTorch's, the mean of elements.
+    fn default() -> Self {
+        Self::Of(Reduction::Mean)
+    }
 }
 
 /// Squared error, `(x - target)²`.
@@ -121,5 +136,9 @@ pub fn kl_div(x: &Tensor, target: &Tensor, options: &KlDivOptions) -> Result<Ten
         let log = target.add(&is(&target, 0.0)?)?.log()?;
         target.mul(&log.sub(&x)?)?
     };
-    options.reduction.of(&losses)
+    match (options.reduction, losses.shape().first()) {
+        (KlDivReduction::Of(reduction), _) => reduction.of(&losses),
+        (KlDivReduction::BatchMean, None) => losses.sum_all(),
+        (KlDivReduction::BatchMean, Some(&rows)) => losses.sum_all()?.mul_add_scalar(1.0 / rows as f32, 0.0),
+    }
 }

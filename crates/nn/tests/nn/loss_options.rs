@@ -2,9 +2,9 @@
 
 use wgrad_nn::autograd::{DType, Error, Gpu, Result, Tensor, grad};
 use wgrad_nn::losses::{
-    self, BceOptions, CosineEmbeddingOptions, CrossEntropyOptions, DiceOptions, HingeEmbeddingOptions,
-    HuberOptions, KlDivOptions, MultiMarginOptions, NllOptions, Reduction, SigmoidFocalOptions,
-    SmoothL1Options, SoftmaxFocalOptions, TripletMarginOptions, Weights,
+    self, BceOptions, BceWithLogitsOptions, CosineEmbeddingOptions, CrossEntropyOptions, DiceOptions,
+    HingeEmbeddingOptions, HuberOptions, KlDivOptions, KlDivReduction, MultiMarginOptions, NllOptions,
+    Reduction, SigmoidFocalOptions, SmoothL1Options, SoftmaxFocalOptions, TripletMarginOptions, Weights,
 };
 
 use crate::common::{FAMILIES, Fixture, gpu, gpu_of};
@@ -58,8 +58,19 @@ impl Inputs<'_> {
         losses::triplet_margin(&self.get("x"), &self.get("y"), &self.get("z"), &options)
     }
 
-    fn binary(&self, pos_weight: Option<Weights>) -> Result<Tensor> {
-        let options = BceOptions { pos_weight, reduction: self.reduction };
+    fn triplet_by(&self, p: f32, swap: bool) -> Result<Tensor> {
+        let (margin, reduction) = (2.0, self.reduction);
+        let options = TripletMarginOptions { p, margin, swap, reduction, ..Default::default() };
+        losses::triplet_margin(&self.get("x"), &self.get("y"), &self.get("z"), &options)
+    }
+
+    fn bce(&self, weight: Option<Tensor>) -> Result<Tensor> {
+        let options = BceOptions { weight, reduction: self.reduction };
+        losses::bce(&self.get("x"), &self.get("target"), &options)
+    }
+
+    fn binary(&self, weight: Option<Tensor>, pos_weight: Option<Weights>) -> Result<Tensor> {
+        let options = BceWithLogitsOptions { weight, pos_weight, reduction: self.reduction };
         losses::bce_with_logits(&self.get("x"), &self.get("target"), &options)
     }
 
@@ -75,7 +86,17 @@ impl Inputs<'_> {
     }
 
     fn kl_div(&self, log_target: bool) -> Result<Tensor> {
-        let options = KlDivOptions { log_target, reduction: self.reduction };
+        let options = KlDivOptions { log_target, reduction: KlDivReduction::Of(self.reduction) };
+        losses::kl_div(&self.get("x"), &self.get("target"), &options)
+    }
+
+    /// The fixture's mean is PyTorch's `batchmean`.
+    fn kl_div_of_rows(&self) -> Result<Tensor> {
+        let reduction = match self.reduction {
+            Reduction::Mean => KlDivReduction::BatchMean,
+            other => KlDivReduction::Of(other),
+        };
+        let options = KlDivOptions { reduction, ..Default::default() };
         losses::kl_div(&self.get("x"), &self.get("target"), &options)
     }
 
@@ -95,7 +116,7 @@ fn smoothed(weight: Option<Weights>, ignore_index: Option<i32>, label_smoothing:
 }
 
 /// Name, tracked inputs, and the loss.
-const CASES: [Case; 31] = [
+const CASES: [Case; 39] = [
     ("cross_entropy", X, |i| i.cross_entropy(&i.labels(), smoothed(None, None, 0.0))),
     ("cross_entropy_ignore", X, |i| i.cross_entropy(&i.labels(), smoothed(None, Some(2), 0.2))),
     ("cross_entropy_weight", X, |i| i.cross_entropy(&i.labels(), smoothed(i.weights("weight"), None, 0.0))),
@@ -121,9 +142,9 @@ const CASES: [Case; 31] = [
         let options = HuberOptions { delta: 0.75, reduction: i.reduction };
         losses::huber(&i.get("x"), &i.get("target"), &options)
     }),
-    ("bce", X, |i| losses::bce(&i.get("x"), &i.get("target"), i.reduction)),
-    ("bce_with_logits", X, |i| i.binary(None)),
-    ("bce_with_logits_weight", X, |i| i.binary(i.weights("pos_weight"))),
+    ("bce", X, |i| i.bce(None)),
+    ("bce_with_logits", X, |i| i.binary(None, None)),
+    ("bce_with_logits_weight", X, |i| i.binary(None, i.weights("pos_weight"))),
     ("kl_div", X, |i| i.kl_div(false)),
     ("kl_div_log", BOTH, |i| i.kl_div(true)),
     ("hinge_embedding", X, |i| {
@@ -147,6 +168,14 @@ const CASES: [Case; 31] = [
     ("dice", X, |i| i.dice(false)),
     ("dice_squared", X, |i| i.dice(true)),
     ("cross_entropy_unweighted", X, |i| i.cross_entropy(&i.labels(), smoothed(None, IGNORED, 0.1))),
+    ("bce_elements", X, |i| i.bce(Some(i.get("weight")))),
+    ("bce_with_logits_elements", X, |i| i.binary(Some(i.get("weight")), None)),
+    ("bce_with_logits_rows", X, |i| i.binary(Some(i.get("weight")), i.weights("pos_weight"))),
+    ("kl_div_batch", X, |i| i.kl_div_of_rows()),
+    ("triplet_margin_1", &["x", "y", "z"], |i| i.triplet_by(1.0, false)),
+    ("triplet_margin_3", &["x", "y", "z"], |i| i.triplet_by(3.0, true)),
+    ("triplet_margin_half", &["x", "y", "z"], |i| i.triplet_by(0.5, false)),
+    ("triplet_margin_largest", &["x", "y", "z"], |i| i.triplet_by(f32::INFINITY, true)),
 ];
 
 #[test]
@@ -195,7 +224,7 @@ fn simple_options_give_the_simple_losses() {
     let far = losses::smooth_l1(&tensor(&gpu, &[2.0]), &tensor(&gpu, &[0.0]), &SmoothL1Options::default());
     assert_eq!(far.unwrap().item().unwrap(), 1.5);
     let none = SigmoidFocalOptions { alpha: None, gamma: 0.0, reduction: Reduction::None };
-    let bce = BceOptions { reduction: Reduction::None, ..Default::default() };
+    let bce = BceWithLogitsOptions { reduction: Reduction::None, ..Default::default() };
     let focal = losses::sigmoid_focal(&x, &y, &none).unwrap().to_vec().unwrap();
     assert_eq!(focal, losses::bce_with_logits(&x, &y, &bce).unwrap().to_vec().unwrap());
 }
@@ -226,7 +255,7 @@ fn losses_have_second_derivatives() {
     let gpu = gpu();
     let x = tensor(&gpu, &[0.5, 0.9]).tracked();
     let target = tensor(&gpu, &[1.0, 0.0]);
-    let loss = losses::bce(&x, &target, Reduction::Sum).unwrap();
+    let loss = losses::bce(&x, &target, &BceOptions { reduction: Reduction::Sum, weight: None }).unwrap();
     let [first] = grad(&loss, [&x]).unwrap();
     let [second] = grad(&first.sum_all().unwrap(), [&x]).unwrap();
     let second = second.to_vec().unwrap();
@@ -244,7 +273,8 @@ fn what_does_not_fit_is_refused() {
     let ce = |target: &Tensor, options| losses::cross_entropy(&x, target, &options).unwrap_err();
     let swap = CosineEmbeddingOptions { margin: 2.0, ..Default::default() };
     let triplet = TripletMarginOptions { margin: 0.0, ..Default::default() };
-    let pos_weight = BceOptions { pos_weight: weight(&[1.0, 1.0]), ..Default::default() };
+    let norm = |p| TripletMarginOptions { p, ..Default::default() };
+    let pos_weight = BceWithLogitsOptions { pos_weight: weight(&[1.0, 1.0]), ..Default::default() };
     let focal = SigmoidFocalOptions { alpha: Some(1.5), ..Default::default() };
     let shapes = [
         (Weights::new(&gpu, &[1.0, -1.0]).unwrap_err(), "a weight of -1"),
@@ -269,6 +299,17 @@ fn what_does_not_fit_is_refused() {
         (losses::cosine_embedding(&x, &x, &zeros(&[4]), &swap).unwrap_err(), "margin 2"),
         (losses::cosine_embedding(&x, &x, &x, &Default::default()).unwrap_err(), "expected [n, d]"),
         (losses::triplet_margin(&x, &x, &x, &triplet).unwrap_err(), "margin 0"),
+        (losses::triplet_margin(&x, &x, &x, &norm(0.0)).unwrap_err(), "p 0"),
+        (losses::triplet_margin(&x, &x, &x, &norm(f32::NAN)).unwrap_err(), "p NaN"),
+        (
+            losses::bce(&x, &x, &BceOptions { weight: Some(zeros(&[4])), ..Default::default() }).unwrap_err(),
+            "factors [4]",
+        ),
+        (
+            losses::bce(&x, &x, &BceOptions { weight: Some(zeros(&[2, 4, 3])), ..Default::default() })
+                .unwrap_err(),
+            "factors [2, 4, 3]",
+        ),
         (losses::bce_with_logits(&x, &x, &pos_weight).unwrap_err(), "2 weights for 3 classes"),
         (losses::sigmoid_focal(&x, &x, &focal).unwrap_err(), "alpha 1.5"),
         (losses::dice(&x, &x, &DiceOptions::default()).unwrap_err(), "[n, classes, d1, ..]"),

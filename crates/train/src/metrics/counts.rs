@@ -1,7 +1,9 @@
 //! [`ClassCounts`]: a confusion matrix counted on the device.
 
-use wgrad_autograd::{DType, Tensor};
+use wgrad_autograd::{DType, Gpu, Tensor};
+use wgrad_nn::StateDict;
 
+use super::kept::{number, tensor, wrong};
 use super::outputs::{class_targets, classes_of, one_hot};
 use super::{ConfusionMatrix, Outputs};
 use crate::{Error, Result};
@@ -65,5 +67,33 @@ impl ClassCounts {
             classes - 1
         );
         Err(Error::Usage(message))
+    }
+
+    /// Counts go into states as two halves of 16 bits, which floats hold exactly.
+    pub(super) fn save(&self) -> Result<StateDict> {
+        let mut state = StateDict::default();
+        state.metadata.insert("rows".to_owned(), self.rows.to_string());
+        if let Some(counts) = &self.counts {
+            let values = counts.to_vec_as::<i32>()?;
+            let half =
+                |shift: u32| values.iter().map(move |count| ((*count as u32 >> shift) & 0xffff) as f32);
+            let (shape, halves) = ([&[2], counts.shape()].concat(), half(0).chain(half(16)).collect());
+            state.tensors.insert("counts".to_owned(), (shape, halves));
+        }
+        Ok(state)
+    }
+
+    pub(super) fn load(&mut self, gpu: &Gpu, state: &StateDict) -> Result<()> {
+        self.rows = number(state, "rows")?;
+        self.counts = None;
+        if self.rows > 0 {
+            let (shape, halves) = tensor(state, "counts")?;
+            let &[2, classes, other] = shape else { return Err(wrong("counts")) };
+            let (low, high) = halves.split_at(halves.len() / 2);
+            let whole = |(low, high): (&f32, &f32)| (*low as u32 | (*high as u32) << 16) as i32;
+            let counts: Vec<i32> = low.iter().zip(high).map(whole).collect();
+            self.counts = Some(Tensor::from_slice(gpu, &counts, &[classes, other])?);
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! [`Hits`]: how often the right class was among the first.
 
 use wgrad_autograd::{Error as OpError, Tensor};
+use wgrad_nn::StateDict;
 
 use super::Outputs;
+use super::kept::number;
 use super::outputs::{class_targets, single_column};
 use crate::{Error, Result};
 
@@ -25,12 +27,14 @@ pub struct Hits {
     top: TopK,
     rows: u64,
     hits: Option<Tensor>,
+    /// Hits of rows that a run counted before it was resumed.
+    earlier: i64,
 }
 
 impl Hits {
     /// For these outputs.
     pub fn new(outputs: Outputs, top: TopK) -> Self {
-        Self { outputs, top, rows: 0, hits: None }
+        Self { outputs, top, rows: 0, hits: None, earlier: 0 }
     }
 
     /// Counts a batch. Nothing waits for the device. A target that is no class counts as a wrong answer.
@@ -66,8 +70,26 @@ impl Hits {
     /// # Errors
     /// What the device reports.
     pub fn take(&mut self) -> Result<f64> {
-        let rows = std::mem::take(&mut self.rows);
-        let Some(hits) = self.hits.take() else { return Ok(f64::NAN) };
-        Ok(f64::from(hits.to_vec_as::<i32>()?[0]) / rows as f64)
+        let (rows, hits) = (std::mem::take(&mut self.rows), self.count()?);
+        (self.hits, self.earlier) = (None, 0);
+        Ok(hits as f64 / rows as f64)
+    }
+
+    /// Hits so far.
+    fn count(&self) -> Result<i64> {
+        let hits = self.hits.as_ref().map(Tensor::to_vec_as::<i32>).transpose()?;
+        Ok(self.earlier + hits.map_or(0, |hits| i64::from(hits[0])))
+    }
+
+    pub(super) fn save(&self) -> Result<StateDict> {
+        let mut state = StateDict::default();
+        state.metadata.insert("rows".to_owned(), self.rows.to_string());
+        state.metadata.insert("hits".to_owned(), self.count()?.to_string());
+        Ok(state)
+    }
+
+    pub(super) fn load(&mut self, state: &StateDict) -> Result<()> {
+        (self.rows, self.earlier) = (number(state, "rows")?, number(state, "hits")?);
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@
 mod confusion;
 mod counts;
 mod hits;
+mod kept;
 mod outputs;
 mod ranking;
 mod regression;

@@ -1,11 +1,18 @@
 //! Metrics of the order in which rows stand by their scores.
 
+use std::collections::VecDeque;
+
 use wgrad_autograd::device::Pending;
 use wgrad_autograd::{DType, Tensor};
+use wgrad_nn::StateDict;
 
 use super::Outputs;
+use super::kept::{number, tensor, wrong};
 use super::outputs::{class_targets, classes_of, single_column};
 use crate::{Error, Result};
+
+/// Batches whose scores are under way at most.
+const LAG: usize = 16;
 
 /// Of rows from the largest score down, equal scores together: positive and negative ones of each group.
 fn groups(scores: &[f32], positive: &[bool]) -> Vec<[u64; 2]> {
@@ -62,13 +69,16 @@ pub fn average_precision(scores: &[f32], positive: &[bool]) -> f64 {
 pub struct RankedScores {
     outputs: Outputs,
     classes: usize,
-    batches: Vec<(Pending<f32>, Pending<i32>)>,
+    /// Scores and targets that have been read.
+    scores: Vec<f32>,
+    targets: Vec<i32>,
+    batches: VecDeque<(Pending<f32>, Pending<i32>)>,
 }
 
 impl RankedScores {
     /// For these outputs.
     pub fn new(outputs: Outputs) -> Self {
-        Self { outputs, classes: 0, batches: Vec::new() }
+        Self { outputs, classes: 0, scores: Vec::new(), targets: Vec::new(), batches: VecDeque::new() }
     }
 
     /// Records the read of a batch. Nothing waits for the device.
@@ -80,7 +90,7 @@ impl RankedScores {
         if targets.is_empty() {
             return Ok(());
         }
-        if !self.batches.is_empty() && classes != self.classes {
+        if self.classes > 0 && classes != self.classes {
             let message = format!("an output of {classes} classes after outputs of {}", self.classes);
             return Err(Error::Usage(message));
         }
@@ -93,7 +103,39 @@ impl RankedScores {
             Outputs::Logits => output.softmax()?,
             Outputs::Probabilities => output,
         };
-        self.batches.push((scores.read_later()?, targets.read_later_as()?));
+        self.batches.push_back((scores.read_later()?, targets.read_later_as()?));
+        self.read(LAG)
+    }
+
+    /// Waits for all but the last batches.
+    fn read(&mut self, last: usize) -> Result<()> {
+        while self.batches.len() > last {
+            let Some((scores, targets)) = self.batches.pop_front() else { break };
+            self.scores.extend(scores.wait()?);
+            self.targets.extend(targets.wait()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self) -> Result<StateDict> {
+        self.read(0)?;
+        let mut state = StateDict::default();
+        state.metadata.insert("classes".to_owned(), self.classes.to_string());
+        let targets: Vec<f32> = self.targets.iter().map(|target| *target as f32).collect();
+        state.tensors.insert("targets".to_owned(), (vec![targets.len()], targets));
+        state.tensors.insert("scores".to_owned(), (vec![self.scores.len()], self.scores.clone()));
+        Ok(state)
+    }
+
+    pub(super) fn load(&mut self, state: &StateDict) -> Result<()> {
+        let (scores, targets) = (tensor(state, "scores")?.1, tensor(state, "targets")?.1);
+        self.classes = number(state, "classes")?;
+        let columns = if self.classes == 2 { 1 } else { self.classes };
+        if scores.len() != targets.len() * columns {
+            return Err(wrong("scores"));
+        }
+        self.scores = scores.to_vec();
+        self.targets = targets.iter().map(|target| *target as i32).collect();
         Ok(())
     }
 
@@ -105,12 +147,9 @@ impl RankedScores {
     /// # Errors
     /// [`Error::Usage`] where targets are no classes of the output, and what the device reports.
     pub fn take(&mut self) -> Result<[f64; 2]> {
+        self.read(0)?;
         let classes = std::mem::take(&mut self.classes);
-        let (mut scores, mut targets) = (Vec::new(), Vec::new());
-        for (batch, of_batch) in std::mem::take(&mut self.batches) {
-            scores.extend(batch.wait()?);
-            targets.extend(of_batch.wait()?);
-        }
+        let (scores, targets) = (std::mem::take(&mut self.scores), std::mem::take(&mut self.targets));
         if let Some(target) = targets.iter().find(|&&target| target < 0 || target as usize >= classes) {
             let message = format!("a target {target} is no class: the output has 0 to {}", classes - 1);
             return Err(Error::Usage(message));

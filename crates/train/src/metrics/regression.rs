@@ -1,9 +1,16 @@
 //! Metrics of numbers against numbers.
 
-use wgrad_autograd::device::Pending;
-use wgrad_autograd::{DType, Error as OpError, Tensor};
+use std::collections::VecDeque;
 
+use wgrad_autograd::device::Pending;
+use wgrad_autograd::{DType, Error as OpError, Gpu, Tensor};
+use wgrad_nn::StateDict;
+
+use super::kept::{tensor, wrong};
 use crate::Result;
+
+/// Batches whose sums are under way at most.
+const LAG: usize = 16;
 
 /// How far predictions are from their targets. Targets of several columns have scores of their own, of which these are the
 /// means, as with scikit-learn's `multioutput="uniform_average"`.
@@ -26,8 +33,10 @@ pub struct RegressionScores {
 pub struct RegressionSums {
     /// The first row's targets, `[1, columns]`.
     first: Option<Tensor>,
-    /// Rows of each batch, and `[4, columns]` of it.
-    batches: Vec<(usize, Pending<f32>)>,
+    /// Rows of each batch, and `[4, columns]` of it, as far as they have been read.
+    known: Vec<(usize, Vec<f32>)>,
+    /// The same of the last batches.
+    batches: VecDeque<(usize, Pending<f32>)>,
 }
 
 /// Of one column: sums over rows, the mean of the targets, and the sum of their squared distances from it.
@@ -99,8 +108,47 @@ impl RegressionSums {
             distance.var(&[0], 0)?,
         ];
         let sums = Tensor::stack(&sums.each_ref(), 0)?;
-        self.batches.push((rows, sums.read_later()?));
+        self.batches.push_back((rows, sums.read_later()?));
         self.first = Some(first);
+        self.read(LAG)
+    }
+
+    /// Waits for all but the last batches.
+    fn read(&mut self, last: usize) -> Result<()> {
+        while self.batches.len() > last {
+            let Some((rows, sums)) = self.batches.pop_front() else { break };
+            self.known.push((rows, sums.wait()?));
+        }
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self) -> Result<StateDict> {
+        self.read(0)?;
+        let mut state = StateDict::default();
+        let Some(first) = &self.first else { return Ok(state) };
+        let columns = first.numel();
+        state.tensors.insert("first".to_owned(), (vec![1, columns], first.to_vec()?));
+        let rows: Vec<f32> = self.known.iter().map(|(rows, _)| *rows as f32).collect();
+        let sums: Vec<f32> = self.known.iter().flat_map(|(_, sums)| sums).copied().collect();
+        state.tensors.insert("rows".to_owned(), (vec![rows.len()], rows));
+        state.tensors.insert("sums".to_owned(), (vec![self.known.len(), 4, columns], sums));
+        Ok(state)
+    }
+
+    pub(super) fn load(&mut self, gpu: &Gpu, state: &StateDict) -> Result<()> {
+        *self = Self::default();
+        if state.tensors.is_empty() {
+            return Ok(());
+        }
+        let (shape, first) = tensor(state, "first")?;
+        let (_, rows) = tensor(state, "rows")?;
+        let (_, sums) = tensor(state, "sums")?;
+        if first.is_empty() || sums.len() != rows.len() * 4 * first.len() {
+            return Err(wrong("sums"));
+        }
+        let sums = sums.chunks(4 * first.len()).map(<[f32]>::to_vec);
+        self.known = rows.iter().map(|rows| *rows as usize).zip(sums).collect();
+        self.first = Some(Tensor::from_slice(gpu, first, shape)?);
         Ok(())
     }
 
@@ -110,9 +158,9 @@ impl RegressionSums {
     /// What the device reports.
     pub fn take(&mut self) -> Result<RegressionScores> {
         self.first = None;
+        self.read(0)?;
         let mut columns: Vec<Sums> = Vec::new();
-        for (rows, sums) in std::mem::take(&mut self.batches) {
-            let sums = sums.wait()?;
+        for (rows, sums) in std::mem::take(&mut self.known) {
             let count = sums.len() / 4;
             columns.resize(count, Sums::default());
             for (column, sum) in columns.iter_mut().enumerate() {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use wgrad_autograd::Tensor;
+use wgrad_autograd::{Gpu, Tensor};
+use wgrad_nn::StateDict;
 
 use super::{
     Average, ClassCounts, ConfusionMatrix, Hits, Outputs, RankedScores, RegressionScores, RegressionSums,
@@ -191,6 +192,14 @@ impl Accumulator for Hits {
     fn compute(&mut self) -> Result<f64> {
         self.take()
     }
+
+    fn save_state(&mut self) -> Result<Option<StateDict>> {
+        self.save().map(Some)
+    }
+
+    fn load_state(&mut self, _: &Gpu, state: &StateDict) -> Result<()> {
+        self.load(state)
+    }
 }
 
 struct OfMatrix {
@@ -205,6 +214,13 @@ impl Accumulator for OfMatrix {
 
     fn compute(&mut self) -> Result<f64> {
         Ok(self.counts.take()?.as_ref().map_or(f64::NAN, &self.read))
+    }
+    fn save_state(&mut self) -> Result<Option<StateDict>> {
+        self.counts.save().map(Some)
+    }
+
+    fn load_state(&mut self, gpu: &Gpu, state: &StateDict) -> Result<()> {
+        self.counts.load(gpu, state)
     }
 }
 
@@ -221,6 +237,13 @@ impl Accumulator for OfRanks {
     fn compute(&mut self) -> Result<f64> {
         Ok(self.ranks.take()?[self.which])
     }
+    fn save_state(&mut self) -> Result<Option<StateDict>> {
+        self.ranks.save().map(Some)
+    }
+
+    fn load_state(&mut self, _: &Gpu, state: &StateDict) -> Result<()> {
+        self.ranks.load(state)
+    }
 }
 
 struct OfSums {
@@ -235,5 +258,12 @@ impl Accumulator for OfSums {
 
     fn compute(&mut self) -> Result<f64> {
         Ok((self.read)(self.sums.take()?))
+    }
+    fn save_state(&mut self) -> Result<Option<StateDict>> {
+        self.sums.save().map(Some)
+    }
+
+    fn load_state(&mut self, gpu: &Gpu, state: &StateDict) -> Result<()> {
+        self.sums.load(gpu, state)
     }
 }

@@ -3,8 +3,8 @@
 use wgrad_data::Batches;
 use wgrad_nn::{Optimizer, Parameters, ReduceOnPlateau, Schedule};
 
-use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, Trainer};
-use crate::{Interrupt, Logger, Metric};
+use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, TrainMetrics, Trainer};
+use crate::{DataParallel, Interrupt, Logger, Metric};
 
 impl<'a, B> Trainer<'a, B> {
     /// A trainer of these parameters by this optimizer: 10 epochs of batches of 64 rows, shuffled, without anything else.
@@ -14,6 +14,7 @@ impl<'a, B> Trainer<'a, B> {
             batch_size: 64,
             seed: 0,
             shuffle: true,
+            drop_last: false,
             accumulate: 1,
             clip_norm: None,
             clip_value: None,
@@ -28,11 +29,13 @@ impl<'a, B> Trainer<'a, B> {
             parameters: parameters.clone(),
             optimizer: Box::new(optimizer),
             plan,
+            parallel: DataParallel::solo(),
             rates: Rates::Own,
             averaging: None,
             average: None,
             valid: None,
             metrics: Vec::new(),
+            train_metrics: TrainMetrics::default(),
             callbacks: Vec::new(),
             loggers: Vec::new(),
         }
@@ -52,6 +55,14 @@ impl<'a, B> Trainer<'a, B> {
         self
     }
 
+    /// Has several ranks train this model together, each of which calls [`Trainer::fit`] with the same data, the same options and a
+    /// model that was built alike. [`DataParallel`] says what a step is then.
+    #[must_use]
+    pub fn parallel(mut self, parallel: DataParallel) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
     /// Sets the seed of the order of the rows, and of what happens to them at random.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -63,6 +74,14 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.plan.shuffle = shuffle;
+        self
+    }
+
+    /// Leaves an epoch's last batch out where it has fewer rows than the others; shuffled epochs leave out other rows each. A data set
+    /// of fewer rows than a batch is then an error. Counterpart: `drop_last` of PyTorch's `DataLoader`.
+    #[must_use]
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        self.plan.drop_last = drop_last;
         self
     }
 
@@ -149,6 +168,16 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn metric(mut self, metric: impl Metric + 'a) -> Self {
         self.metrics.push(Box::new(metric));
+        self
+    }
+
+    /// Adds a metric of the training rows, `train_<name>` in the history. It judges what the steps of the epoch themselves predict, in
+    /// [`Mode::Train`](wgrad_nn::Mode::Train) and by weights that change from step to step, so it takes no second pass over the rows.
+    /// Skipped steps do not count. Checkpoints keep what was counted so far: see
+    /// [`Accumulator::save_state`](crate::Accumulator::save_state).
+    #[must_use]
+    pub fn train_metric(mut self, metric: impl Metric + 'a) -> Self {
+        self.train_metrics.add(metric);
         self
     }
 

@@ -5,7 +5,7 @@ use wgrad_nn::Mode;
 
 use super::Trainer;
 use super::weights::Weights;
-use crate::{Error, Output, Result};
+use crate::{DataParallel, Error, Output, Result};
 
 /// A search for a learning rate: steps whose rate grows from one to the next by the same factor. Counterpart: Lightning's
 /// `lr_find`.
@@ -65,6 +65,7 @@ impl<B> Trainer<'_, B> {
             let message = format!("{finder:?}: rates are above 0 and growing, in at least two steps");
             return Err(Error::Usage(message));
         }
+        self.plan.check_rows(train.len(), &DataParallel::solo())?;
         let weights = Weights::of(&self.parameters)?;
         let state = self.optimizer.state().to_state_dict()?;
         let (lr, draws) = (self.optimizer.lr(), self.parameters.draws());
@@ -87,13 +88,14 @@ impl<B> Trainer<'_, B> {
         forward: super::run::Forward<'_, B>,
     ) -> Result<LrSearch> {
         let (mut search, mut best) = (LrSearch::default(), f64::INFINITY);
-        let (mut start, mut epoch) = (train.len(), 0);
+        let all = self.plan.epoch_rows(train.len(), &DataParallel::solo());
+        let (mut start, mut epoch) = (all, 0);
         for step in 0..steps {
-            if start >= train.len() {
+            if start >= all {
                 train.set_order(Order::Shuffled(Draw { seed: self.plan.seed, epoch }))?;
                 (start, epoch) = (0, epoch + 1);
             }
-            let rows = self.plan.batch_size.min(train.len() - start);
+            let rows = self.plan.batch_size.min(all - start);
             let output = forward(&train.batch(start, rows)?, Mode::Train)?;
             start += rows;
             let loss = f64::from(output.loss.item()?);

@@ -13,18 +13,21 @@ mod folder;
 mod history;
 mod late;
 mod means;
+mod reader;
 mod run;
 mod running;
 mod schedule;
 mod state;
 mod step;
 mod time_limit;
+mod train_metrics;
 mod weights;
 mod window;
 
 use wgrad_data::{Batch, Batches};
 use wgrad_nn::{Mode, Optimizer, Parameters};
 
+use crate::parallel::DataParallel;
 use crate::{Interrupt, Logger, Metric, Output, Result};
 
 use average::Average;
@@ -43,6 +46,7 @@ use schedule::Rates;
 pub(crate) use state::SCHEMA;
 pub use state::averaged;
 pub use time_limit::TimeLimit;
+use train_metrics::TrainMetrics;
 
 /// Trains any model on any data set by any loss: epochs, validation, checkpoints and what else is asked of it. Counterpart: a
 /// Lightning `Trainer`.
@@ -72,11 +76,13 @@ pub struct Trainer<'a, B = Batch> {
     parameters: Parameters,
     optimizer: Box<dyn Optimizer + 'a>,
     plan: Plan,
+    parallel: DataParallel,
     rates: Rates<'a>,
     averaging: Option<Averaging>,
     average: Option<Average>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
     metrics: Vec<Box<dyn Metric + 'a>>,
+    train_metrics: TrainMetrics<'a>,
     callbacks: Vec<Box<dyn Callback + 'a>>,
     loggers: Vec<Box<dyn Logger + 'a>>,
 }
@@ -87,6 +93,7 @@ struct Plan {
     batch_size: usize,
     seed: u64,
     shuffle: bool,
+    drop_last: bool,
     accumulate: usize,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
@@ -97,6 +104,31 @@ struct Plan {
     interrupt: Interrupt,
     /// What is printed of an epoch.
     line: fn(&EpochRecord, usize) -> String,
+}
+
+impl Plan {
+    /// The rows that an epoch takes of a data set of so many.
+    fn epoch_rows(&self, rows: usize, parallel: &DataParallel) -> usize {
+        let left = rows % (self.batch_size * parallel.size()).max(1);
+        // Each rank takes a row at least.
+        if self.drop_last || left < parallel.size() && !parallel.is_alone() { rows - left } else { rows }
+    }
+
+    /// Fails where an epoch takes no rows at all.
+    fn check_rows(&self, rows: usize, parallel: &DataParallel) -> Result<()> {
+        let ranks = parallel.size();
+        let message = if rows == 0 {
+            "the training set is empty: it needs at least one row".to_owned()
+        } else if rows < ranks {
+            format!("{rows} rows of training data for {ranks} ranks: each needs one at least")
+        } else if self.epoch_rows(rows, parallel) == 0 {
+            let why = "drop_last leaves out all of them: take a smaller batch size, or drop nothing";
+            format!("{rows} rows make no batch of {}, and {why}", self.batch_size * ranks)
+        } else {
+            return Ok(());
+        };
+        Err(crate::Error::Usage(message))
+    }
 }
 
 /// What happens where a gradient's norm or a loss is infinite or NaN.

@@ -12,26 +12,26 @@ fn is_running(entry: &Entry) -> bool {
     ["running_mean", "running_var"].contains(&entry.name.rsplit('.').next().unwrap_or_default())
 }
 
-/// Sets each running estimate to the average of the batches' statistics over the rows of `set`, and leaves other buffers as they
-/// are. Counterpart: `torch.optim.swa_utils.update_bn`, which weighs batches alike.
+/// Sets each running estimate to the average of the batches' statistics over the first `all` rows of `set`, and leaves other buffers
+/// as they are. Counterpart: `torch.optim.swa_utils.update_bn`, which weighs batches alike.
 ///
 /// A forward pass moves an estimate from `r` to `(1 - m) r + m s`, where `s` is the batch's statistic and `m` the layer's momentum.
 /// From `r = 0` that is `m s`; the same batch from `r = 1` gives `1 - m` more. So no layer has to be asked.
 pub(crate) fn renew<B>(
     parameters: &Parameters,
     set: &dyn Batches<Batch = B>,
-    batch_size: usize,
+    [all, batch_size]: [usize; 2],
     forward: &mut dyn FnMut(&B, Mode) -> Result<Output>,
 ) -> Result<()> {
     if !parameters.buffers().iter().any(is_running) {
         return Ok(());
     }
     let (before, draws) = (Weights::of(parameters)?, parameters.draws());
-    let result = sums(parameters, set, batch_size, forward);
+    let result = sums(parameters, set, [all, batch_size], forward);
     parameters.set_draws(draws);
     before.restore_buffers()?;
     let (sums, rest) = result?;
-    let total = set.len() as f32;
+    let total = all as f32;
     for (i, flat) in parameters.buffer_flats().iter().enumerate() {
         let (mut values, sums, rest) = (flat.to_vec()?, sums[i].to_vec()?, rest[i].to_vec()?);
         for place in places(parameters, i) {
@@ -66,7 +66,7 @@ fn with_estimates(parameters: &Parameters, value: f32) -> Result<Vec<Tensor>> {
 fn sums<B>(
     parameters: &Parameters,
     set: &dyn Batches<Batch = B>,
-    batch_size: usize,
+    [all, batch_size]: [usize; 2],
     forward: &mut dyn FnMut(&B, Mode) -> Result<Output>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let flats = parameters.buffer_flats();
@@ -80,15 +80,15 @@ fn sums<B>(
         Ok(moved)
     };
     set.set_order(Order::Own)?;
-    let rows = batch_size.min(set.len());
+    let rows = batch_size.min(all);
     let (one, zero) = (pass(0, rows, &ones)?, pass(0, rows, &zeros)?);
     let rest = one.iter().zip(&zero).map(|(one, zero)| one.sub(zero)).collect::<Result<_, _>>()?;
     let scaled = |moved: &[Tensor], rows: usize| -> Result<Vec<Tensor>> {
         Ok(moved.iter().map(|moved| moved.mul_add_scalar(rows as f32, 0.0)).collect::<Result<_, _>>()?)
     };
     let (mut sums, mut start) = (scaled(&zero, rows)?, rows);
-    while start < set.len() {
-        let rows = batch_size.min(set.len() - start);
+    while start < all {
+        let rows = batch_size.min(all - start);
         let more = scaled(&pass(start, rows, &zeros)?, rows)?;
         sums = sums.iter().zip(&more).map(|(sum, more)| sum.add(more)).collect::<Result<_, _>>()?;
         start += rows;

@@ -1,16 +1,15 @@
 //! The whole state of a fit as a state dict, and back.
 //!
 //! It holds the model's parameters and buffers under their names, the optimizer's state as `optim.<name>.<parameter>`, averaged
-//! weights as `average.<parameter>`, and what callbacks keep as `callback.<callback>.<name>`. The metadata say where the fit stood.
-
-use std::str::FromStr;
+//! weights as `average.<parameter>`, what callbacks keep as `callback.<callback>.<name>`, and within an epoch what metrics of the
+//! training rows have counted as `train_metric.<metric>.<name>`. The metadata say where the fit stood.
 
 use wgrad_nn::{Load, Parameters, StateDict};
 
 use super::Trainer;
 use super::callback::{Place, Saved};
 use super::history::History;
-use super::means::Means;
+use super::reader::Reader;
 use crate::{Error, Result};
 
 /// The version of these files; 3 and 4 are those of [`fit`](crate::fit).
@@ -18,6 +17,7 @@ pub(crate) const SCHEMA: &str = "5";
 /// What a part's tensors and metadata are called in front of their own names.
 const OPTIMIZER: [&str; 2] = ["optim.", "wgrad.optimizer_"];
 const AVERAGE: [&str; 2] = ["average.", "wgrad.average_"];
+const TRAIN_METRICS: [&str; 2] = ["train_metric.", "wgrad.train_metric_"];
 
 /// Adds a part under its prefixes.
 fn insert(state: &mut StateDict, [tensors, metadata]: [&str; 2], own: StateDict) {
@@ -45,7 +45,8 @@ pub fn averaged(state: &StateDict) -> StateDict {
     let mut state = state.clone();
     let average = part(&mut state, AVERAGE);
     let is_made = average.metadata.get("count").is_some_and(|count| count != "0");
-    state.tensors.retain(|key, _| !key.starts_with("optim.") && !key.starts_with("callback."));
+    let others = [OPTIMIZER[0], TRAIN_METRICS[0], "callback."];
+    state.tensors.retain(|key, _| !others.iter().any(|prefix| key.starts_with(prefix)));
     if is_made {
         state.tensors.extend(average.tensors);
     }
@@ -80,7 +81,7 @@ pub(crate) fn check_whole(state: &StateDict) -> Result<(), String> {
 }
 
 /// The name of each callback in a state: a second one of a name is numbered.
-fn keys<'c>(callbacks: impl Iterator<Item = &'c str>) -> Vec<String> {
+pub(super) fn keys<'c>(callbacks: impl Iterator<Item = &'c str>) -> Vec<String> {
     let mut seen: Vec<&str> = Vec::new();
     let mut keys = Vec::new();
     for name in callbacks {
@@ -100,11 +101,15 @@ pub(crate) fn identity<B>(trainer: &Trainer<'_, B>, rows: usize) -> String {
         format!("batch size {}", plan.batch_size),
         format!("{rows} rows {order}"),
     ];
+    if plan.drop_last {
+        words.push("without a short last batch".to_owned());
+    }
     if plan.accumulate > 1 {
         words.push(format!("{} batches a step", plan.accumulate));
     }
     words.extend(plan.clip_value.map(|most| format!("values clipped to {most}")));
     words.extend(plan.clip_norm.map(|most| format!("norms clipped to {most}")));
+    words.extend(trainer.parallel.describe());
     words.extend(trainer.rates.describe());
     words.extend(trainer.averaging.map(|averaging| averaging.to_string()));
     words.join(", ")
@@ -120,7 +125,7 @@ pub(crate) struct Identity {
 impl<B> Trainer<'_, B> {
     /// The whole state.
     pub(super) fn to_state(
-        &self,
+        &mut self,
         place: &Place,
         history: &History,
         identity: &Identity,
@@ -138,6 +143,9 @@ impl<B> Trainer<'_, B> {
         for (key, callback) in keys(self.callbacks.iter().map(|c| c.name())).iter().zip(&self.callbacks) {
             let prefixes = [format!("callback.{key}."), format!("wgrad.callback_{key}.")];
             insert(&mut state, prefixes.each_ref().map(String::as_str), callback.save_state()?);
+        }
+        if place.rows > 0 {
+            insert(&mut state, TRAIN_METRICS, self.train_metrics.save_state()?);
         }
         let schedule = self.rates.state();
         let entries = [
@@ -197,6 +205,7 @@ impl<B> Trainer<'_, B> {
         let schedule: String = read.value(&state, "schedule_state")?;
         let own = part(&mut state, OPTIMIZER);
         let average = part(&mut state, AVERAGE);
+        let counted = part(&mut state, TRAIN_METRICS);
         self.load_callbacks(&mut state, &read)?;
         self.check(&state, &own, &average, &file)?;
         let count = match &self.average {
@@ -209,6 +218,11 @@ impl<B> Trainer<'_, B> {
         self.optimizer.state_mut().load_state_dict(&own, &file)?;
         self.parameters.load_state_dict(&state, &file)?;
         self.average.as_mut().map_or(Ok(()), |own| own.load(&average, count))?;
+        if place.rows > 0 {
+            self.train_metrics
+                .load_state(self.parameters.gpu(), counted)
+                .map_err(|error| read.error(error.to_string()))?;
+        }
         self.parameters.set_draws(draws);
         Ok((place, History { epochs, ..History::default() }))
     }
@@ -256,40 +270,4 @@ impl<B> Trainer<'_, B> {
 fn shapes_of(parameters: &Parameters) -> Vec<(String, Vec<usize>)> {
     let entries = parameters.entries().iter();
     entries.map(|entry| (format!("average.{}", entry.name), entry.tensor.shape().to_vec())).collect()
-}
-
-/// Reads a state's metadata.
-struct Reader<'f> {
-    file: &'f str,
-}
-
-impl Reader<'_> {
-    fn error(&self, message: impl Into<String>) -> Error {
-        Error::Checkpoint { path: self.file.into(), message: message.into() }
-    }
-
-    fn value<T: FromStr>(&self, state: &StateDict, name: &str) -> Result<T> {
-        self.parse(name, state.metadata.get(&format!("wgrad.{name}")))
-    }
-
-    fn parse<T: FromStr>(&self, name: &str, text: Option<&String>) -> Result<T> {
-        let text =
-            text.ok_or_else(|| self.error(format!("no wgrad checkpoint: its metadata lack wgrad.{name}")))?;
-        text.parse().map_err(|_| self.error(format!("wgrad.{name} is {text:?}, which makes no sense")))
-    }
-
-    fn place(&self, state: &StateDict, rows: usize) -> Result<Place> {
-        let means: String = self.value(state, "means")?;
-        let place = Place {
-            step: self.value(state, "step")?,
-            epoch: self.value(state, "epoch")?,
-            rows: self.value(state, "rows")?,
-            skipped: self.value(state, "skipped")?,
-            means: Means::from_text(&means).ok_or_else(|| self.error("wgrad.means are no means"))?,
-        };
-        if place.rows >= rows {
-            return Err(self.error(format!("wgrad.rows is {}, more than the data set has", place.rows)));
-        }
-        Ok(place)
-    }
 }

@@ -12,6 +12,18 @@ use crate::support::{Setup, rows};
 /// The folder in which a child of these tests trains.
 const FOLDER: &str = "WGRAD_TEST_RUN";
 
+/// How often the run is killed, where it is not 20 times.
+const KILLS: &str = "WGRAD_KILLS";
+
+fn wanted() -> usize {
+    std::env::var(KILLS).map_or(20, |text| text.parse().unwrap())
+}
+
+/// Epochs of five steps, so that there are a few steps for each kill.
+fn epochs() -> usize {
+    30 * wanted().div_ceil(20).max(1)
+}
+
 /// What the children run; without the variable it is nothing.
 #[test]
 fn child() {
@@ -22,7 +34,7 @@ fn child() {
     let ended = setup
         .trainer(setup.adam())
         .batch_size(5)
-        .epochs(30)
+        .epochs(epochs())
         .average(Ema::new(0.9))
         .validate(&valid)
         .callback(EarlyStopping::on("val_loss").without_end().restore_best())
@@ -63,14 +75,14 @@ fn weights(folder: &Path) -> StateDict {
 
 #[test]
 #[cfg(unix)]
-fn killed_at_twenty_moments_a_run_ends_as_if_it_had_not_been() {
+fn killed_at_random_moments_a_run_ends_as_if_it_had_not_been() {
     let whole = tempfile::tempdir().unwrap();
     assert_eq!(wait(command(whole.path()).spawn().unwrap()).0, Some(0));
     let folder = tempfile::tempdir().unwrap();
     let place = Folder::new(folder.path().join("run"));
     let newest = || place.steps().ok().and_then(|steps| steps.last().copied()).unwrap_or(0);
     let (mut random, mut kills) = (0x2545_f491_4f6c_dd1d_u64, 0);
-    while kills < 20 {
+    while kills < wanted() {
         let mut child = command(folder.path()).spawn().unwrap();
         let (before, start) = (newest(), Instant::now());
         while newest() == before && child.try_wait().unwrap().is_none() {
@@ -88,8 +100,9 @@ fn killed_at_twenty_moments_a_run_ends_as_if_it_had_not_been() {
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!(weights(folder.path()), weights(whole.path()));
     let other = Folder::new(whole.path().join("run"));
+    let last = 5 * epochs() as u64;
     assert_eq!(place.steps().unwrap(), other.steps().unwrap());
-    assert_eq!(place.load(150).unwrap().tensors, other.load(150).unwrap().tensors);
+    assert_eq!(place.load(last).unwrap().tensors, other.load(last).unwrap().tensors);
 }
 
 /// A file cannot grow beyond some size: writes fail part-way, as on a full disk, with no need for the right to mount one.

@@ -15,25 +15,29 @@ use super::ranks::{LOST, Ranks, Wait};
 /// The tag of all messages of this file, which no other ones carry.
 const TAG: i32 = 7381;
 
-/// What a message says; its second number is how many collective calls the sender has made.
+/// What a message says.
 const ALIVE: u64 = 0;
-/// The sender makes no more calls, and waits for the end of all others.
+/// The sender makes no more collective calls than those that the second number counts, and waits for the end of all others.
 const ENDS: u64 = 1;
 /// The sender has heard that of all others, and this is its last message.
 const GONE: u64 = 2;
+/// The sender hears nothing of the rank that the second number names.
+const SILENT: u64 = 3;
 
 /// Sends and listens until all ranks are at their ends.
 pub(super) fn run(ranks: Arc<Ranks>, settings: MpiSettings) {
     let next = (ranks.rank + 1) % ranks.size;
     let before = (ranks.rank + ranks.size - 1) % ranks.size;
     let due = Instant::now();
-    let mut beats = Beats { ranks, settings, next, before: Some(before), silent: Wait::new(), due };
+    let mut beats =
+        Beats { ranks, settings, next, before: Some(before), silent: Wait::new(), told: false, due };
     while !beats.ranks.leaving.load(Ordering::SeqCst) {
         beats.go_on();
         thread::park_timeout(settings.silence / 50);
     }
     let (own, size) = (beats.ranks.rank, beats.ranks.size);
-    (0..size).filter(|&rank| rank != own).for_each(|rank| beats.send(rank, ENDS));
+    let calls = beats.ranks.calls.load(Ordering::SeqCst);
+    (0..size).filter(|&rank| rank != own).for_each(|rank| beats.send(rank, [ENDS, calls]));
     let mut wait = Wait::new();
     while let Some(rank) = beats.ranks.awaited() {
         if wait.so_far() > settings.timeout {
@@ -42,7 +46,7 @@ pub(super) fn run(ranks: Arc<Ranks>, settings: MpiSettings) {
         beats.go_on();
         thread::sleep(Duration::from_millis(1));
     }
-    beats.send(next, GONE);
+    beats.send(next, [GONE, 0]);
     while beats.before.is_some() {
         beats.listen();
         thread::sleep(Duration::from_millis(1));
@@ -56,6 +60,8 @@ struct Beats {
     /// The rank that is listened to, until it is gone.
     before: Option<usize>,
     silent: Wait,
+    /// Whether its silence has been spoken of.
+    told: bool,
     /// When the next sign of life is to be sent.
     due: Instant,
 }
@@ -63,28 +69,45 @@ struct Beats {
 impl Beats {
     fn go_on(&mut self) {
         if Instant::now() >= self.due {
-            self.due = Instant::now() + self.settings.silence / 5;
-            self.send(self.next, ALIVE);
+            self.due = Instant::now() + self.settings.silence / 6;
+            self.send(self.next, [ALIVE, 0]);
         }
         self.listen();
     }
 
     /// Takes what has arrived, and ends the job if nothing has for too long.
     fn listen(&mut self) {
-        while let Some((from, [kind, calls])) = self.receive() {
-            if kind == ENDS {
-                self.ranks.has_ended(from, calls);
+        while let Some((from, [kind, number])) = self.receive() {
+            match kind {
+                ENDS => self.ranks.has_ended(from, number),
+                SILENT => tell(number as usize, from),
+                _ => {}
             }
             if self.before == Some(from) {
+                if std::mem::take(&mut self.told) {
+                    eprintln!("rank {from} answers again");
+                }
                 self.silent = Wait::new();
                 self.before = self.before.filter(|_| kind != GONE);
             }
         }
-        if let Some(before) = self.before
-            && self.silent.so_far() > self.settings.silence
-        {
-            let own = self.ranks.rank;
-            self.ranks.end(&format!("rank {before} no longer answers (seen by rank {own})"), LOST);
+        let Some(before) = self.before else { return };
+        let (own, silent) = (self.ranks.rank, self.silent.so_far());
+        // Where mpirun itself notices that a host is lost it ends the job in better order, so it is left a moment. Rank 0 says it,
+        // which a rank that is itself cut off can't tell: what that one prints would hold up the daemon that is to end it.
+        if !self.told && silent > self.settings.silence * 2 / 3 {
+            self.told = true;
+            match own {
+                0 => tell(before, 0),
+                _ if before == 0 => {}
+                _ => self.send(0, [SILENT, before as u64]),
+            }
+        }
+        if silent > self.settings.silence {
+            if before == 0 {
+                tell(0, own);
+            }
+            self.ranks.abort(LOST);
         }
     }
 
@@ -99,8 +122,7 @@ impl Beats {
     }
 
     /// Sends a message, and listens until it is on its way: a rank that takes nothing more must not keep this thread.
-    fn send(&mut self, to: usize, kind: u64) {
-        let message = [kind, self.ranks.calls.load(Ordering::SeqCst)];
+    fn send(&mut self, to: usize, message: [u64; 2]) {
         scope(|scope| {
             let mut request = self
                 .ranks
@@ -115,4 +137,8 @@ impl Beats {
             }
         });
     }
+}
+
+fn tell(silent: usize, seen_by: usize) {
+    eprintln!("error: rank {silent} no longer answers (seen by rank {seen_by})");
 }

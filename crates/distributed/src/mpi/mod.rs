@@ -22,8 +22,9 @@ use ranks::{LOST, Ranks, Wait};
 /// How long the ranks of [`Mpi`] wait for each other, and how much they say at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MpiSettings {
-    /// A rank from which nothing is heard for so long is taken for lost, and the job ends. Ranks send each other a sign of life
-    /// five times as often, in a thread of their own, so that computation of any length is no silence. 5 seconds.
+    /// A rank from which nothing is heard for so long is taken for lost, and the job ends; after two thirds of it the rank is
+    /// named. Ranks send each other signs of life six times as often, in a thread of their own, so that computation of any length
+    /// is no silence. 6 seconds.
     pub silence: Duration,
     /// The longest that a rank waits in one call for ranks that live, before the job ends. 30 minutes.
     pub timeout: Duration,
@@ -33,7 +34,7 @@ pub struct MpiSettings {
 
 impl Default for MpiSettings {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(5), timeout: Duration::from_secs(30 * 60), most_bytes: 1 << 30 }
+        Self { silence: Duration::from_secs(6), timeout: Duration::from_secs(30 * 60), most_bytes: 1 << 30 }
     }
 }
 

@@ -2,16 +2,18 @@
 
 mod images;
 mod table;
+mod tensors;
 
 use std::path::Path;
 
 use wgrad::data::table::{Encoded, Schema};
+use wgrad::data::tensors::Tensors;
 use wgrad::data::{Images, Kind, detect, synthetic};
 
 pub(crate) use table::read as read_table;
 
 use crate::config::{Config, Generator};
-use crate::{Error, Result, generate};
+use crate::{Error, Result, TensorSchema, generate};
 
 /// The share of the rows that is kept for validation where the configuration doesn't say.
 pub(crate) const VALIDATION: f64 = 0.2;
@@ -33,6 +35,14 @@ pub(crate) enum Dataset {
         /// A line about them.
         about: String,
     },
+    /// Inputs and targets of a safetensors file, scaled.
+    Tensors {
+        schema: TensorSchema,
+        train: Tensors,
+        valid: Tensors,
+        /// A line about them.
+        about: String,
+    },
 }
 
 impl Dataset {
@@ -45,21 +55,23 @@ impl Dataset {
         match (&config.data, config.generate) {
             (Some(path), None) => match detect(path)? {
                 Kind::Table => table::load(path, config),
-                Kind::Safetensors => Err(Error::file(
-                    path,
-                    "tensors: wgrad train takes tables and images; a program takes these",
-                )),
-                kind => match &config.target {
-                    None => images::load(path, kind, config),
-                    Some(target) => {
-                        let message = "images have their classes by folders or labels, and no target column";
+                kind => match (&config.target, kind) {
+                    (None, Kind::Safetensors) => tensors::load(path, config),
+                    (None, _) => images::load(path, kind, config),
+                    (Some(target), kind) => {
+                        let message = match kind {
+                            Kind::Safetensors => "tensors have their targets in y, and no target column",
+                            _ => "images have their classes by folders or labels, and no target column",
+                        };
                         Err(Error::usage(format!("--target {target}: {message}")))
                     }
                 },
             },
             (None, Some(generator)) => generated(generator, config),
             (Some(_), Some(_)) => Err(Error::usage("data and generate: give one of them")),
-            (None, None) => Err(Error::usage("there is no data: --data names a folder or a CSV file")),
+            (None, None) => {
+                Err(Error::usage("there is no data: --data names a folder, a CSV file or a safetensors file"))
+            }
         }
     }
 
@@ -68,6 +80,7 @@ impl Dataset {
         match self {
             Self::Images { train, .. } => train.shape().to_vec(),
             Self::Table { schema, .. } => vec![schema.features()],
+            Self::Tensors { schema, .. } => schema.shape.clone(),
         }
     }
 
@@ -76,6 +89,7 @@ impl Dataset {
         match self {
             Self::Images { train, .. } => train.len(),
             Self::Table { train, .. } => train.rows.len(),
+            Self::Tensors { train, .. } => train.len(),
         }
     }
 
@@ -84,13 +98,22 @@ impl Dataset {
         match self {
             Self::Images { train, .. } => &train.classes,
             Self::Table { schema, .. } => schema.classes(),
+            Self::Tensors { schema, .. } => schema.classes(),
+        }
+    }
+
+    /// Numbers that come out of a model: one for each class, or for each number of a target.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::Tensors { schema, .. } if schema.numbers() > 0 => schema.numbers(),
+            _ => self.classes().len().max(1),
         }
     }
 
     /// A line about the data.
     pub(crate) fn about(&self) -> &str {
         match self {
-            Self::Images { about, .. } | Self::Table { about, .. } => about,
+            Self::Images { about, .. } | Self::Table { about, .. } | Self::Tensors { about, .. } => about,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use wgrad::Gpu;
-use wgrad::data::{Batches as _, table::Rule};
+use wgrad::data::{Batches as _, table::Rule, tensors};
 use wgrad::train::History;
 use wgrad::train::report::Report;
 
@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 
+/// Rows that are drawn at most.
+const DRAWN: usize = 2_000;
 /// Rows that predictions are computed for at a time.
 const BATCH: usize = 128;
 
@@ -64,6 +66,14 @@ impl Content<'_> {
                 }
                 if classes == 0 {
                     self.fill_regression(&mut report, schema, [train, valid], &predictions)?;
+                }
+            }
+            Dataset::Tensors { schema, valid, .. } => {
+                if let tensors::Targets::Numbers(_, numbers) = &valid.y {
+                    let pairs = schema.unscaled(numbers).into_iter().zip(schema.unscaled(&predictions));
+                    report.target = "y".to_owned();
+                    report.predictions =
+                        pairs.take(DRAWN).map(|(actual, predicted)| [actual, predicted]).collect();
                 }
             }
         }

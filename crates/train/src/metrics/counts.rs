@@ -75,7 +75,8 @@ impl ClassCounts {
         state.metadata.insert("rows".to_owned(), self.rows.to_string());
         if let Some(counts) = &self.counts {
             let values = counts.to_vec_as::<i32>()?;
-            let half = |shift: u32| values.iter().map(move |count| ((*count as u32 >> shift) & 0xffff) as f32);
+            let half =
+                |shift: u32| values.iter().map(move |count| ((*count as u32 >> shift) & 0xffff) as f32);
             let (shape, halves) = ([&[2], counts.shape()].concat(), half(0).chain(half(16)).collect());
             state.tensors.insert("counts".to_owned(), (shape, halves));
         }

@@ -96,7 +96,12 @@ impl<B> Run<'_, '_, B> {
         let parameters = &self.trainer.parameters;
         parameters.values().assign(values)?;
         if average.needs_running_values() {
-            running::renew(parameters, self.train, [self.fit.epoch_rows, self.trainer.plan.batch_size], self.forward)?;
+            running::renew(
+                parameters,
+                self.train,
+                [self.fit.epoch_rows, self.trainer.plan.batch_size],
+                self.forward,
+            )?;
         }
         Ok(())
     }

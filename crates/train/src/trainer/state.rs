@@ -218,7 +218,9 @@ impl<B> Trainer<'_, B> {
         self.parameters.load_state_dict(&state, &file)?;
         self.average.as_mut().map_or(Ok(()), |own| own.load(&average, count))?;
         if place.rows > 0 {
-            self.train_metrics.load_state(self.parameters.gpu(), counted).map_err(|error| read.error(error.to_string()))?;
+            self.train_metrics
+                .load_state(self.parameters.gpu(), counted)
+                .map_err(|error| read.error(error.to_string()))?;
         }
         self.parameters.set_draws(draws);
         Ok((place, History { epochs, ..History::default() }))

@@ -35,7 +35,8 @@ impl<'a> TrainMetrics<'a> {
 
     /// Begins an epoch.
     pub(crate) fn start(&mut self) {
-        let start = |metric: &Box<dyn Metric + 'a>| Running { accumulator: metric.accumulator(), is_whole: true };
+        let start =
+            |metric: &Box<dyn Metric + 'a>| Running { accumulator: metric.accumulator(), is_whole: true };
         self.running = self.metrics.iter().map(start).collect();
         self.forget();
     }
@@ -68,7 +69,8 @@ impl<'a> TrainMetrics<'a> {
         let mut figures = Vec::new();
         for (metric, running) in self.metrics.iter().zip(&mut self.running) {
             let value = running.accumulator.compute()?;
-            figures.push((format!("train_{}", metric.name()), if running.is_whole { value } else { f64::NAN }));
+            figures
+                .push((format!("train_{}", metric.name()), if running.is_whole { value } else { f64::NAN }));
         }
         self.start();
         Ok(figures)
@@ -84,8 +86,12 @@ impl<'a> TrainMetrics<'a> {
         let mut state = StateDict::default();
         for (key, running) in self.keys().into_iter().zip(&mut self.running) {
             let Some(own) = running.accumulator.save_state()?.filter(|_| running.is_whole) else { continue };
-            state.tensors.extend(own.tensors.into_iter().map(|(name, values)| (format!("{key}.{name}"), values)));
-            state.metadata.extend(own.metadata.into_iter().map(|(name, text)| (format!("{key}.{name}"), text)));
+            state
+                .tensors
+                .extend(own.tensors.into_iter().map(|(name, values)| (format!("{key}.{name}"), values)));
+            state
+                .metadata
+                .extend(own.metadata.into_iter().map(|(name, text)| (format!("{key}.{name}"), text)));
             state.metadata.insert(key, "kept".to_owned());
         }
         Ok(state)

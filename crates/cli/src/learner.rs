@@ -1,8 +1,10 @@
 //! A model with what it is trained by: its loss, its figures, and its data on the device.
 
+use std::sync::Arc;
+
 use wgrad::data::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, ImageBatches, Images, Normalize, Order,
-    TensorBatches,
+    StreamedImages, TensorBatches,
 };
 use wgrad::nn::{Mode, Module, Parameters};
 use wgrad::train::metrics::{Outputs, Score, ScoreOf};
@@ -11,7 +13,7 @@ use wgrad::{Gpu, Tensor};
 
 use crate::architecture::{ActivationName, Architecture};
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Pictures};
 use crate::model_file::Preprocessing;
 use crate::objective::Objective;
 use crate::{ModelFile, Result, TensorTarget};
@@ -113,26 +115,26 @@ fn units(gpu: &Gpu, data: &Preprocessing) -> Result<Option<[Tensor; 2]>> {
 /// Data on the device.
 pub(crate) enum OnDevice {
     Images(DeviceImages, ChannelStats),
+    /// Images that the device does not hold.
+    Streamed(Gpu, Pictures, ChannelStats),
     Table(TensorBatches),
 }
 
 impl OnDevice {
     /// Images, normalised as the model's file says.
     pub(crate) fn images(gpu: &Gpu, images: &Images, data: &Preprocessing) -> Result<Self> {
-        let stats = match data {
-            Preprocessing::Images { mean, std, .. } => ChannelStats { mean: mean.clone(), std: std.clone() },
-            Preprocessing::Table { .. } | Preprocessing::Tensors { .. } => {
-                ChannelStats { mean: vec![0.5], std: vec![0.5] }
-            }
-        };
-        Ok(Self::Images(DeviceImages::new(gpu, images)?, stats))
+        Ok(Self::Images(DeviceImages::new(gpu, images)?, stats(data)))
     }
 
     /// Both parts of the data.
     pub(crate) fn both(gpu: &Gpu, dataset: &Dataset, data: &Preprocessing) -> Result<[Self; 2]> {
         Ok(match dataset {
-            Dataset::Images { train, valid, .. } => {
-                [Self::images(gpu, train, data)?, Self::images(gpu, valid, data)?]
+            Dataset::Images { train, valid, streamed, .. } => {
+                let part = |pictures: &Pictures| match pictures {
+                    Pictures::Host(images) if !streamed => Self::images(gpu, images, data),
+                    _ => Ok(Self::Streamed(gpu.clone(), pictures.clone(), stats(data))),
+                };
+                [part(train)?, part(valid)?]
             }
             Dataset::Table { train, valid, .. } => {
                 [Self::Table(train.batches(gpu)?), Self::Table(valid.batches(gpu)?)]
@@ -144,20 +146,39 @@ impl OnDevice {
     }
 
     /// The batches.
-    pub(crate) fn set(&self, augment: Option<Augment>) -> Set<'_> {
-        match self {
+    pub(crate) fn set(&self, augment: Option<Augment>) -> Result<Set<'_>> {
+        let normalize = Normalize::default();
+        Ok(match self {
             Self::Images(images, stats) => {
-                let batches = ImageBatches::new(images, Normalize::default());
+                let batches = ImageBatches::new(images, normalize);
                 Set::Images(batches.by_channel(Some(stats.clone())).augmented(augment))
             }
+            Self::Streamed(gpu, pictures, stats) => {
+                let batches = match pictures {
+                    Pictures::Host(images) => StreamedImages::host(gpu, Arc::clone(images), normalize)?,
+                    Pictures::Files(files) => StreamedImages::of(gpu, files, normalize)?,
+                };
+                Set::Streamed(batches.by_channel(Some(stats.clone())).augmented(augment))
+            }
             Self::Table(table) => Set::Table(table),
+        })
+    }
+}
+
+/// How each channel is scaled.
+fn stats(data: &Preprocessing) -> ChannelStats {
+    match data {
+        Preprocessing::Images { mean, std, .. } => ChannelStats { mean: mean.clone(), std: std.clone() },
+        Preprocessing::Table { .. } | Preprocessing::Tensors { .. } => {
+            ChannelStats { mean: vec![0.5], std: vec![0.5] }
         }
     }
 }
 
-/// Batches of either kind.
+/// Batches of any kind.
 pub(crate) enum Set<'a> {
     Images(ImageBatches<'a>),
+    Streamed(StreamedImages),
     Table(&'a TensorBatches),
 }
 
@@ -167,6 +188,7 @@ impl Batches for Set<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Images(images) => images.len(),
+            Self::Streamed(images) => images.len(),
             Self::Table(table) => table.len(),
         }
     }
@@ -174,6 +196,7 @@ impl Batches for Set<'_> {
     fn set_order(&self, order: Order) -> wgrad::data::Result<()> {
         match self {
             Self::Images(images) => images.set_order(order),
+            Self::Streamed(images) => images.set_order(order),
             Self::Table(table) => table.set_order(order),
         }
     }
@@ -181,6 +204,7 @@ impl Batches for Set<'_> {
     fn batch(&self, start: usize, rows: usize) -> wgrad::data::Result<Batch> {
         match self {
             Self::Images(images) => images.batch(start, rows),
+            Self::Streamed(images) => images.batch(start, rows),
             Self::Table(table) => table.batch(start, rows),
         }
     }
@@ -188,6 +212,7 @@ impl Batches for Set<'_> {
     fn fingerprint(&self) -> String {
         match self {
             Self::Images(images) => images.fingerprint(),
+            Self::Streamed(images) => images.fingerprint(),
             Self::Table(table) => table.fingerprint(),
         }
     }

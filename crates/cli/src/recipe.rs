@@ -177,7 +177,8 @@ fn training(config: &mut Config, data: &Dataset, is_image: bool) {
     }
     if let Dataset::Images { train, .. } = data {
         // Photographs may be mirrored; digits, letters and shoes had better not.
-        config.augment.get_or_insert(train.channels == 3 && train.height.min(train.width) > 8);
+        let [channels, h, w] = train.shape();
+        config.augment.get_or_insert(channels == 3 && h.min(w) > 8);
     }
 }
 

@@ -71,9 +71,9 @@ pub(crate) fn classes(set: &Tensors, path: &Path) -> Result<Option<Found>> {
 impl TensorSchema {
     /// What these rows, those to train on, say.
     pub(crate) fn fit(train: &Tensors, classes: Option<&Found>, standardize: bool) -> Self {
-        let shape = train.shape[1..].to_vec();
+        let shape = row_shape(&train.shape);
         let size: usize = shape.iter().product();
-        let groups = shape.first().copied().unwrap_or(1);
+        let groups = shape[0];
         let (mean, std) = moments(&train.x, size, groups, standardize);
         let target = match (classes, &train.y) {
             (None, Targets::Numbers(_, numbers)) => {
@@ -107,9 +107,9 @@ impl TensorSchema {
     /// # Errors
     /// [`Error::File`] for rows of another shape, and a value that is no number.
     pub(crate) fn inputs(&self, shape: &[usize], x: &[f32], path: &Path) -> Result<Vec<f32>> {
-        if shape[1..] != self.shape {
-            let message =
-                format!("rows of x of shape {:?}, and the model takes {:?}", &shape[1..], self.shape);
+        let row = row_shape(shape);
+        if row != self.shape {
+            let message = format!("rows of x of shape {row:?}, and the model takes {:?}", self.shape);
             return Err(Error::file(path, message));
         }
         check_finite("x", x, shape[0], path)?;
@@ -135,7 +135,7 @@ impl TensorSchema {
                 return Err(Error::file(path, message));
             }
         };
-        Ok(Tensors { shape: set.shape.clone(), x, y })
+        Ok(Tensors { shape: [&[set.len()], &self.shape[..]].concat(), x, y })
     }
 
     fn labels(&self, y: &Targets, classes: usize, path: &Path) -> Result<Vec<i32>> {
@@ -184,6 +184,11 @@ impl TensorSchema {
             _ => Ok(()),
         }
     }
+}
+
+/// The shape of a row of `x`; rows of a single number have one column.
+fn row_shape(shape: &[usize]) -> Vec<usize> {
+    if shape.len() > 1 { shape[1..].to_vec() } else { vec![1] }
 }
 
 /// Mean and standard deviation of the values of each of `groups` parts of a row; a part whose values are all equal has 1.

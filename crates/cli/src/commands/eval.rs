@@ -31,7 +31,7 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
         _ => &["accuracy", "top5_accuracy", "precision", "recall", "f1"],
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let figures = learner.judge(&set.set(None), &names)?;
+    let figures = learner.judge(&set.set(None)?, &names)?;
     let values: Map<String, Value> =
         figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let words: Vec<String> = figures.iter().map(|(name, value)| in_words(name, *value)).collect();

@@ -83,7 +83,7 @@ fn of_images(gpu: &Gpu, file: &ModelFile, images: &Images, paths: &[PathBuf]) ->
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
     let (device, classes) = (OnDevice::images(gpu, images, &file.data)?, file.data.classes());
-    let (set, mut all, mut start) = (device.set(None), Vec::new(), 0);
+    let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {
         let rows = (images.len() - start).min(64);
         let out = learner.predict(&set.batch(start, rows)?.x, classes.len())?;
@@ -111,7 +111,7 @@ fn of_tensors(file: &ModelFile, schema: &TensorSchema, paths: &[PathBuf]) -> Res
     for (path, x, shape) in inputs {
         let (name, size) = (path.display().to_string(), x.len() / shape[0]);
         for (part, x) in x.chunks(BATCH * size).enumerate() {
-            let x = Tensor::from_slice(&gpu, x, &[&[x.len() / size], &shape[1..]].concat())?;
+            let x = Tensor::from_slice(&gpu, x, &[&[x.len() / size], &schema.shape[..]].concat())?;
             let out = learner.predict(&x, classes.len())?;
             for (i, values) in out.chunks(file.architecture.outputs().max(classes.len())).enumerate() {
                 let row = part * BATCH + i + 1;

@@ -128,7 +128,7 @@ fn prepare_folder(flags: &Train, config: &Config) -> Result<()> {
 fn balanced(dataset: &Dataset) -> Result<Vec<f32>> {
     let classes = dataset.classes().len();
     Ok(match dataset {
-        Dataset::Images { train, .. } => class_weights(&train.labels, classes)?,
+        Dataset::Images { train, .. } => class_weights(&train.labels(), classes)?,
         Dataset::Table { train, .. } => match &train.y {
             Targets::Classes(labels) => class_weights(labels, classes)?,
             Targets::Numbers(_) => vec![1.0; classes],
@@ -145,7 +145,7 @@ fn preprocessing(dataset: &Dataset) -> Result<Preprocessing> {
     Ok(match dataset {
         Dataset::Images { train, .. } => {
             let ChannelStats { mean, std } = train.channel_stats()?;
-            Preprocessing::Images { shape: train.shape(), mean, std, classes: train.classes.clone() }
+            Preprocessing::Images { shape: train.shape(), mean, std, classes: train.classes().to_vec() }
         }
         Dataset::Table { schema, .. } => Preprocessing::Table { schema: schema.clone() },
         Dataset::Tensors { schema, .. } => Preprocessing::Tensors { schema: schema.clone() },
@@ -167,7 +167,7 @@ impl Run<'_> {
         let (epochs, batch) = (config.epochs.unwrap_or(1), config.batch_size.unwrap_or(1));
         let augment = (config.augment == Some(true)).then(Augment::default);
         let [train, valid] = self.parts;
-        let (train, valid) = (train.set(augment), valid.set(None));
+        let (train, valid) = (train.set(augment)?, valid.set(None)?);
         let (json, run) = (self.flags.machines.json, &self.flags.run);
         let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));

@@ -1,11 +1,13 @@
 //! Configurations: what is trained, on what, and how. A flat TOML file; presets are such files, and so is what a run folder keeps.
 
+mod bytes;
 mod model;
 mod names;
 mod read;
 
 use std::path::PathBuf;
 
+pub use bytes::Bytes;
 pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName};
 pub use read::KEYS;
 
@@ -125,6 +127,9 @@ config! {
     class_weights: bool,
     /// Whether pictures that cannot be read are left out and listed, and end the run otherwise
     skip_bad: bool,
+    /// What images may take on the device, such as "2GB": a larger set is streamed while it trains. 2 GB unless set, or a quarter of the
+    /// machine's free memory if that is less
+    memory: Bytes,
     /// Passes over the training set
     epochs: usize,
     /// Rows in a step

@@ -1,6 +1,7 @@
 //! What a model is trained on and judged by, read from wherever the configuration says.
 
 mod images;
+mod pictures;
 mod table;
 mod tensors;
 
@@ -8,8 +9,9 @@ use std::path::Path;
 
 use wgrad::data::table::{Encoded, Schema};
 use wgrad::data::tensors::Tensors;
-use wgrad::data::{Images, Kind, detect, synthetic};
+use wgrad::data::{Kind, detect, synthetic};
 
+pub(crate) use pictures::Pictures;
 pub(crate) use table::read as read_table;
 
 use crate::config::{Config, Generator};
@@ -22,8 +24,10 @@ pub(crate) const VALIDATION: f64 = 0.2;
 pub(crate) enum Dataset {
     /// Labelled images.
     Images {
-        train: Images,
-        valid: Images,
+        train: Pictures,
+        valid: Pictures,
+        /// Whether batches come from the host while the device works, since it is not to hold all images.
+        streamed: bool,
         /// A line about them.
         about: String,
     },
@@ -96,7 +100,7 @@ impl Dataset {
     /// The classes' names; none where a number is predicted.
     pub(crate) fn classes(&self) -> &[String] {
         match self {
-            Self::Images { train, .. } => &train.classes,
+            Self::Images { train, .. } => train.classes(),
             Self::Table { schema, .. } => schema.classes(),
             Self::Tensors { schema, .. } => schema.classes(),
         }
@@ -142,5 +146,5 @@ fn generated(generator: Generator, config: &Config) -> Result<Dataset> {
         _ => (split.train, split.test),
     };
     let about = format!("{samples} drawn figures to train on, {tests} to validate; --data takes your own");
-    Ok(Dataset::Images { train, valid, about })
+    images::dataset(train.into(), valid.into(), about, config)
 }

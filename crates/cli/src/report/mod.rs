@@ -111,7 +111,7 @@ impl Content<'_> {
 
     /// What comes out for each row of the validation part, in its own order.
     fn predictions(&self) -> Result<Vec<f32>> {
-        let (set, classes) = (self.valid.set(None), self.dataset.classes().len());
+        let (set, classes) = (self.valid.set(None)?, self.dataset.classes().len());
         set.set_order(wgrad::data::Order::Own)?;
         let (mut all, mut start) = (Vec::new(), 0);
         while start < set.len() {

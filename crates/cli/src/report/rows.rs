@@ -16,7 +16,7 @@ const CELLS: usize = 80;
 impl Content<'_> {
     pub(super) fn confusion(&self, shares: &[f32], classes: usize) -> Result<ConfusionMatrix> {
         let labels: Vec<usize> = match self.dataset {
-            Dataset::Images { valid, .. } => valid.labels.iter().map(|&label| usize::from(label)).collect(),
+            Dataset::Images { valid, .. } => valid.labels().iter().map(|&label| usize::from(label)).collect(),
             Dataset::Table { valid, .. } => labels(valid),
             Dataset::Tensors { valid, .. } => match &valid.y {
                 tensors::Targets::Classes(classes) => {

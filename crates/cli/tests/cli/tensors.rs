@@ -114,6 +114,13 @@ fn planes_of_rows_and_columns_become_a_cnn() {
     write(&folder.path().join("rows.safetensors"), (&[60, 8, 8], &x), Some((&[60], &y, true)));
     let line = "train --data rows.safetensors --set epochs=1 --run rows";
     assert!(words(folder.path(), line).succeeds().out.contains("mlp 64-64-32-2"));
+    // A single number of each row, and one to predict.
+    write(&folder.path().join("line.safetensors"), (&[3840], &x), Some((&[3840], &x, false)));
+    let line = "train --data line.safetensors --set epochs=1 --run line";
+    let printed = words(folder.path(), line).succeeds().out;
+    assert!(printed.contains("y is a number (floats)") && printed.contains("mlp 1-64-32-1"), "{printed}");
+    let line = "predict line/model.safetensors line.safetensors";
+    assert_eq!(words(folder.path(), line).succeeds().out.lines().count(), 3840);
 }
 
 #[test]

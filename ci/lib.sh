@@ -3,9 +3,17 @@
 # Wayland's loader complains on standard error where this is not set, as in containers.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
+# Every feature of every crate but `mpi`, which takes an installed MPI to build and whose programs link it: with it, the tested
+# `wgrad` would be another one than users get, and nothing would build where MPI is missing. ci/distributed has it.
+features=$(awk '
+    /^\[/ { part = $0 }
+    part == "[package]" && $1 == "name" { gsub("\"", "", $3); name = $3 }
+    part == "[features]" && $2 == "=" && $1 != "default" && $1 != "mpi" { printf "%s%s/%s", comma, name, $1; comma = "," }
+' Cargo.toml crates/*/Cargo.toml)
+
 # What is built and tested, the same in every script: for another selection of packages and features cargo would build wgpu anew.
 # The two programs with a window, whose toolkit takes minutes to build, are left to ci/desktop.
-selected=(--workspace --exclude paint --exclude neural_image --all-features --release)
+selected=(--workspace --exclude paint --exclude neural_image --features "$features" --release)
 
 # step NAME: what follows belongs to it. The seconds of the step before are printed, and kept for `steps`.
 step() {
@@ -89,6 +97,12 @@ need_radv() {
 validation_layer() {
     ls /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json >/dev/null 2>&1 ||
         install_packages vulkan-validationlayers
+}
+
+# Installs MPI, with what building against it takes, and the tools of network namespaces.
+need_mpi() {
+    packages mpirun:openmpi-bin mpicc:libopenmpi-dev ip:iproute2
+    ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 || install_packages libclang-dev
 }
 
 # Installs what windows need of X11, which winit opens at run time.

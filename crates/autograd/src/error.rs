@@ -1,5 +1,7 @@
 //! Errors of tensors and ops.
 
+use std::sync::Arc;
+
 /// Result of an op.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -75,6 +77,14 @@ pub enum Error {
         feature: &'static str,
         /// What to do instead.
         advice: &'static str,
+    },
+    /// What an op needs beside the device failed, such as the ranks that it sums over.
+    #[error("{op}: {source}")]
+    Other {
+        /// The op.
+        op: &'static str,
+        /// What failed.
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The device failed.
     #[error(transparent)]

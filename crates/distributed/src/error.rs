@@ -23,6 +23,26 @@ pub enum Error {
         /// What is wrong there.
         message: String,
     },
+    /// Ranks that were not started alike.
+    #[error("rank {rank} was started with another {what} than rank 0: {found}, not {first}")]
+    Differs {
+        /// The first rank that is not as rank 0 is.
+        rank: usize,
+        /// What differs.
+        what: String,
+        /// What that rank has, shortened.
+        found: String,
+        /// What rank 0 has, shortened.
+        first: String,
+    },
+    /// Several ranks that don't know each other, since the program can't speak MPI.
+    #[error(
+        "mpirun started this program as {ranks} ranks, but it was built without MPI: build it with the feature `mpi`"
+    )]
+    NoMpi {
+        /// The number of ranks.
+        ranks: usize,
+    },
     /// Something that the ends of communication can't do.
     #[error("{0}")]
     Usage(String),

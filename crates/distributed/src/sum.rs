@@ -2,6 +2,10 @@
 
 use crate::{Communicator, Error, Result, Wire};
 
+/// Values that are added up at once: buffers of this size are used again by the allocator, larger ones would come from the system
+/// each time.
+const AT_ONCE: usize = 1 << 20;
+
 /// Overwrites `values`, as many on every rank, by their sums over the ranks, the same to the bit everywhere and in every run: each
 /// rank adds up its share in the order of ranks. It sends 2 (n - 1) / n of the values, the least that a sum needs. Counterpart:
 /// `torch.distributed.all_reduce`.
@@ -9,10 +13,15 @@ use crate::{Communicator, Error, Result, Wire};
 /// # Errors
 /// [`Error::Gone`].
 pub fn all_reduce(ranks: &dyn Communicator, values: &mut [f32], wire: Wire) -> Result<()> {
-    let size = ranks.size();
-    if size == 1 || values.is_empty() {
+    if ranks.size() == 1 {
         return Ok(());
     }
+    values.chunks_mut(AT_ONCE).try_for_each(|values| reduce(ranks, values, wire))
+}
+
+/// As [`all_reduce`], of some values.
+fn reduce(ranks: &dyn Communicator, values: &mut [f32], wire: Wire) -> Result<()> {
+    let size = ranks.size();
     let share = values.len().div_ceil(size);
     let bytes = wire.bytes(share);
     let mut send = Vec::with_capacity(size * bytes);

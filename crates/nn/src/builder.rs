@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wgrad_autograd::{Gpu, Tensor};
+use wgrad_distributed::Communicator;
 
 use crate::layout::Layout;
 use crate::parameters::Random;
@@ -28,9 +29,36 @@ use crate::{Error, Init, Integer, Parameters, Result};
 /// [`Error::Duplicate`], [`Error::ModelTooLarge`], [`Error::Options`] for an initial bound that is no number, or
 /// [`Error::Op`] if the device cannot hold the parameters.
 pub fn build<M>(gpu: &Gpu, seed: u64, make: impl FnOnce(&Builder) -> M) -> Result<(M, Parameters)> {
-    let builder = Builder::new(gpu, seed);
+    build_with(gpu, seed, BuildOptions::default(), make)
+}
+
+/// As [`build`], as the options say: for models that are trained by several ranks.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with<M>(
+    gpu: &Gpu,
+    seed: u64,
+    options: BuildOptions,
+    make: impl FnOnce(&Builder) -> M,
+) -> Result<(M, Parameters)> {
+    let builder = Builder::new(gpu, seed, options);
     let model = make(&builder);
     Ok((model, builder.finish()?))
+}
+
+/// How a model is built; the default is for one that is trained on one device.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// The ranks over whose batches together [`BatchNorm2d`](crate::BatchNorm2d) layers normalise in training. With `None` each
+    /// rank normalises by its own batch. The layers then talk to the other ranks in forward and in backward passes, so that all
+    /// ranks make the same passes in the same order. Counterpart:
+    /// `torch.nn.SyncBatchNorm.convert_sync_batchnorm`.
+    pub synchronized: Option<Arc<dyn Communicator>>,
+    /// The most bytes in a flat buffer of parameters; one that is larger has a buffer of its own. With `None` it is what the
+    /// device's limits allow, and nothing depends on it but what can be done to a part of the parameters, such as
+    /// [`OptimizerState::keep_only`](crate::OptimizerState::keep_only).
+    pub flat_bytes: Option<u64>,
 }
 
 /// Hands out parameters under dotted names and collects them. [`build`] makes one.
@@ -43,6 +71,7 @@ pub struct Builder {
 struct Shared {
     gpu: Gpu,
     seed: u64,
+    options: BuildOptions,
     random: Random,
     declared: Mutex<Declared>,
 }
@@ -120,9 +149,9 @@ impl Param {
 }
 
 impl Builder {
-    fn new(gpu: &Gpu, seed: u64) -> Self {
+    fn new(gpu: &Gpu, seed: u64, options: BuildOptions) -> Self {
         let (gpu, random, declared) = (gpu.clone(), Random::new(seed), Mutex::default());
-        Self { prefix: String::new(), shared: Arc::new(Shared { gpu, seed, random, declared }) }
+        Self { prefix: String::new(), shared: Arc::new(Shared { gpu, seed, options, random, declared }) }
     }
 
     /// A builder for the layer `name` within this one.
@@ -138,6 +167,11 @@ impl Builder {
     /// The device that the model is going to lie on.
     pub fn gpu(&self) -> &Gpu {
         &self.shared.gpu
+    }
+
+    /// The ranks over which layers are to take their statistics, where there are several: see [`BuildOptions::synchronized`].
+    pub fn synchronized(&self) -> Option<&Arc<dyn Communicator>> {
+        self.shared.options.synchronized.as_ref().filter(|ranks| ranks.size() > 1)
     }
 
     fn path(&self, name: &str) -> String {
@@ -185,9 +219,9 @@ impl Builder {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Duplicate { name: pair[0].to_owned() });
         }
-        let Shared { gpu, seed, .. } = &*self.shared;
-        let parameters = Layout::place(gpu, *seed, parameters, true)?;
-        let buffers = Layout::place(gpu, *seed, buffers, false)?;
+        let Shared { gpu, seed, options, .. } = &*self.shared;
+        let parameters = Layout::place(gpu, *seed, parameters, true, options.flat_bytes)?;
+        let buffers = Layout::place(gpu, *seed, buffers, false, None)?;
         Parameters::new(gpu, parameters, buffers, self.random())
     }
 }

@@ -20,6 +20,9 @@ pub enum Error {
     /// An op outside a layer failed.
     #[error(transparent)]
     Op(#[from] wgrad_autograd::Error),
+    /// What failed between the ranks of a run.
+    #[error(transparent)]
+    Ranks(#[from] wgrad_distributed::Error),
     /// Options that make no sense.
     #[error("{what}: {message}")]
     Options {
@@ -85,6 +88,20 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What failed between the ranks of a run, in a layer too; `None` for all other errors.
+    pub fn between_ranks(&self) -> Option<&wgrad_distributed::Error> {
+        match self {
+            Self::Ranks(error) => Some(error),
+            Self::Op(wgrad_autograd::Error::Other { source, .. })
+            | Self::Layer { source: wgrad_autograd::Error::Other { source, .. }, .. } => {
+                source.downcast_ref()
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<wgrad_autograd::device::Error> for Error {

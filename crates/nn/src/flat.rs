@@ -34,20 +34,20 @@ impl FlatValues {
         Ok(Self::new(parameters, flats, false))
     }
 
-    /// A store of unspecified values, to be written and then completed by [`FlatValues::clear_missing`].
+    /// A store of unspecified values, to be written and then completed by [`FlatValues::clear`].
     pub(crate) fn empty(parameters: &Parameters) -> Result<Self> {
         let empty = |flat: &Tensor| Tensor::empty(parameters.gpu(), flat.shape());
         let flats = parameters.flats().iter().map(empty).collect::<Result<_, _>>()?;
         Ok(Self::new(parameters, flats, false))
     }
 
-    /// Clears the places of parameters that have no value: one command for those that lie side by side.
-    pub(crate) fn clear_missing(&self) -> Result<()> {
+    /// Clears the places of parameters for which `missing` says so: one command for those that lie side by side.
+    pub(crate) fn clear(&self, missing: &[bool]) -> Result<()> {
         let entries = self.parameters.entries();
         let mut next = 0;
-        while let Some(first) = (next..entries.len()).find(|&i| !self.present[i]) {
+        while let Some(first) = (next..entries.len()).find(|&i| missing[i]) {
             let flat = entries[first].flat;
-            let is_in_run = |&i: &usize| entries[i].flat == flat && !self.present[i];
+            let is_in_run = |&i: &usize| entries[i].flat == flat && missing[i];
             let last = (first..entries.len()).take_while(is_in_run).last().unwrap_or(first);
             let whole = self.flats[flat].bind();
             let (start, end) = (entries[first].offset as u64 * 4, entries[last].end() as u64 * 4);
@@ -61,12 +61,6 @@ impl FlatValues {
     pub(crate) fn new(parameters: &Parameters, flats: Vec<Tensor>, present: bool) -> Self {
         let present = vec![present; parameters.entries().len()];
         Self { parameters: parameters.clone(), flats, present }
-    }
-
-    /// The same as a store in which every parameter has a value.
-    pub(crate) fn with_all_present(mut self) -> Self {
-        self.present.fill(true);
-        self
     }
 
     /// The parameters that the values belong to.

@@ -72,8 +72,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Lays out what was declared: a flat buffer ends where the next part would take it beyond the device's limit.
-    pub(crate) fn place(gpu: &Gpu, seed: u64, declared: Vec<(Param, Init)>, tracked: bool) -> Result<Self> {
+    /// Lays out what was declared: a flat buffer ends where the next part would take it beyond `flat_bytes` or the device's limit.
+    pub(crate) fn place(
+        gpu: &Gpu,
+        seed: u64,
+        declared: Vec<(Param, Init)>,
+        tracked: bool,
+        flat_bytes: Option<u64>,
+    ) -> Result<Self> {
         let limits = gpu.limits();
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let mut layout = Self { flats: Vec::new(), entries: Vec::new(), blocks: Vec::new(), ends: None };
@@ -81,6 +87,7 @@ impl Layout {
         for part in &declared {
             check(part, limit)?;
         }
+        let limit = flat_bytes.map_or(limit, |bytes| bytes.min(limit));
         for (param, init) in declared {
             // A part without elements has a place too.
             let len = param.shape().iter().product::<usize>().next_multiple_of(BLOCK).max(BLOCK);

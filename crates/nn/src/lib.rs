@@ -30,13 +30,17 @@ mod layout;
 mod load;
 pub mod losses;
 pub mod models;
+mod moments;
 mod optim;
 mod parameters;
+mod parts;
 mod pattern;
 mod schedule;
+#[cfg(not(target_arch = "wasm32"))]
+mod shares;
 mod state_dict;
 
-pub use builder::{Builder, Param, build};
+pub use builder::{BuildOptions, Builder, Param, build, build_with};
 pub use error::{Error, Result};
 pub use flat::{FlatValues, Gradients};
 pub use init::{Fan, Init, Nonlinearity};
@@ -54,9 +58,11 @@ pub use optim::{
     TensorRule, UpdateRule,
 };
 pub use parameters::Parameters;
+pub use parts::Part;
 pub use schedule::{
     Anneal, Chained, Constant, Cosine, CosineWarmRestarts, Exponential, LinearWarmUp, MultiStep, OneCycle,
     PlateauMode, PlateauOptions, PlateauState, Polynomial, ReduceOnPlateau, Schedule, StepLr,
 };
 pub use state_dict::StateDict;
 pub use wgrad_autograd as autograd;
+pub use wgrad_distributed as distributed;

@@ -15,6 +15,7 @@ use crate::{FlatValues, Gradients, Init, Load, LoadReport, Result, StateDict, pa
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
     key: u32,
+    stream: Arc<AtomicU32>,
     counter: Arc<AtomicU32>,
 }
 
@@ -22,12 +23,13 @@ impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         // Both halves of the seed matter.
         let key = (seed as u32) ^ ((seed >> 32) as u32).wrapping_mul(0x9e37_79b9);
-        Self { key, counter: Arc::default() }
+        Self { key, stream: Arc::default(), counter: Arc::default() }
     }
 
     /// Key and a counter that no draw had before.
     pub(crate) fn draw(&self) -> (u32, u32) {
-        (self.key, self.counter.fetch_add(1, Ordering::Relaxed))
+        let stream = self.stream.load(Ordering::Relaxed).wrapping_mul(0x85eb_ca6b);
+        (self.key ^ stream, self.counter.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -108,6 +110,12 @@ impl Parameters {
         self.entries().iter().map(|entry| entry.tensor.numel()).sum()
     }
 
+    /// Has the layers' random draws depend on `stream` too: the ranks of a data-parallel run, which share a seed, each take one of
+    /// their own, or all would drop the same elements. Stream 0 is the one at first.
+    pub fn set_random_stream(&self, stream: u32) {
+        self.0.random.stream.store(stream, Ordering::Relaxed);
+    }
+
     /// How many random draws the layers made so far.
     pub fn draws(&self) -> u32 {
         self.0.random.counter.load(Ordering::Relaxed)
@@ -169,20 +177,7 @@ impl Parameters {
     /// [`crate::Error::Op`] as [`Tensor::backward`] has them, and [`crate::Error::Options`] where an op gave a gradient of
     /// another shape than its input's.
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
-        let mut gradients = FlatValues::empty(self)?;
-        let trainable = || self.entries().iter().enumerate().filter(|(_, entry)| entry.is_trainable());
-        let homes: Vec<Tensor> = trainable()
-            .map(|(_, entry)| entry.view_of(&gradients.flats()[entry.flat]))
-            .collect::<Result<_>>()?;
-        let homes: Vec<_> = trainable().zip(&homes).map(|((_, entry), home)| (&entry.tensor, home)).collect();
-        let found = loss.backward_into(&homes)?;
-        for (i, entry) in trainable() {
-            if found.get(&entry.tensor).is_some() {
-                gradients.set_present(i);
-            }
-        }
-        gradients.clear_missing()?;
-        Ok(gradients)
+        self.gradients_by_part(loss, &[], |_, _| Ok(()))
     }
 
     /// The values of parameters and buffers by name, as PyTorch's `state_dict()`.

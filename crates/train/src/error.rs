@@ -33,6 +33,9 @@ pub enum Error {
         /// What the model has against it.
         source: Box<wgrad_nn::Error>,
     },
+    /// Another rank of a data-parallel run, or what ranks do not agree on.
+    #[error(transparent)]
+    Ranks(#[from] wgrad_distributed::Error),
     /// The data set.
     #[error(transparent)]
     Data(#[from] wgrad_data::Error),

@@ -23,6 +23,8 @@ pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod output;
 #[cfg(not(target_arch = "wasm32"))]
+mod parallel;
+#[cfg(not(target_arch = "wasm32"))]
 mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
@@ -51,6 +53,8 @@ pub use memory::StepMemory;
 pub use metric::{Accumulator, Metric};
 #[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;
+#[cfg(not(target_arch = "wasm32"))]
+pub use parallel::DataParallel;
 #[cfg(not(target_arch = "wasm32"))]
 pub use picture::Picture;
 pub use stepper::Stepper;

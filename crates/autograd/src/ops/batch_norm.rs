@@ -83,11 +83,12 @@ impl Geometry {
         let pools = options.max_pool && h.is_multiple_of(2) && w.is_multiple_of(8);
         let pooled = pools.then_some([n, channels, h / 2, w / 2]);
         let geometry = Self { channels, plane: h * w, count: n * h * w, relu: options.relu, pooled, source };
-        if source == Source::Batch && geometry.count == 1 {
+        if source == Source::Batch && geometry.count < 2 {
             let message = format!(
-                "input {:?} has one value a channel, whose variance says nothing: in training a batch needs more than one \
+                "input {:?} has {} a channel, whose variance says nothing: in training a batch needs more than one \
                  sample, so choose another batch size, or drop the last batch where it has one sample",
-                x.shape()
+                x.shape(),
+                if geometry.count == 0 { "no value" } else { "one value" }
             );
             return Err(Error::shape("batch_norm2d", message));
         }
@@ -142,7 +143,7 @@ impl Op for BatchNorm {
         "batch_norm2d"
     }
 
-    fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let dx = Tensor::empty(dy.gpu(), self.x.shape())?;
         let [dweight, dbias] =
             [Tensor::empty(dy.gpu(), self.weight.shape())?, Tensor::empty(dy.gpu(), self.bias.shape())?];
@@ -151,13 +152,29 @@ impl Op for BatchNorm {
         let bias = if biased { &self.bias } else { &self.weight };
         self.geometry
             .launch(dy, Pass::Backward)
-            .bind_all([("x", self.x.bind()), ("weight", self.weight.bind()), ("bias", bias.bind())])
-            .bind_all([("saved", self.stats.bind()), ("dy", dy.bind()), ("dx", dx.bind())])
+            .bind_all([("x", self.x.bind_padded()), ("weight", self.weight.bind()), ("bias", bias.bind())])
+            .bind_all([("saved", self.stats.bind()), ("dy", dy.bind_padded()), ("dx", dx.bind_padded())])
             .bind_all([("dweight", dweight.bind()), ("dbias", dbias.bind())])
             // The gradient does not look at these.
             .set_all_f32([("eps", 0.0), ("momentum", 0.0)])
             .enqueue()?;
-        Ok(vec![Some(dx), Some(dweight), Some(dbias)])
+        let moments = self.of_moments(&dweight, &dbias, needed.get(3..).unwrap_or_default())?;
+        Ok([Some(dx), Some(dweight), Some(dbias)].into_iter().chain(moments).collect())
+    }
+}
+
+impl BatchNorm {
+    /// The gradients of the moments that were given, where they are `needed`: with r = 1 / √(v + eps),
+    /// dm = -weight · r · dbias and dv = -weight · r² · dweight / 2.
+    fn of_moments(&self, dweight: &Tensor, dbias: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        if !needed.contains(&true) {
+            return Ok(vec![None; needed.len()]);
+        }
+        let r = self.stats.narrow(1, 1, 1)?.squeeze(1)?;
+        let slope = self.weight.mul(&r)?;
+        let dmean = slope.mul(dbias)?.neg()?;
+        let dvar = slope.mul(&r)?.mul(dweight)?.mul_add_scalar(-0.5, 0.0)?;
+        Ok(vec![Some(dmean), Some(dvar)])
     }
 }
 
@@ -183,7 +200,8 @@ impl Tensor {
         self.in_f32(OP, |x| x.normalised(weight, bias, running, options, Source::Batch))
     }
 
-    /// As [`Tensor::batch_norm2d`], by the running estimates, which stay as they are.
+    /// As [`Tensor::batch_norm2d`], by the running estimates, which stay as they are. Where they are tracked they have gradients
+    /// too, so that moments from elsewhere can be given.
     ///
     /// # Errors
     /// As [`Tensor::batch_norm2d`]; a single value a channel is allowed.
@@ -243,12 +261,16 @@ impl Tensor {
         geometry
             .launch(self, Pass::Forward)
             .unchanged(unchanged)
-            .bind_all([("x", self.bind()), ("weight", weight.bind()), ("bias", bias.bind())])
+            // A batch may have no rows, and bindings hold whole quads.
+            .bind_all([("x", self.bind_padded()), ("weight", weight.bind()), ("bias", bias.bind())])
             .bind_all([("running_mean", running.mean.bind()), ("running_var", running.var.bind())])
-            .bind_all([("batches", running.batches.bind()), ("stats", stats.bind()), ("y", y.bind())])
+            .bind_all([("batches", running.batches.bind()), ("stats", stats.bind()), ("y", y.bind_padded())])
             .set_all_f32([("eps", eps), ("momentum", momentum)])
             .enqueue()?;
-        let y = y.with_op(&[self, weight, bias], || BatchNorm {
+        let inputs = [self, weight, bias, &running.mean, &running.var];
+        // In training the moments are the batch's own.
+        let inputs = if source == Source::Batch { &inputs[..3] } else { &inputs };
+        let y = y.with_op(inputs, || BatchNorm {
             geometry,
             x: self.detach(),
             weight: weight.detach(),

@@ -1,6 +1,6 @@
 //! Batch normalisation.
 
-use wgrad_autograd::{BatchNormOptions, Gpu, Result, RunningStats, Tensor};
+use wgrad_autograd::{BatchNormOptions, DType, Gpu, Result, RunningStats, Tensor};
 use wgrad_testkit::{Array, reference as r, sample::Sampler};
 
 use super::{Row, UNIT, row};
@@ -29,7 +29,7 @@ const POOLED: &[&[&[usize]]] = &[
 pub fn rows() -> Vec<Row> {
     let both = |cases, relu, max_pool| {
         let options = BatchNormOptions { eps: EPS, relu, max_pool, ..Default::default() };
-        [training(cases, options), evaluation(cases, options)]
+        [training(cases, options), evaluation(cases, options), given_moments(cases, options)]
     };
     let mut rows = Vec::new();
     for relu in [false, true] {
@@ -109,5 +109,29 @@ fn evaluation(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
     let reference = move |x: &[Array]| normalised(x, &estimates(x[1].len()), options);
     let row = row(name("batch_norm2d_eval", options), cases, UNIT, op, reference);
     let row = row.terms(|x| x[0].len() / x[1].len());
+    if options.relu || options.max_pool { row.kinked() } else { row }
+}
+
+/// Moments from elsewhere, which have gradients as all else.
+fn given_moments(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
+    // The variance is above 0.
+    let positive = |x: &Tensor| x.to_dtype(DType::F32)?.square()?.mul_add_scalar(1.0, 0.25);
+    let op = move |x: &[Tensor]| {
+        let c = x[1].numel();
+        let moments = RunningStats {
+            mean: x[1].to_dtype(DType::F32)?.mul_add_scalar(0.5, 0.125)?,
+            var: positive(&x[2])?,
+            batches: Tensor::zeros(x[0].gpu(), &[])?,
+        };
+        let [weight, bias] = estimates(c).map(|v| Tensor::from_slice(x[0].gpu(), &v.to_f32(), &[c]));
+        x[0].batch_norm2d_eval(&weight?, &bias?, &moments, options)
+    };
+    let reference = move |x: &[Array]| {
+        let [weight, bias] = estimates(x[1].len()).map(|x| Array::from_f32(&x.shape, &x.to_f32()));
+        let moments = [x[1].map(|m| 0.5 * m + 0.125), x[2].map(|v| v * v + 0.25)];
+        normalised(&[x[0].clone(), weight, bias], &moments, options)
+    };
+    let row = row(name("batch_norm2d_eval, moments", options), cases, UNIT, op, reference);
+    let row = row.terms(|x| x[0].len() / x[1].len()).up_to(1e18);
     if options.relu || options.max_pool { row.kinked() } else { row }
 }

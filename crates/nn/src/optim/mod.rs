@@ -80,48 +80,33 @@ fn check(fits: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if fits { Ok(()) } else { Err(message()) }
 }
 
-/// An optimizer that is borrowed is one, too.
-impl<T: Optimizer + ?Sized> Optimizer for &mut T {
-    fn step(&mut self, gradients: &Gradients) -> Result<()> {
-        (**self).step(gradients)
-    }
+/// Of what points to an optimizer, one too: every method that the trait does not write itself.
+macro_rules! forward_optimizer {
+    ($pointer:ty) => {
+        impl<T: Optimizer + ?Sized> Optimizer for $pointer {
+            fn step(&mut self, gradients: &Gradients) -> Result<()> {
+                (**self).step(gradients)
+            }
 
-    fn lr(&self) -> f64 {
-        (**self).lr()
-    }
+            fn lr(&self) -> f64 {
+                (**self).lr()
+            }
 
-    fn set_lr(&mut self, lr: f64) {
-        (**self).set_lr(lr);
-    }
+            fn set_lr(&mut self, lr: f64) {
+                (**self).set_lr(lr);
+            }
 
-    fn state(&self) -> &OptimizerState {
-        (**self).state()
-    }
+            fn state(&self) -> &OptimizerState {
+                (**self).state()
+            }
 
-    fn state_mut(&mut self) -> &mut OptimizerState {
-        (**self).state_mut()
-    }
+            fn state_mut(&mut self) -> &mut OptimizerState {
+                (**self).state_mut()
+            }
+        }
+    };
 }
 
-/// So is one of a kind that is chosen when the program runs.
-impl<T: Optimizer + ?Sized> Optimizer for Box<T> {
-    fn step(&mut self, gradients: &Gradients) -> Result<()> {
-        (**self).step(gradients)
-    }
-
-    fn lr(&self) -> f64 {
-        (**self).lr()
-    }
-
-    fn set_lr(&mut self, lr: f64) {
-        (**self).set_lr(lr);
-    }
-
-    fn state(&self) -> &OptimizerState {
-        (**self).state()
-    }
-
-    fn state_mut(&mut self) -> &mut OptimizerState {
-        (**self).state_mut()
-    }
-}
+// One that is borrowed, and one of a kind that is chosen when the program runs.
+forward_optimizer!(&mut T);
+forward_optimizer!(Box<T>);

@@ -174,8 +174,8 @@ impl<R: UpdateRule> Optim<R> {
         } else {
             gpu.launch(kernel)
         };
-        for (name, values) in self.state.iter() {
-            launch = launch.bind(name, values.flats()[flat].bind());
+        for (name, values) in self.state.of_flat(flat) {
+            launch = launch.bind(name, values.bind());
         }
         let (n, blocks) = (w.numel() / 4, &parameters.layout().blocks[flat]);
         launch
@@ -202,7 +202,7 @@ impl<R: UpdateRule> Optimizer for Optim<R> {
             parameters.gpu().write(&self.table.view(0, table.len() as u64 * 4), &table)?;
             self.written = table;
         }
-        for flat in 0..parameters.flats().len() {
+        for flat in (0..parameters.flats().len()).filter(|&flat| self.state.kept()[flat]) {
             self.launch(flat, gradients, &takes_part)?;
         }
         self.state.count_step(&takes_part);

@@ -67,7 +67,8 @@ impl<R: TensorRule> TensorOptim<R> {
     /// Gives each parameter the state that its options ask for, new where it has another.
     fn lay_out(&mut self) -> Result<()> {
         let parameters = self.state.parameters().clone();
-        for (i, entry) in parameters.entries().iter().enumerate() {
+        let kept = self.state.kept().to_vec();
+        for (i, entry) in parameters.entries().iter().enumerate().filter(|(_, entry)| kept[entry.flat]) {
             let wanted = self.groups.rule(i).state(entry.tensor.shape());
             let own = self.state.tensors_of(i).iter();
             let is_there = own.map(|(name, tensor)| (*name, tensor.shape()));
@@ -140,7 +141,8 @@ impl<R: TensorRule> Optimizer for TensorOptim<R> {
         self.groups.rules().try_for_each(|rule| check_lr(R::NAME, rule.lr()))?;
         let takes_part = self.state.takes_part(gradients)?;
         let entries = self.state.parameters().entries();
-        let changed = |&i: &usize| takes_part[i] && !entries[i].tensor.is_empty();
+        let kept = self.state.kept();
+        let changed = |&i: &usize| takes_part[i] && kept[entries[i].flat] && !entries[i].tensor.is_empty();
         (0..entries.len()).filter(changed).try_for_each(|i| self.step_of(i, gradients))?;
         self.state.count_step(&takes_part);
         Ok(())

@@ -4,7 +4,7 @@ use wgrad_data::Batches;
 use wgrad_nn::{Optimizer, Parameters, ReduceOnPlateau, Schedule};
 
 use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, TrainMetrics, Trainer};
-use crate::{Interrupt, Logger, Metric};
+use crate::{DataParallel, Interrupt, Logger, Metric};
 
 impl<'a, B> Trainer<'a, B> {
     /// A trainer of these parameters by this optimizer: 10 epochs of batches of 64 rows, shuffled, without anything else.
@@ -29,6 +29,7 @@ impl<'a, B> Trainer<'a, B> {
             parameters: parameters.clone(),
             optimizer: Box::new(optimizer),
             plan,
+            parallel: DataParallel::solo(),
             rates: Rates::Own,
             averaging: None,
             average: None,
@@ -51,6 +52,14 @@ impl<'a, B> Trainer<'a, B> {
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.plan.batch_size = rows;
+        self
+    }
+
+    /// Has several ranks train this model together, each of which calls [`Trainer::fit`] with the same data, the same options and a
+    /// model that was built alike. [`DataParallel`] says what a step is then.
+    #[must_use]
+    pub fn parallel(mut self, parallel: DataParallel) -> Self {
+        self.parallel = parallel;
         self
     }
 

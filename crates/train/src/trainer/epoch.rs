@@ -20,7 +20,8 @@ impl<B> Run<'_, '_, B> {
         let draw = Draw { seed: plan.seed, epoch: place.epoch };
         self.train.set_order(if plan.shuffle { Order::Shuffled(draw) } else { Order::Sequential(draw) })?;
         let label = format!("epoch {}/{}", place.epoch + 1, self.fit.epochs);
-        self.progress = Some(Progress::new(plan.progress, label, self.fit.epoch_rows, place.rows));
+        let shown = plan.progress && self.trainer.parallel.is_first();
+        self.progress = Some(Progress::new(shown, label, self.fit.epoch_rows, place.rows));
         let started = Instant::now();
         self.each(|callback, fit| callback.on_epoch_start(fit))?;
         while self.fit.place.rows < self.fit.epoch_rows && !self.is_over() {
@@ -48,6 +49,7 @@ impl<B> Run<'_, '_, B> {
 
     /// Validates, and tells everybody the epoch's figures.
     fn epoch_ended(&mut self, seconds: f64) -> Result<()> {
+        self.level()?;
         let (trainer, fit) = (&mut *self.trainer, &mut self.fit);
         let mut known = fit.place.means.figures("train_");
         known.extend(trainer.train_metrics.finish()?);
@@ -74,7 +76,8 @@ impl<B> Run<'_, '_, B> {
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
         let Some(valid) = &self.trainer.valid else { return Ok(Vec::new()) };
         let metrics: Vec<_> = self.trainer.metrics.iter().map(|metric| &**metric).collect();
-        let figures = figures(&**valid, self.trainer.plan.batch_size, &metrics, self.forward)?;
+        let (batch_size, parallel) = (self.trainer.plan.batch_size, &self.trainer.parallel);
+        let figures = figures(&**valid, batch_size, &metrics, parallel, self.forward)?;
         Ok(figures.into_iter().map(|(name, value)| (format!("val_{name}"), value)).collect())
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use wgrad_autograd::no_grad;
+use wgrad_autograd::{Tensor, no_grad};
 use wgrad_data::{Batches, Order};
 use wgrad_nn::Mode;
 
 use super::late::BatchLosses;
 use super::means::Means;
+use crate::parallel::{DataParallel, Sent};
 use crate::{Accumulator, Error, Metric, Output, Result};
 
 /// Batches under way at most.
@@ -28,7 +29,10 @@ pub fn evaluate<B, O: Into<Output>>(
     metrics: &[&dyn Metric],
     mut forward: impl FnMut(&B, Mode) -> Result<O>,
 ) -> Result<Vec<(String, f64)>> {
-    figures(&super::ByRef(set), batch_size, metrics, &mut |batch, mode| Ok(forward(batch, mode)?.into()))
+    let alone = DataParallel::solo();
+    figures(&super::ByRef(set), batch_size, metrics, &alone, &mut |batch, mode| {
+        Ok(forward(batch, mode)?.into())
+    })
 }
 
 /// Of an output without what metrics judge.
@@ -41,6 +45,7 @@ pub(crate) fn figures<B>(
     set: &dyn Batches<Batch = B>,
     batch_size: usize,
     metrics: &[&dyn Metric],
+    parallel: &DataParallel,
     forward: &mut dyn FnMut(&B, Mode) -> Result<Output>,
 ) -> Result<Vec<(String, f64)>> {
     if batch_size == 0 {
@@ -50,19 +55,24 @@ pub(crate) fn figures<B>(
     let mut accumulators: Vec<Box<dyn Accumulator>> =
         metrics.iter().map(|metric| metric.accumulator()).collect();
     let (mut means, mut waiting, mut start) = (Means::default(), VecDeque::new(), 0);
+    let mut judged = Judged { parallel, sent: VecDeque::new() };
     while start < set.len() {
-        let rows = batch_size.min(set.len() - start);
-        let batch = set.batch(start, rows)?;
+        let rows = (batch_size * parallel.size()).min(set.len() - start);
+        // Ranks divide each batch. One that has no row of a short last batch looks at its first row, which does not count.
+        let share = parallel.share(rows);
+        let counted = share.len();
+        let batch = set.batch(start + share.start.min(rows - 1), counted.max(1))?;
         let output = no_grad(|| forward(&batch, Mode::Eval))?;
         match &output.judged {
-            Some((prediction, target)) => {
-                let mut all = accumulators.iter_mut();
-                all.try_for_each(|accumulator| accumulator.update(prediction, target))?;
+            Some((prediction, target)) if !metrics.is_empty() => {
+                judged.update(prediction, target, counted, &mut accumulators)?;
             }
-            None if metrics.is_empty() => {}
-            None => return Err(no_predictions()),
+            None if !metrics.is_empty() => return Err(no_predictions()),
+            _ => {}
         }
-        waiting.push_back(BatchLosses::read(&output, output.weight.unwrap_or(rows as f64))?);
+        if counted > 0 {
+            waiting.push_back(BatchLosses::read(&output, output.weight.unwrap_or(counted as f64))?);
+        }
         output.loss.gpu().submit()?;
         while waiting.len() > LAG {
             waiting.pop_front().map_or(Ok(()), |oldest| oldest.wait(&mut means))?;
@@ -70,9 +80,49 @@ pub(crate) fn figures<B>(
         start += rows;
     }
     waiting.into_iter().try_for_each(|losses| losses.wait(&mut means))?;
-    let mut figures = means.figures("");
+    judged.finish(&mut accumulators)?;
+    let mut figures = parallel.all_means(means)?.figures("");
     for (metric, accumulator) in metrics.iter().zip(&mut accumulators) {
         figures.push((metric.name(), accumulator.compute()?));
     }
     Ok(figures)
+}
+
+/// Predictions and targets on their way to the metrics, which see the rows of all ranks in the order of the set.
+struct Judged<'p> {
+    parallel: &'p DataParallel,
+    sent: VecDeque<[Sent; 2]>,
+}
+
+impl Judged<'_> {
+    /// Takes the first `rows` of a batch.
+    fn update(
+        &mut self,
+        prediction: &Tensor,
+        target: &Tensor,
+        rows: usize,
+        accumulators: &mut [Box<dyn Accumulator>],
+    ) -> Result<()> {
+        if self.parallel.is_alone() {
+            return accumulators
+                .iter_mut()
+                .try_for_each(|accumulator| accumulator.update(prediction, target));
+        }
+        let [prediction, target] = [prediction.narrow(0, 0, rows)?, target.narrow(0, 0, rows)?];
+        self.sent.push_back([Sent::new(&prediction)?, Sent::new(&target)?]);
+        if self.sent.len() > LAG { self.next(accumulators) } else { Ok(()) }
+    }
+
+    fn next(&mut self, accumulators: &mut [Box<dyn Accumulator>]) -> Result<()> {
+        let Some([prediction, target]) = self.sent.pop_front() else { return Ok(()) };
+        let (prediction, target) = (prediction.gather(self.parallel)?, target.gather(self.parallel)?);
+        accumulators.iter_mut().try_for_each(|accumulator| accumulator.update(&prediction, &target))
+    }
+
+    fn finish(&mut self, accumulators: &mut [Box<dyn Accumulator>]) -> Result<()> {
+        while !self.sent.is_empty() {
+            self.next(accumulators)?;
+        }
+        Ok(())
+    }
 }

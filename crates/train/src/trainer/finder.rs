@@ -5,7 +5,7 @@ use wgrad_nn::Mode;
 
 use super::Trainer;
 use super::weights::Weights;
-use crate::{Error, Output, Result};
+use crate::{DataParallel, Error, Output, Result};
 
 /// A search for a learning rate: steps whose rate grows from one to the next by the same factor. Counterpart: Lightning's
 /// `lr_find`.
@@ -65,7 +65,7 @@ impl<B> Trainer<'_, B> {
             let message = format!("{finder:?}: rates are above 0 and growing, in at least two steps");
             return Err(Error::Usage(message));
         }
-        self.plan.check_rows(train.len())?;
+        self.plan.check_rows(train.len(), &DataParallel::solo())?;
         let weights = Weights::of(&self.parameters)?;
         let state = self.optimizer.state().to_state_dict()?;
         let (lr, draws) = (self.optimizer.lr(), self.parameters.draws());
@@ -88,7 +88,7 @@ impl<B> Trainer<'_, B> {
         forward: super::run::Forward<'_, B>,
     ) -> Result<LrSearch> {
         let (mut search, mut best) = (LrSearch::default(), f64::INFINITY);
-        let all = self.plan.epoch_rows(train.len());
+        let all = self.plan.epoch_rows(train.len(), &DataParallel::solo());
         let (mut start, mut epoch) = (all, 0);
         for step in 0..steps {
             if start >= all {

@@ -6,6 +6,7 @@ use wgrad_autograd::Tensor;
 use wgrad_autograd::device::Pending;
 
 use super::means::Means;
+use crate::parallel::DataParallel;
 use crate::{Output, Result};
 
 /// Steps under way at most. More would let the device fall behind by that many before anybody noticed.
@@ -74,17 +75,12 @@ impl Arrived {
 }
 
 impl Step {
-    /// Waits for the step's losses, which it adds to `epoch` too.
-    pub(crate) fn wait(self, epoch: &mut Means) -> Result<Arrived> {
-        let mut means = Means::default();
-        for batch in self.batches {
-            let mut own = Means::default();
-            batch.wait(&mut own)?;
-            own.each(|name, sum, weight| {
-                means.add_sum(name, sum, weight);
-                epoch.add_sum(name, sum, weight);
-            });
-        }
+    /// Waits for the step's losses on all ranks, which it adds to `epoch` too.
+    pub(crate) fn wait(self, epoch: &mut Means, parallel: &DataParallel) -> Result<Arrived> {
+        let mut own = Means::default();
+        self.batches.into_iter().try_for_each(|batch| batch.wait(&mut own))?;
+        let means = parallel.all_means(own)?;
+        means.each(|name, sum, weight| epoch.add_sum(name, sum, weight));
         let norm = self.norm.map(Pending::wait).transpose()?;
         let norm = norm.map(|norm| norm.first().copied().unwrap_or(f32::NAN));
         Ok(Arrived { number: self.number, lr: self.lr, norm, means })

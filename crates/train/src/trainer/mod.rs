@@ -27,6 +27,7 @@ mod window;
 use wgrad_data::{Batch, Batches};
 use wgrad_nn::{Mode, Optimizer, Parameters};
 
+use crate::parallel::DataParallel;
 use crate::{Interrupt, Logger, Metric, Output, Result};
 
 use average::Average;
@@ -75,6 +76,7 @@ pub struct Trainer<'a, B = Batch> {
     parameters: Parameters,
     optimizer: Box<dyn Optimizer + 'a>,
     plan: Plan,
+    parallel: DataParallel,
     rates: Rates<'a>,
     averaging: Option<Averaging>,
     average: Option<Average>,
@@ -106,17 +108,22 @@ struct Plan {
 
 impl Plan {
     /// The rows that an epoch takes of a data set of so many.
-    fn epoch_rows(&self, rows: usize) -> usize {
-        if self.drop_last { rows - rows % self.batch_size.max(1) } else { rows }
+    fn epoch_rows(&self, rows: usize, parallel: &DataParallel) -> usize {
+        let left = rows % (self.batch_size * parallel.size()).max(1);
+        // Each rank takes a row at least.
+        if self.drop_last || left < parallel.size() && !parallel.is_alone() { rows - left } else { rows }
     }
 
     /// Fails where an epoch takes no rows at all.
-    fn check_rows(&self, rows: usize) -> Result<()> {
+    fn check_rows(&self, rows: usize, parallel: &DataParallel) -> Result<()> {
+        let ranks = parallel.size();
         let message = if rows == 0 {
             "the training set is empty: it needs at least one row".to_owned()
-        } else if self.epoch_rows(rows) == 0 {
+        } else if rows < ranks {
+            format!("{rows} rows of training data for {ranks} ranks: each needs one at least")
+        } else if self.epoch_rows(rows, parallel) == 0 {
             let why = "drop_last leaves out all of them: take a smaller batch size, or drop nothing";
-            format!("{rows} rows make no batch of {}, and {why}", self.batch_size)
+            format!("{rows} rows make no batch of {}, and {why}", self.batch_size * ranks)
         } else {
             return Ok(());
         };

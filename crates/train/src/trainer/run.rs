@@ -1,15 +1,15 @@
 //! The loop of a fit.
 
 use wgrad_data::Batches;
-use wgrad_nn::Mode;
+use wgrad_nn::{FlatValues, Mode, Parameters};
 
-use super::callback::{Callback, Fit, Moment, Place};
+use super::callback::{Callback, Fit, Moment, Place, Saved};
 use super::history::{Ended, History};
 use super::late::Late;
 use super::state::{Identity, identity};
 use super::{Average, Plan, Trainer};
 use crate::progress::Progress;
-use crate::{Error, Output, Result};
+use crate::{Error, Logger, Output, Result};
 
 /// The pool holds what a step needs by then.
 const STEPS_MEASURED: usize = 3;
@@ -31,6 +31,10 @@ pub(super) struct Run<'r, 'a, B> {
     identity: Identity,
     /// The step at which the last checkpoint was made.
     saved_at: Option<u64>,
+    /// The step after which ranks were made alike.
+    level_at: Option<u64>,
+    /// Whether all ranks know that one of them asked for the end.
+    is_over: bool,
 }
 
 impl<'r, 'a, B> Run<'r, 'a, B> {
@@ -42,7 +46,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         let plan = &trainer.plan;
         let higher = trainer.metrics.iter().filter(|metric| metric.higher_is_better());
         let higher = higher.map(|metric| format!("val_{}", metric.name()));
-        let epoch_rows = plan.epoch_rows(train.len());
+        let epoch_rows = plan.epoch_rows(train.len(), &trainer.parallel);
         let fit = Fit {
             parameters: trainer.parameters.clone(),
             place: Place::default(),
@@ -56,7 +60,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             failed: false,
             said: Vec::new(),
         };
-        let batches = epoch_rows.div_ceil(plan.batch_size.max(1));
+        let batches = epoch_rows.div_ceil((plan.batch_size * trainer.parallel.size()).max(1));
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
         let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
         Self {
@@ -70,6 +74,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             total_steps,
             identity: Identity::default(),
             saved_at: None,
+            level_at: None,
+            is_over: false,
         }
     }
 
@@ -77,7 +83,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         let trained = self.start().and_then(|()| self.epochs()).and_then(|()| self.end());
         self.fit.failed = trained.is_err();
         let ended = self.each(|callback, fit| callback.on_fit_end(fit));
-        let finished = self.trainer.loggers.iter_mut().map(|logger| logger.finish());
+        let finished = self.loggers().map(|logger| logger.finish());
         // All are told, whatever the first one says.
         let finished = finished.fold(Ok(()), Result::and);
         if let Some(progress) = self.progress.take() {
@@ -107,24 +113,87 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
         let average = |averaging| Average::new(averaging, &trainer.parameters);
         trainer.average = trainer.averaging.map(average).transpose()?;
-        trainer.plan.check_rows(self.train.len())?;
+        trainer.plan.check_rows(self.train.len(), &trainer.parallel)?;
         trainer.train_metrics.start();
-        let mut saved = None;
-        for callback in &mut trainer.callbacks {
-            if saved.is_none() {
-                saved = callback.resume(&mut self.fit)?;
-            }
-        }
-        if let Some(saved) = saved {
-            let (place, history) = trainer.load_state(saved, &self.identity, self.fit.epoch_rows)?;
+        trainer.parallel.check()?;
+        trainer.parallel.check_same(&[
+            ("wgrad", env!("CARGO_PKG_VERSION").to_owned()),
+            ("run", self.identity.run.clone()),
+            ("configuration", trainer.plan.config.clone()),
+            ("data", self.identity.data.clone()),
+            ("model", model(&trainer.parameters)),
+        ])?;
+        let saved = self.resume();
+        let trainer = &mut *self.trainer;
+        let saved = trainer.parallel.agree(saved)?;
+        if let Some(saved) = trainer.parallel.broadcast_saved(saved)? {
+            let loaded = trainer.load_state(saved, &self.identity, self.fit.epoch_rows);
+            let (place, history) = trainer.parallel.agree(loaded)?;
             self.saved_at = Some(place.step);
             (self.fit.place, self.fit.history) = (place, history);
         }
+        trainer.parallel.broadcast(&trainer.parameters)?;
+        trainer.parameters.set_random_stream(trainer.parallel.rank() as u32);
         self.each(|callback, fit| callback.on_fit_start(fit))?;
         let step = self.fit.place.step;
-        self.trainer.loggers.iter_mut().try_for_each(|logger| logger.start(step))?;
+        self.loggers().try_for_each(|logger| logger.start(step))?;
         self.hear();
-        Ok(())
+        self.agree_on(false).map(|_| ())
+    }
+
+    /// The state to continue from, which rank 0 knows.
+    fn resume(&mut self) -> Result<Option<Saved>> {
+        if !self.trainer.parallel.is_first() {
+            return Ok(None);
+        }
+        for callback in &mut self.trainer.callbacks {
+            if let Some(saved) = callback.resume(&mut self.fit)? {
+                return Ok(Some(saved));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those that log here: rank 0's.
+    fn loggers(&mut self) -> impl Iterator<Item = &mut Box<dyn Logger + 'a>> {
+        let count = if self.trainer.parallel.is_first() { self.trainer.loggers.len() } else { 0 };
+        self.trainer.loggers.iter_mut().take(count)
+    }
+
+    /// Lets all ranks know what one of them wants: the fit's end, or, of rank 0, a checkpoint. Says whether there is to be one.
+    fn agree_on(&mut self, wants_checkpoint: bool) -> Result<bool> {
+        let plan = &self.trainer.plan;
+        let wanted = [plan.interrupt.is_set(), self.fit.stop.is_some(), wants_checkpoint];
+        if self.trainer.parallel.is_alone() {
+            self.is_over = wanted[0] || wanted[1];
+            return Ok(wants_checkpoint);
+        }
+        let [interrupted, stopped, checkpoint] =
+            self.trainer.parallel.sums(wanted.map(|wanted| f64::from(u8::from(wanted))))?;
+        if interrupted > 0.0 {
+            plan.interrupt.set();
+        }
+        if stopped > 0.0 {
+            self.fit.stop.get_or_insert_with(|| "another rank asked for the end".to_owned());
+        }
+        self.is_over = interrupted + stopped > 0.0;
+        Ok(checkpoint > 0.0)
+    }
+
+    /// Makes what ranks have of their own alike on all of them: running estimates are rank 0's, and weights that went ways of their own are averaged.
+    pub(super) fn level(&mut self) -> Result<()> {
+        let step = self.fit.place.step;
+        let Trainer { parallel, parameters, optimizer, average, .. } = &mut *self.trainer;
+        if parallel.is_alone() || self.level_at.replace(step) == Some(step) {
+            return Ok(());
+        }
+        if parallel.adds_gradients() {
+            return parallel.broadcast_flats(parameters.buffer_flats());
+        }
+        let averaged = average.as_ref().and_then(Average::values);
+        let averaged = averaged.map(FlatValues::flats).unwrap_or_default();
+        parallel.average_flats(parameters.flats().iter().chain(parameters.buffer_flats()).chain(averaged))?;
+        parallel.average_state(&mut **optimizer)
     }
 
     fn epochs(&mut self) -> Result<()> {
@@ -136,6 +205,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
 
     /// What is done when nothing is left to be trained: the last state, and the averaged weights in the model.
     fn end(&mut self) -> Result<()> {
+        self.level()?;
         self.trainer.parameters.gpu().submit()?;
         if self.saved_at != Some(self.fit.place.step) {
             self.checkpoint(Moment::End)?;
@@ -156,25 +226,38 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     pub(super) fn is_over(&self) -> bool {
         let plan = &self.trainer.plan;
         let enough = plan.max_steps.is_some_and(|most| self.fit.place.step >= most);
-        enough || plan.interrupt.is_set() || self.fit.stop.is_some()
+        let asked = plan.interrupt.is_set() || self.fit.stop.is_some();
+        // What one of several ranks wants counts once all know of it.
+        enough || self.is_over || self.trainer.parallel.is_alone() && asked
     }
 
     /// Makes the state and gives it to the callbacks that want it now.
     pub(super) fn checkpoint(&mut self, moment: Moment) -> Result<()> {
-        let fit = &self.fit;
-        let wanted: Vec<bool> = self
-            .trainer
-            .callbacks
-            .iter_mut()
-            .map(|callback| callback.wants_checkpoint(fit, moment))
-            .collect();
-        if !wanted.contains(&true) {
+        let is_first = self.trainer.parallel.is_first();
+        let callbacks = self.trainer.callbacks.iter_mut();
+        let wanted: Vec<bool> =
+            callbacks.map(|callback| is_first && callback.wants_checkpoint(&self.fit, moment)).collect();
+        let is_due = self.agree_on(wanted.contains(&true))?;
+        let (every, step) = (self.trainer.parallel.check_every, self.fit.place.step);
+        let is_checked = self.trainer.parallel.adds_gradients() && every > 0 && step.is_multiple_of(every);
+        if is_due {
+            self.drain()?;
+            self.level()?;
+        }
+        if is_due || is_checked {
+            self.trainer.parallel.check_weights(&self.trainer.parameters, step, is_due)?;
+        }
+        if !is_due {
             return Ok(());
         }
-        self.drain()?;
+        self.saved_at = Some(step);
+        let written = if is_first { self.write(&wanted) } else { Ok(()) };
+        self.trainer.parallel.agree(written)
+    }
+
+    fn write(&mut self, wanted: &[bool]) -> Result<()> {
         let state = self.trainer.to_state(&self.fit.place, &self.fit.history, &self.identity)?;
-        self.saved_at = Some(self.fit.place.step);
-        let callbacks = self.trainer.callbacks.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted);
+        let callbacks = self.trainer.callbacks.iter_mut().zip(wanted).filter(|(_, wanted)| **wanted);
         for (callback, _) in callbacks {
             callback.on_checkpoint(&mut self.fit, &state)?;
         }
@@ -200,18 +283,23 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     pub(super) fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
-        self.trainer.loggers.iter_mut().try_for_each(|logger| logger.log(step, values))
+        self.loggers().try_for_each(|logger| logger.log(step, values))
     }
 
     /// Shows what callbacks said.
     pub(super) fn hear(&mut self) {
         for text in std::mem::take(&mut self.fit.said) {
-            if self.trainer.plan.progress {
+            if self.trainer.plan.progress && self.trainer.parallel.is_first() {
                 crate::progress::say(&text);
             }
             self.fit.history.messages.push(text);
         }
     }
+}
+
+/// Names and shapes of all parameters and buffers.
+fn model(parameters: &Parameters) -> String {
+    parameters.shapes().map(|(name, shape)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Fails for options that make no sense.

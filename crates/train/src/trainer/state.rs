@@ -109,6 +109,7 @@ pub(crate) fn identity<B>(trainer: &Trainer<'_, B>, rows: usize) -> String {
     }
     words.extend(plan.clip_value.map(|most| format!("values clipped to {most}")));
     words.extend(plan.clip_norm.map(|most| format!("norms clipped to {most}")));
+    words.extend(trainer.parallel.describe());
     words.extend(trainer.rates.describe());
     words.extend(trainer.averaging.map(|averaging| averaging.to_string()));
     words.join(", ")

@@ -9,6 +9,7 @@ use super::late::{Arrived, BatchLosses, LOSS, Step};
 use super::run::Run;
 use super::window::Window;
 use crate::memory::Measuring;
+use crate::parallel::{Exchange, Sum};
 use crate::{Error, Output, Result};
 
 impl<B> Run<'_, '_, B> {
@@ -18,10 +19,10 @@ impl<B> Run<'_, '_, B> {
         let mut measuring =
             (self.to_measure > 0).then(|| Measuring::start(&parameters, &*self.trainer.optimizer));
         let before = self.fit.place.rows;
-        let (window, batches) = self.window(&mut measuring)?;
+        let (gradients, batches) = self.window(&mut measuring)?;
         let scheduled = self.trainer.rates.lr(self.fit.place.step);
         let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
-        let Some(mut gradients) = window.finish()? else { return self.skip(None) };
+        let Some(mut gradients) = gradients else { return self.skip(None) };
         let norm = self.clip(&mut gradients)?;
         let mut step = Step { number: self.fit.place.step + 1, lr, norm: None, batches };
         let mut known = None;
@@ -29,7 +30,7 @@ impl<B> Run<'_, '_, B> {
             (NonFinite::Skip, norm) => {
                 step.norm = norm.map(|norm| norm.read_later()).transpose()?;
                 let mut means = self.fit.place.means.clone();
-                let arrived = step.wait(&mut means)?;
+                let arrived = step.wait(&mut means, &self.trainer.parallel)?;
                 if !arrived.is_finite() {
                     return self.skip(Some(arrived));
                 }
@@ -45,8 +46,12 @@ impl<B> Run<'_, '_, B> {
                 self.late.push(step);
             }
         }
-        self.trainer.train_metrics.count()?;
+        self.trainer.train_metrics.count(&self.trainer.parallel)?;
         self.apply(&gradients, lr, scheduled.is_some())?;
+        if self.trainer.parallel.average_every.is_some_and(|steps| self.fit.place.step.is_multiple_of(steps))
+        {
+            self.level()?;
+        }
         parameters.gpu().submit()?;
         if let Some(measuring) = measuring {
             self.fit.history.memory = measuring.step_done(parameters.gpu());
@@ -60,43 +65,55 @@ impl<B> Run<'_, '_, B> {
         Ok(())
     }
 
-    /// The gradients and losses of the step's batches: fewer at an epoch's end.
-    fn window(&mut self, measuring: &mut Option<Measuring>) -> Result<(Window, Vec<BatchLosses>)> {
-        let (mut window, mut batches) = (Window::default(), Vec::new());
+    /// The gradient of the step's batches, and this rank's losses: fewer batches at an epoch's end. No gradient where nothing counts.
+    fn window(&mut self, measuring: &mut Option<Measuring>) -> Result<(Option<Gradients>, Vec<BatchLosses>)> {
+        let (mut window, mut sum, mut batches) = (Window::default(), Sum::default(), Vec::new());
         let gpu = self.trainer.parameters.gpu().clone();
-        for i in 0..self.trainer.plan.accumulate {
-            let rows = self.trainer.plan.batch_size.min(self.fit.epoch_rows - self.fit.place.rows);
+        let (count, adds) = (self.trainer.plan.accumulate, self.trainer.parallel.adds_gradients());
+        for i in 0..count {
+            let of_all = self.trainer.plan.batch_size * self.trainer.parallel.size();
+            let rows = of_all.min(self.fit.epoch_rows - self.fit.place.rows);
             if rows == 0 {
                 break;
             }
             if i > 0 {
                 gpu.submit()?;
             }
-            let output = self.output(rows)?;
+            let (output, weight) = self.output(rows)?;
             if let (0, Some(measuring)) = (i, &mut *measuring) {
                 measuring.forward_done(&gpu);
-            }
-            let weight = output.weight.unwrap_or(rows as f64);
-            if !(weight >= 0.0 && weight.is_finite()) {
-                let message =
-                    format!("an output counted {weight} times: the number is finite and at least 0");
-                return Err(Error::Usage(message));
             }
             self.fit.place.rows += rows;
             // A mean over nothing is NaN, and counts for nothing.
             if weight > 0.0 {
-                window.add(self.trainer.parameters.gradients(&output.loss)?, weight)?;
                 batches.push(BatchLosses::read(&output, weight)?);
             }
+            let parameters = &self.trainer.parameters;
+            let factor = weight / self.trainer.plan.batch_size as f64;
+            match (adds, weight > 0.0) {
+                // The only batch: its gradient is sent while the backward pass goes on.
+                (true, true) if count == 1 => {
+                    let exchange = Exchange::new(&self.trainer.parallel, parameters);
+                    return Ok((exchange.of_loss(&output.loss, factor)?, batches));
+                }
+                (true, true) => sum.add(parameters, &output.loss, factor)?,
+                (false, true) => window.add(parameters.gradients(&output.loss)?, weight)?,
+                (_, false) => {}
+            }
         }
-        Ok((window, batches))
+        if !adds {
+            return Ok((window.finish()?, batches));
+        }
+        Ok((Exchange::new(&self.trainer.parallel, &self.trainer.parameters).of_sum(sum)?, batches))
     }
 
-    /// What the closure makes of the next batch.
-    fn output(&mut self, rows: usize) -> Result<Output> {
+    /// What the closure makes of this rank's share of the next batch, and how often that counts.
+    fn output(&mut self, rows: usize) -> Result<(Output, f64)> {
         use wgrad_autograd::Error::Shape;
         use wgrad_nn::Error::{Layer, Op};
-        let batch = self.train.batch(self.fit.place.rows, rows)?;
+        let share = self.trainer.parallel.share(rows);
+        let (start, rows) = (self.fit.place.rows + share.start, share.len());
+        let batch = self.train.batch(start, rows)?;
         let (batch_size, epoch_rows) = (self.trainer.plan.batch_size, self.fit.epoch_rows);
         let output = (self.forward)(&batch, Mode::Train).map_err(|error| match error {
             // Where it is the short last batch, this may be the reason.
@@ -108,9 +125,14 @@ impl<B> Run<'_, '_, B> {
             }
             error => error,
         })?;
+        let weight = output.weight.unwrap_or(rows as f64);
+        if !(weight >= 0.0 && weight.is_finite()) {
+            let message = format!("an output counted {weight} times: the number is finite and at least 0");
+            return Err(Error::Usage(message));
+        }
         // Predictions are of no other use here, and need not lie there during the backward pass.
         self.trainer.train_metrics.note(&output)?;
-        Ok(Output { judged: None, ..output })
+        Ok((Output { judged: None, ..output }, weight))
     }
 
     /// Clips the gradient, and gives the norm that it had, where somebody looks at it.
@@ -174,7 +196,7 @@ impl<B> Run<'_, '_, B> {
 
     /// Waits for the losses of a step.
     pub(super) fn arrived(&mut self, step: Step) -> Result<()> {
-        let arrived = step.wait(&mut self.fit.place.means)?;
+        let arrived = step.wait(&mut self.fit.place.means, &self.trainer.parallel)?;
         self.report(&arrived)
     }
 

@@ -5,6 +5,7 @@ use wgrad_nn::StateDict;
 
 use super::evaluate::no_predictions;
 use super::state::{keys, part};
+use crate::parallel::{DataParallel, Sent};
 use crate::{Accumulator, Metric, Output, Result};
 
 /// The metrics, and what they have counted of the current epoch.
@@ -49,9 +50,14 @@ impl<'a> TrainMetrics<'a> {
         Ok(())
     }
 
-    /// Counts what was noted.
-    pub(crate) fn count(&mut self) -> Result<()> {
-        for (prediction, target) in self.seen.drain(..) {
+    /// Counts what was noted on all ranks, which wait for each other's predictions.
+    pub(crate) fn count(&mut self, parallel: &DataParallel) -> Result<()> {
+        for (mut prediction, mut target) in self.seen.drain(..) {
+            if !parallel.is_alone() {
+                let sent = [Sent::new(&prediction)?, Sent::new(&target)?];
+                let [predictions, targets] = sent.map(|sent| sent.gather(parallel));
+                (prediction, target) = (predictions?, targets?);
+            }
             self.running
                 .iter_mut()
                 .try_for_each(|running| running.accumulator.update(&prediction, &target))?;

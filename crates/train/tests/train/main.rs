@@ -8,6 +8,7 @@ mod finder;
 mod fit;
 mod kills;
 mod non_finite;
+mod parallel;
 mod profile;
 mod stepper;
 mod stopping;

@@ -73,9 +73,9 @@ impl Training {
 
     /// All weights, running estimates and moments.
     fn state(&self) -> Result<Vec<u32>> {
-        let mut tensors: Vec<&Tensor> = self.parameters.flats().iter().collect();
-        tensors.extend(self.parameters.buffers().iter().map(|entry| &entry.tensor));
-        tensors.extend(self.adam.state().iter().flat_map(|(_, values)| values.flats()));
+        let mut tensors: Vec<Tensor> = self.parameters.flats().to_vec();
+        tensors.extend(self.parameters.buffers().iter().map(|entry| entry.tensor.clone()));
+        tensors.extend(self.adam.state().iter().flat_map(|(_, values)| values.flats().to_vec()));
         let mut bits = Vec::new();
         for tensor in tensors {
             bits.extend(tensor.to_vec()?.iter().map(|value| value.to_bits()));

@@ -1,10 +1,13 @@
-//! Sums and other calls between the ranks of one process.
+//! Sums and other calls between ranks that are threads, and in `mpi` between ranks that are processes.
+
+#[cfg(all(feature = "mpi", unix))]
+mod mpi;
 
 use std::time::Duration;
 
 use wgrad_distributed::{
     Communicator, Error, Solo, Thread, Threads, Wire, agree, all_gather_bytes, all_reduce, all_reduce_f64,
-    broadcast_bytes,
+    broadcast_bytes, same_everywhere,
 };
 
 /// What `f` gives on each of `n` ranks.
@@ -165,4 +168,28 @@ fn other_lengths_and_roots_are_refused() {
         assert!(matches!(of_other_length, Err(Error::Rank { .. })), "{of_other_length:?}");
         assert!(matches!(odd, Err(Error::Usage(_))) && matches!(root, Err(Error::Usage(_))));
     }
+}
+
+#[test]
+fn what_is_not_the_same_everywhere_is_named_with_both_values() {
+    let found = on_each(3, |ranks| {
+        let seed = if ranks.rank() == 2 { "8" } else { "7" };
+        same_everywhere(&ranks, &[("build", "0.1.0"), ("seed", seed), ("data", seed)])
+    });
+    for error in found {
+        let message = error.expect_err("rank 2 has another seed").to_string();
+        assert_eq!(message, "rank 2 was started with another seed than rank 0: `8`, not `7`");
+    }
+    let found = on_each(2, |ranks| {
+        let mut model = "conv2d relu ".repeat(20);
+        model.insert_str(100, if ranks.rank() == 1 { "ü" } else { "" });
+        same_everywhere(&ranks, &[("build", "0.1.0"), ("model", &model)])
+    });
+    let message = found[0].clone().expect_err("another model").to_string();
+    assert!(
+        message.chars().count() < 200 && message.contains("ü") && message.contains("not `…"),
+        "{message}"
+    );
+    assert_eq!(found[0], found[1]);
+    assert_eq!(on_each(2, |ranks| same_everywhere(&ranks, &[("seed", "7"), ("data", "")])), [Ok(()), Ok(())]);
 }

@@ -1,0 +1,239 @@
+//! Ranks that are processes: each test starts some by `mpirun`, and each of them runs one of the ignored tests of this file.
+//! `WGRAD_MPIRUN` is another command with its options, as `mpirun.mpich`.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use wgrad_distributed::{
+    Communicator, Error, Mpi, MpiSettings, Wire, agree, all_gather_bytes, all_reduce, broadcast_bytes, fail,
+    launched, same_everywhere,
+};
+
+use crate::{on_each, values};
+
+/// Ranks of two jobs at once would share the processors, and take longer to end.
+static ONE_JOB: Mutex<()> = Mutex::new(());
+
+/// How a job ended.
+struct Job {
+    code: Option<i32>,
+    output: String,
+    /// From when a rank failed.
+    took: Duration,
+    /// Processes of it that still run.
+    left: Vec<String>,
+}
+
+/// Runs the ignored test `body` as so many ranks, which find `case` in their environment.
+fn job(ranks: usize, body: &str, case: &str) -> Job {
+    let _one = ONE_JOB.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = File::create(folder.path().join("log")).expect("a file");
+    let command = std::env::var("WGRAD_MPIRUN")
+        .unwrap_or_else(|_| "mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1".to_owned());
+    let mut words = command.split_whitespace();
+    let mut mpirun = Command::new(words.next().unwrap_or_default())
+        .args(words)
+        .args(["-n", &ranks.to_string()])
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--ignored", "--exact", &format!("mpi::{body}"), "--test-threads=1", "--nocapture"])
+        .envs([
+            ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
+            ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
+            ("WGRAD_CASE", case),
+        ])
+        .env("WGRAD_JOB", folder.path())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file"))
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .expect("mpirun is installed");
+    let began = Instant::now();
+    let code = loop {
+        if let Some(status) = mpirun.try_wait().expect("a child") {
+            break status.code();
+        }
+        if began.elapsed() > Duration::from_secs(60) {
+            let group = mpirun.id();
+            for (signal, to) in [("-TERM", format!("{group}")), ("-KILL", format!("-{group}"))] {
+                let _ = Command::new("kill").args([signal, "--", &to]).status();
+                std::thread::sleep(Duration::from_secs(3));
+            }
+            let _ = mpirun.wait();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let failed = fs::metadata(folder.path().join("failed")).and_then(|file| file.modified());
+    let took = failed.map_or(began.elapsed(), |at| at.elapsed().unwrap_or_default());
+    let processes = fs::read_dir(folder.path()).expect("the folder").flatten();
+    let processes =
+        processes.filter_map(|file| Some(file.file_name().to_str()?.strip_prefix("pid-")?.to_owned()));
+    // Those that are dead and that nobody has asked about have no command.
+    let left =
+        processes.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| !text.is_empty()));
+    let left = left.collect();
+    let output = fs::read_to_string(folder.path().join("log")).expect("text");
+    Job { code, output, took, left }
+}
+
+/// What a rank notes down for the test that has started it.
+fn note(name: &str) {
+    let folder = PathBuf::from(std::env::var("WGRAD_JOB").expect("set by the test"));
+    File::create(folder.join(name)).expect("a file");
+}
+
+/// The ranks and the case, in one of the processes that a test has started.
+fn rank(settings: MpiSettings) -> Option<(Mpi, String)> {
+    launched()?;
+    let ranks = Mpi::init_with(settings).expect("MPI starts");
+    note(&format!("pid-{}", std::process::id()));
+    Some((ranks, std::env::var("WGRAD_CASE").expect("set by the test")))
+}
+
+fn signal(name: &str) {
+    let own = std::process::id().to_string();
+    Command::new("kill").args([name, &own]).status().expect("kill");
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Settings under which one second of silence is too long.
+fn hasty() -> MpiSettings {
+    MpiSettings { silence: Duration::from_secs(1), ..MpiSettings::default() }
+}
+
+#[test]
+fn processes_have_the_sums_that_threads_have() {
+    for ranks in [1, 2, 3, 4] {
+        for most_bytes in ["1000", "1000000000"] {
+            let job = job(ranks, "sums", most_bytes);
+            assert_eq!(job.code, Some(0), "{ranks} ranks, {most_bytes}: {}", job.output);
+            assert_eq!(job.output.matches("1 passed").count(), ranks, "{}", job.output);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a rank"]
+fn sums() {
+    let most_bytes = std::env::var("WGRAD_CASE").ok().and_then(|case| case.parse().ok());
+    let settings = MpiSettings { most_bytes: most_bytes.unwrap_or(1), ..MpiSettings::default() };
+    let Some((ranks, _)) = rank(settings) else { return };
+    let (own, size) = (ranks.rank(), ranks.size());
+    assert_eq!((ranks.local(), Some((own, size))), ((own, size), launched()));
+    let longest = if settings.most_bytes > 1000 { 1_200_001 } else { 12_001 };
+    for (wire, len) in
+        [Wire::F32, Wire::F16].into_iter().flat_map(|wire| [0, 1, 2, 3, 1001, longest].map(|len| (wire, len)))
+    {
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        let expected = on_each(size, |ranks| {
+            let mut sums = values(ranks.rank(), len);
+            all_reduce(&ranks, &mut sums, wire).expect("all ranks are there");
+            sums
+        });
+        let mut sums = values(own, len);
+        all_reduce(&ranks, &mut sums, wire).expect("MPI gives no errors");
+        assert!(bits(sums) == bits(expected.into_iter().next().expect("rank 0")), "{wire:?}, {len} values");
+    }
+    let bytes = |rank: usize| vec![rank as u8 + 1; rank * 700];
+    let all: Vec<_> = (0..size).map(bytes).collect();
+    assert_eq!(all_gather_bytes(&ranks, &bytes(own)), Ok(all.clone()));
+    for (root, sent) in all.into_iter().enumerate() {
+        assert_eq!(broadcast_bytes(&ranks, bytes(own), root), Ok(sent));
+    }
+    let failed = agree(&ranks, if own + 1 == size { Err("no such file") } else { Ok(()) });
+    assert_eq!(failed, Err(Error::Rank { rank: size - 1, message: "no such file".to_owned() }));
+    assert_eq!((ranks.barrier(), ranks.broadcast(&mut [], 0)), (Ok(()), Ok(())));
+    assert!(ranks.broadcast(&mut [0], size).is_err() && ranks.all_gather(&[0], &mut []).is_err());
+    assert!(Mpi::init().is_err(), "MPI starts once");
+}
+
+/// How rank 1 fails, the job's exit code, and what its output says.
+const FAILURES: [(&str, i32, &str); 7] = [
+    ("is killed", 137, "rank 1 with PID"),
+    ("exits", 3, ",1]"),
+    ("panics", 101, "rank 1 has panicked"),
+    ("stops", 75, "rank 1 no longer answers (seen by rank 2)"),
+    ("ends", 75, "rank 1 has ended, and rank "),
+    ("fails", 4, "rank 1: its disk is full"),
+    ("waits", 75, "has waited for the others for 2 s"),
+];
+
+#[test]
+fn a_rank_that_fails_ends_the_job_within_ten_seconds() {
+    for (case, code, says) in FAILURES {
+        let job = job(3, "failures", case);
+        let output = &job.output;
+        println!("{case}: {:.1} s, code {:?}", job.took.as_secs_f32(), job.code);
+        assert_eq!(job.code, Some(code), "{case}: {output}");
+        assert!(output.contains(says), "{case}: {output}");
+        assert!(job.took < Duration::from_secs(10), "{case} took {:?}: {output}", job.took);
+        assert!(job.left.is_empty(), "{case}: {:?} still run", job.left);
+    }
+}
+
+#[test]
+#[ignore = "a rank"]
+fn failures() {
+    let hurried = std::env::var("WGRAD_CASE").is_ok_and(|case| case == "waits");
+    let timeout = Duration::from_secs(if hurried { 2 } else { 1800 });
+    let Some((ranks, case)) = rank(MpiSettings { timeout, ..MpiSettings::default() }) else { return };
+    for step in 0..100 {
+        all_reduce(&ranks, &mut vec![1.0; 100_000], Wire::F32).expect("MPI gives no errors");
+        if (step, ranks.rank()) != (50, 1) {
+            continue;
+        }
+        note("failed");
+        match &*case {
+            "is killed" => signal("-KILL"),
+            "exits" => std::process::exit(3),
+            "panics" => panic!("as a test"),
+            "stops" => signal("-STOP"),
+            "ends" => return,
+            "fails" => drop(fail(Some(&ranks), &"its disk is full", 4)),
+            _ => std::thread::sleep(Duration::from_secs(60)),
+        }
+    }
+    panic!("nothing has ended this rank");
+}
+
+#[test]
+fn long_computation_and_ends_at_different_times_are_no_failures() {
+    let job = job(3, "patience", "");
+    assert_eq!(job.code, Some(0), "{}", job.output);
+    assert_eq!(job.output.matches("1 passed").count(), 3, "{}", job.output);
+}
+
+#[test]
+#[ignore = "a rank"]
+fn patience() {
+    let Some((ranks, _)) = rank(hasty()) else { return };
+    // Rank 0 is done with a broadcast as soon as it has sent it, and makes no call after it.
+    ranks.barrier().expect("MPI gives no errors");
+    std::thread::sleep(Duration::from_millis(1500) * ranks.rank() as u32);
+    let mut bytes = [ranks.rank() as u8; 5];
+    ranks.broadcast(&mut bytes, 0).expect("MPI gives no errors");
+    assert_eq!(bytes, [0; 5]);
+}
+
+#[test]
+fn ranks_that_were_started_differently_say_so_once() {
+    let job = job(3, "differences", "");
+    let message = "rank 2 was started with another seed than rank 0: `2`, not `0`";
+    assert_eq!((job.code, job.output.matches(message).count()), (Some(2), 1), "{}", job.output);
+}
+
+#[test]
+#[ignore = "a rank"]
+fn differences() {
+    let Some((ranks, _)) = rank(hasty()) else { return };
+    let seed = (ranks.rank() / 2 * 2).to_string();
+    let same = same_everywhere(&ranks, &[("build", "0.1.0"), ("seed", &seed)]);
+    let error = same.expect_err("the seeds differ");
+    fail(Some(&ranks), &error, 2);
+}

@@ -1,0 +1,118 @@
+//! Gradients of all ranks, added up while the backward pass goes on.
+
+use std::collections::VecDeque;
+
+use wgrad_autograd::Tensor;
+use wgrad_autograd::device::Pending;
+use wgrad_distributed::{all_reduce, all_reduce_f64};
+use wgrad_nn::{FlatValues, Gradients, Parameters, Part};
+
+use super::DataParallel;
+use crate::Result;
+
+/// Parts that wait on the device for their turn. A device is given no more than four submissions at a time.
+const READ_AHEAD: usize = 3;
+
+/// A rank's gradients of some batches, each times its factor, before anything of them is sent.
+#[derive(Default)]
+pub(crate) struct Sum {
+    gradients: Option<Gradients>,
+    factor: f64,
+}
+
+impl Sum {
+    /// Adds the gradient of a loss times `factor`.
+    pub(crate) fn add(&mut self, parameters: &Parameters, loss: &Tensor, factor: f64) -> Result<()> {
+        let gradients = parameters.gradients(&scaled(loss, factor)?)?;
+        self.factor += factor;
+        match &mut self.gradients {
+            Some(sum) => sum.add(&gradients)?,
+            None => self.gradients = Some(gradients),
+        }
+        Ok(())
+    }
+}
+
+/// The factor is there from the root of the graph on: what one rank's loss does to another's, by statistics that they share, has it too.
+fn scaled(loss: &Tensor, factor: f64) -> Result<Tensor> {
+    Ok(if factor == 1.0 { loss.clone() } else { loss.mul_add_scalar(factor as f32, 0.0)? })
+}
+
+/// The exchange of one step's gradients: what comes of it is the sum over all ranks, each rank's times its factor, divided by the sum of
+/// the factors. There is none where that is 0.
+pub(crate) struct Exchange<'a> {
+    parallel: &'a DataParallel,
+    parameters: &'a Parameters,
+    reading: VecDeque<(Part, Pending<f32>)>,
+    sums: Vec<(Part, Vec<f32>)>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(parallel: &'a DataParallel, parameters: &'a Parameters) -> Self {
+        Self { parallel, parameters, reading: VecDeque::new(), sums: Vec::new() }
+    }
+
+    /// Of the gradient of `loss`, begun while the backward pass goes on.
+    pub(crate) fn of_loss(mut self, loss: &Tensor, factor: f64) -> Result<Option<Gradients>> {
+        let parts = self.parameters.parts(self.parallel.bucket_bytes);
+        let (parameters, loss) = (self.parameters, scaled(loss, factor)?);
+        let gradients = parameters.gradients_by_part(&loss, &parts, |all, part| self.ready(all, part))?;
+        self.finish(gradients, factor)
+    }
+
+    /// Of a sum, which is nothing where no batch of this rank counted.
+    pub(crate) fn of_sum(mut self, Sum { gradients, factor }: Sum) -> Result<Option<Gradients>> {
+        let gradients = gradients.map_or_else(|| FlatValues::zeros(self.parameters), Ok)?;
+        for part in self.parameters.parts(self.parallel.bucket_bytes) {
+            self.ready(&gradients, &part)?;
+        }
+        self.finish(gradients, factor)
+    }
+
+    /// Takes a part as soon as its launches are recorded.
+    fn ready(&mut self, gradients: &Gradients, part: &Part) -> Result<()> {
+        self.reading.push_back((part.clone(), gradients.read_part_later(part)?));
+        // The device begins with it now, and nothing of it waits for the rest of the backward pass.
+        self.parameters.gpu().submit()?;
+        while self.reading.len() > READ_AHEAD {
+            self.exchange()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the oldest part, and adds it up over ranks while the device goes on.
+    fn exchange(&mut self) -> Result<()> {
+        let Some((part, values)) = self.reading.pop_front() else { return Ok(()) };
+        let mut values = values.wait()?;
+        // What lies between parameters may be anything, and would count where values have a scale in common.
+        let entries = &self.parameters.entries()[part.entries.clone()];
+        let mut end = part.range.start;
+        for entry in entries {
+            values[end - part.range.start..entry.offset - part.range.start].fill(0.0);
+            end = entry.offset + entry.tensor.numel();
+        }
+        all_reduce(&*self.parallel.ranks, &mut values, self.parallel.wire)?;
+        self.sums.push((part, values));
+        Ok(())
+    }
+
+    fn finish(mut self, mut gradients: Gradients, factor: f64) -> Result<Option<Gradients>> {
+        while !self.reading.is_empty() {
+            self.exchange()?;
+        }
+        let mut own = vec![factor];
+        own.extend(gradients.present().iter().map(|&present| f64::from(u8::from(present))));
+        all_reduce_f64(&*self.parallel.ranks, &mut own)?;
+        let total = own[0];
+        if total <= 0.0 {
+            return Ok(None);
+        }
+        for (part, mut sums) in self.sums {
+            sums.iter_mut().for_each(|sum| *sum = (f64::from(*sum) / total) as f32);
+            gradients.write_part(&part, &sums)?;
+        }
+        let present: Vec<bool> = own[1..].iter().map(|&ranks| ranks > 0.0).collect();
+        gradients.set_all_present(&present)?;
+        Ok(Some(gradients))
+    }
+}

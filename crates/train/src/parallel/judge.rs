@@ -1,0 +1,68 @@
+//! Predictions of all ranks, for metrics of all rows.
+
+use wgrad_autograd::device::Pending;
+use wgrad_autograd::{DType, Gpu, Tensor};
+use wgrad_distributed::all_gather_bytes;
+
+use super::DataParallel;
+use crate::{Error, Result};
+
+/// A tensor of one rank on its way to all.
+pub(crate) struct Sent {
+    gpu: Gpu,
+    shape: Vec<usize>,
+    values: Values,
+}
+
+enum Values {
+    Floats(Pending<f32>),
+    Integers(Pending<i32>),
+    None,
+}
+
+impl Sent {
+    /// Records the read of `x`, of shape `[rows, ..]`.
+    pub(crate) fn new(x: &Tensor) -> Result<Self> {
+        let values = if x.is_empty() {
+            Values::None
+        } else if x.dtype().is_float() {
+            Values::Floats(x.detach().to_dtype(DType::F32)?.read_later()?)
+        } else {
+            Values::Integers(x.detach().to_dtype(DType::I32)?.read_later_as()?)
+        };
+        Ok(Self { gpu: x.gpu().clone(), shape: x.shape().to_vec(), values })
+    }
+
+    /// The rows of all ranks, one rank's after the other's.
+    pub(crate) fn gather(self, parallel: &DataParallel) -> Result<Tensor> {
+        let (bytes, is_float) = match self.values {
+            Values::Floats(values) => (bytemuck::cast_slice::<f32, u8>(&values.wait()?).to_vec(), true),
+            Values::Integers(values) => (bytemuck::cast_slice::<i32, u8>(&values.wait()?).to_vec(), false),
+            Values::None => (Vec::new(), false),
+        };
+        // What a row is like, from a rank that has one.
+        let mut words = vec![u8::from(is_float)];
+        words.extend(self.shape.iter().flat_map(|&axis| (axis as u64).to_le_bytes()));
+        let shapes = all_gather_bytes(&*parallel.ranks, &words)?;
+        let all = all_gather_bytes(&*parallel.ranks, &bytes)?.concat();
+        let known = shapes.iter().map(|words| shape(words)).find(|(_, shape)| !shape.contains(&0));
+        let (is_float, mut shape) = known.unwrap_or((is_float, self.shape));
+        let row: usize = shape.iter().skip(1).product();
+        if shape.is_empty() || row == 0 || all.len() % (4 * row) != 0 {
+            return Err(Error::Usage("predictions of other shapes on other ranks".to_owned()));
+        }
+        shape[0] = all.len() / 4 / row;
+        Ok(if is_float {
+            Tensor::from_slice(&self.gpu, &bytemuck::pod_collect_to_vec::<u8, f32>(&all), &shape)?
+        } else {
+            Tensor::from_slice(&self.gpu, &bytemuck::pod_collect_to_vec::<u8, i32>(&all), &shape)?
+        })
+    }
+}
+
+/// What a rank says of its tensor.
+fn shape(words: &[u8]) -> (bool, Vec<usize>) {
+    let Some((is_float, axes)) = words.split_first() else { return (false, vec![0]) };
+    let axis = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes) as usize;
+    (*is_float == 1, axes.chunks_exact(8).map(axis).collect())
+}

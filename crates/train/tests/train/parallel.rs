@@ -1,0 +1,413 @@
+//! Several ranks that train one model: against one rank with the whole batch, from run to run, resumed, and what goes wrong.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use wgrad_autograd::Tensor;
+use wgrad_data::Batch;
+use wgrad_distributed::{Error as RanksError, Thread, Threads, Wire};
+use wgrad_nn::{Mode, OneCycle, StateDict};
+use wgrad_train::{
+    Callback, Checkpoints, DataParallel, EarlyStopping, Ema, Error, Fit, History, Logger, Result, Trainer,
+};
+
+use crate::support::{Accuracy, Setup, figures, rows};
+
+/// What `f` gives on each of `n` ranks, each with a device of its own.
+fn on_each<T: Send>(n: usize, f: impl Fn(Thread) -> T + Sync) -> Vec<T> {
+    let f = &f;
+    std::thread::scope(|scope| {
+        let ranks = Threads::with_timeout(n, Duration::from_secs(60)).into_iter();
+        let threads: Vec<_> = ranks.map(|rank| scope.spawn(move || f(rank))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Takes down the loss of each step.
+#[derive(Clone, Default)]
+struct Losses(Rc<RefCell<Vec<f64>>>);
+
+impl Logger for Losses {
+    fn start(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn log(&mut self, _: u64, values: &[(&str, f64)]) -> Result<()> {
+        self.0.borrow_mut().extend(values.iter().filter(|(name, _)| *name == "loss").map(|(_, loss)| *loss));
+        Ok(())
+    }
+}
+
+/// What came of a run on one rank.
+#[derive(Clone, Debug)]
+struct Came {
+    losses: Vec<f64>,
+    state: StateDict,
+    history: History,
+}
+
+/// A run over so many rows.
+fn train(
+    setup: &Setup,
+    count: usize,
+    change: impl FnOnce(Trainer<'static>) -> Trainer<'static>,
+    mut forward: impl FnMut(&Setup, &Batch, Mode) -> Result<wgrad_train::Output>,
+) -> Result<Came> {
+    let (set, losses) = (rows(&setup.gpu, count), Losses::default());
+    let valid = Box::leak(Box::new(rows(&setup.gpu, 7)));
+    let trainer = setup.trainer(setup.adam()).validate(valid).metric(Accuracy).logger(losses.clone());
+    let history = change(trainer).fit(&set, |batch, mode| forward(setup, batch, mode))?;
+    let losses = losses.0.borrow().clone();
+    Ok(Came { losses, state: setup.state(), history })
+}
+
+fn plain(setup: &Setup, batch: &Batch, mode: Mode) -> Result<wgrad_train::Output> {
+    setup.loss(batch, mode)
+}
+
+fn bits(state: &StateDict) -> Vec<(String, Vec<u32>)> {
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
+    state.tensors.iter().map(|(name, (_, values))| (name.clone(), bits(values))).collect()
+}
+
+fn assert_close(found: &[f64], expected: &[f64], most: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (step, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= most * b.abs(), "{what}, step {step}: {a}, not {b}");
+    }
+}
+
+#[test]
+fn ranks_make_the_steps_of_one_rank_with_the_whole_batch() {
+    // 44 rows: the last step of an epoch has 8, which three ranks divide into 2, 3 and 3.
+    for (n, batch, accumulate) in [(2, 6, 1), (3, 4, 1), (2, 3, 2), (4, 3, 1)] {
+        let steps = |trainer: Trainer<'static>| trainer.epochs(8).max_steps(30);
+        let whole = train(
+            &Setup::plain(),
+            44,
+            |trainer| steps(trainer).batch_size(n * batch).accumulate(accumulate),
+            plain,
+        )
+        .unwrap();
+        assert_eq!(whole.losses.len(), 30);
+        let run = || {
+            on_each(n, |ranks| {
+                let parallel = DataParallel::new(ranks).bucket_bytes(16);
+                let change = move |trainer: Trainer<'static>| {
+                    steps(trainer).batch_size(batch).accumulate(accumulate).parallel(parallel)
+                };
+                train(&Setup::plain(), 44, change, plain).unwrap()
+            })
+        };
+        let what = format!("{n} ranks, {accumulate} batches a step");
+        let (all, again) = (run(), run());
+        assert_close(&all[0].losses, &whole.losses, 1e-5, &what);
+        for (rank, came) in all.iter().enumerate() {
+            assert_eq!(bits(&came.state), bits(&all[0].state), "{what}, rank {rank}");
+            assert_eq!(figures(&came.history), figures(&all[0].history), "{what}, rank {rank}");
+            assert_eq!(came.losses.is_empty(), rank > 0, "rank 0 logs");
+            let (found, expected) = (came.history.last("val_accuracy"), whole.history.last("val_accuracy"));
+            assert_eq!(found, expected, "{what}: each of the 7 rows counts once");
+        }
+        assert_eq!(bits(&again[0].state), bits(&all[0].state), "{what}: from run to run");
+        assert_eq!(figures(&again[0].history), figures(&all[0].history));
+    }
+}
+
+#[test]
+fn a_single_rank_is_the_run_without_ranks_to_the_bit() {
+    let alone = train(&Setup::new(), 22, |trainer| trainer.batch_size(5).epochs(2), plain).unwrap();
+    let parallel = |ranks| {
+        move |trainer: Trainer<'static>| trainer.batch_size(5).epochs(2).parallel(DataParallel::new(ranks))
+    };
+    let ranks = Threads::new(1).remove(0);
+    let one = train(&Setup::new(), 22, parallel(ranks), plain).unwrap();
+    assert_eq!(bits(&one.state), bits(&alone.state));
+    assert_eq!(figures(&one.history), figures(&alone.history));
+}
+
+#[test]
+fn ranks_count_by_what_their_losses_count() {
+    // Every third row counts for nothing, so ranks have other numbers of terms.
+    let forward = |setup: &Setup, batch: &Batch, mode: Mode| {
+        let labels = batch.y.to_vec_as::<i32>()?;
+        let x = batch.x.to_vec()?;
+        let ignored = |i: usize| (x[4 * i] * 50.0).round() as i32 % 3 == 0;
+        let kept: Vec<i32> =
+            labels.iter().enumerate().map(|(i, &y)| if ignored(i) { -100 } else { y }).collect();
+        let terms = kept.iter().filter(|y| **y >= 0).count();
+        let y = setup.model.forward(&batch.x, mode)?;
+        let targets = Tensor::from_slice(&setup.gpu, &kept, &[kept.len()])?;
+        let options = wgrad_autograd::CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
+        let loss = y.cross_entropy_with(&targets, options)?;
+        Ok(wgrad_train::Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+    };
+    let whole = train(&Setup::plain(), 45, |trainer| trainer.batch_size(12).epochs(3), forward).unwrap();
+    for accumulate in [1, 2] {
+        let all = on_each(3, |ranks| {
+            let parallel = DataParallel::new(ranks);
+            let change = move |trainer: Trainer<'static>| {
+                trainer.batch_size(4 / accumulate).accumulate(accumulate).epochs(3).parallel(parallel)
+            };
+            train(&Setup::plain(), 45, change, forward).unwrap()
+        });
+        assert_close(&all[0].losses, &whole.losses, 1e-5, "terms that count");
+        assert_eq!(bits(&all[1].state), bits(&all[0].state));
+    }
+}
+
+#[test]
+fn half_precision_on_the_wire_trains_alike() {
+    let steps = |trainer: Trainer<'static>| trainer.epochs(6).batch_size(4);
+    let run = |wire| {
+        on_each(2, |ranks| {
+            let parallel = DataParallel::new(ranks).wire(wire);
+            let change = move |trainer: Trainer<'static>| steps(trainer).parallel(parallel);
+            train(&Setup::plain(), 44, change, plain).unwrap()
+        })
+    };
+    let (exact, half) = (run(Wire::F32), run(Wire::F16));
+    assert_ne!(bits(&half[0].state), bits(&exact[0].state), "gradients are rounded");
+    assert_eq!(bits(&half[1].state), bits(&half[0].state), "in the same way on all ranks");
+    assert_close(&half[0].losses, &exact[0].losses, 2e-3, "rounded gradients");
+}
+
+#[test]
+fn averages_now_and_then_keep_ranks_together() {
+    // Plain steps of size 0.1, averaged after each: the same as the step by the averaged gradient.
+    let run = |every: Option<u64>| {
+        on_each(2, |ranks| {
+            let setup = Setup::plain();
+            let (set, losses) = (rows(&setup.gpu, 40), Losses::default());
+            let parallel = DataParallel::new(ranks);
+            let parallel = every.map_or(parallel.clone(), |steps| parallel.average_every(steps));
+            let sgd = wgrad_nn::SgdOptions { lr: 0.1, ..Default::default() };
+            let sgd = wgrad_nn::Sgd::new(&setup.params, sgd).unwrap();
+            let trainer =
+                setup.trainer(sgd).epochs(3).batch_size(4).logger(losses.clone()).parallel(parallel);
+            let mut trainer = trainer;
+            trainer.fit(&set, |batch, mode| setup.loss(batch, mode)).unwrap();
+            (losses.0.take(), setup.state())
+        })
+    };
+    let (whole, each, rarely) = (run(None), run(Some(1)), run(Some(4)));
+    assert_close(&each[0].0, &whole[0].0, 1e-5, "averaged after each step");
+    assert_ne!(rarely[0].0, whole[0].0, "ranks go ways of their own");
+    assert_close(&rarely[0].0, &whole[0].0, 0.05, "averaged after four steps");
+    for came in [each, rarely] {
+        assert_eq!(bits(&came[1].1), bits(&came[0].1), "they end alike");
+    }
+}
+
+/// A run with all that has a state.
+fn stateful(folder: &Path, ranks: Thread, most: Option<u64>, average: bool) -> Result<Came> {
+    // Ranks need no folder in common.
+    let folder = folder.join(format!("rank{}", ranks_of(&ranks)));
+    let parallel = DataParallel::new(ranks);
+    let parallel = if average { parallel.average_every(3) } else { parallel };
+    let change = move |trainer: Trainer<'static>| {
+        trainer
+            .batch_size(3)
+            .accumulate(2)
+            .epochs(3)
+            .max_steps(most)
+            .schedule(OneCycle::new(0.02, 6).unwrap())
+            .callback(EarlyStopping::on("val_loss").patience(2).restore_best())
+            .callback(Checkpoints::in_folder(folder).resume(true).every_steps(2))
+            .average(Ema::new(0.8))
+            .parallel(parallel)
+    };
+    train(&Setup::new(), 22, change, plain)
+}
+
+fn ranks_of(ranks: &Thread) -> usize {
+    wgrad_distributed::Communicator::rank(ranks)
+}
+
+#[test]
+fn resumed_at_any_step_ranks_go_on_to_the_bit() {
+    for average in [false, true] {
+        let whole = tempfile::tempdir().unwrap();
+        let whole = on_each(2, |ranks| stateful(whole.path(), ranks, None, average).unwrap());
+        assert_eq!(whole[0].history.steps, 6);
+        assert_eq!(bits(&whole[1].state), bits(&whole[0].state));
+        for step in [2, 4, 6] {
+            let folder = tempfile::tempdir().unwrap();
+            on_each(2, |ranks| stateful(folder.path(), ranks, Some(step), average).unwrap());
+            assert!(!folder.path().join("rank1").exists(), "rank 0 keeps the checkpoints");
+            let resumed = on_each(2, |ranks| stateful(folder.path(), ranks, None, average).unwrap());
+            for (rank, (found, whole)) in resumed.iter().zip(&whole).enumerate() {
+                assert_eq!(bits(&found.state), bits(&whole.state), "rank {rank}, step {step}, {average}");
+                assert_eq!(figures(&found.history), figures(&whole.history), "rank {rank}, step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ranks_drop_elements_of_their_own() {
+    let masks = on_each(2, |ranks| {
+        let (setup, rank) = (Setup::new(), ranks_of(&ranks));
+        let mut seen = Vec::new();
+        let mut once = |setup: &Setup, batch: &Batch, mode: Mode| {
+            // The same rows on both ranks.
+            let x = Tensor::full(&setup.gpu, &[2, 1, 2, 2], 0.5)?;
+            let y = setup.model.forward(&x, mode)?;
+            seen.push(y.to_vec()?);
+            let targets = batch.y.narrow(0, 0, 1)?;
+            Ok(wgrad_train::Output::new(y.narrow(0, 0, 1)?.cross_entropy(&targets, 0.0)?).judged(y, &batch.y))
+        };
+        let set = rows(&setup.gpu, 4);
+        let mut trainer =
+            setup.trainer(setup.adam()).batch_size(2).epochs(1).parallel(DataParallel::new(ranks));
+        trainer.fit(&set, |batch, mode| once(&setup, batch, mode)).unwrap();
+        (rank, seen)
+    });
+    assert_ne!(masks[0].1[0], masks[1].1[0]);
+}
+
+/// Asks for the fit's end after a step, or changes a weight.
+struct After<F>(u64, F);
+
+impl<F: FnMut(&mut Fit)> Callback for After<F> {
+    fn name(&self) -> &str {
+        "after"
+    }
+
+    fn on_step_end(&mut self, fit: &mut Fit) -> Result<()> {
+        if fit.step() == self.0 {
+            (self.1)(fit);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn all_ranks_end_where_one_of_them_asks_for_it() {
+    let all = on_each(3, |ranks| {
+        let is_asking = ranks_of(&ranks) == 2;
+        let change = move |trainer: Trainer<'static>| {
+            let ask = move |fit: &mut Fit| {
+                if is_asking {
+                    fit.stop("enough");
+                }
+            };
+            trainer.batch_size(2).epochs(5).callback(After(4, ask)).parallel(DataParallel::new(ranks))
+        };
+        train(&Setup::plain(), 40, change, plain).unwrap()
+    });
+    assert!(all.iter().all(|came| came.history.steps == 4));
+    assert_eq!(bits(&all[2].state), bits(&all[0].state));
+}
+
+#[test]
+fn weights_that_drift_apart_are_noticed_and_their_rank_is_named() {
+    let all = on_each(3, |ranks| {
+        let is_off = ranks_of(&ranks) == 1;
+        let change = move |trainer: Trainer<'static>| {
+            let bend = move |fit: &mut Fit| {
+                if is_off {
+                    let flat = &fit.parameters().flats()[0];
+                    let mut values = flat.to_vec().unwrap();
+                    values[0] = f32::from_bits(values[0].to_bits() + 1);
+                    flat.gpu().write(&flat.bind(), &values).unwrap();
+                }
+            };
+            let parallel = DataParallel::new(ranks).check_every(5);
+            trainer.batch_size(2).epochs(5).callback(After(7, bend)).parallel(parallel)
+        };
+        train(&Setup::plain(), 40, change, plain).unwrap_err().to_string()
+    });
+    for error in all {
+        assert!(error.starts_with("rank 1: its weights are not those of rank 0 after step 10"), "{error}");
+    }
+}
+
+#[test]
+fn ranks_that_differ_are_refused_with_what_differs() {
+    type Change = fn(Trainer<'static>, bool) -> Trainer<'static>;
+    let cases: [(&str, usize, Change); 4] = [
+        ("run", 22, |trainer, is_other| trainer.seed(u64::from(is_other))),
+        ("run", 22, |trainer, is_other| trainer.batch_size(if is_other { 4 } else { 2 })),
+        ("data", 23, |trainer, _| trainer),
+        ("configuration", 22, |trainer, is_other| trainer.config(if is_other { "lr = 1" } else { "lr = 2" })),
+    ];
+    for (what, count, change) in cases {
+        let errors = on_each(2, |ranks| {
+            let is_other = ranks_of(&ranks) == 1;
+            let count = if is_other { count } else { 22 };
+            let parallel = DataParallel::new(ranks);
+            let change = move |trainer: Trainer<'static>| change(trainer.parallel(parallel), is_other);
+            train(&Setup::plain(), count, change, plain).unwrap_err().to_string()
+        });
+        assert_eq!(errors[0], errors[1]);
+        let what = if count == 23 { "run" } else { what };
+        assert!(errors[0].starts_with(&format!("rank 1: its {what} is not rank 0's: ")), "{}", errors[0]);
+    }
+    let errors = on_each(2, |ranks| {
+        let setup = if ranks_of(&ranks) == 1 { Setup::new() } else { Setup::plain() };
+        let parallel = DataParallel::new(ranks);
+        let change = move |trainer: Trainer<'static>| trainer.parallel(parallel);
+        train(&setup, 22, change, plain).unwrap_err().to_string()
+    });
+    assert!(errors[0].starts_with("rank 1: its model is not rank 0's: "), "{}", errors[0]);
+}
+
+#[test]
+fn a_rank_that_fails_ends_the_others_and_is_named() {
+    let errors = on_each(3, |ranks| {
+        let is_failing = ranks_of(&ranks) == 2;
+        let mut steps = 0;
+        let forward = move |setup: &Setup, batch: &Batch, mode: Mode| {
+            steps += 1;
+            if is_failing && steps == 3 {
+                return Err(Error::Usage("a row of no sense".to_owned()));
+            }
+            plain(setup, batch, mode)
+        };
+        let change =
+            move |trainer: Trainer<'static>| trainer.batch_size(2).parallel(DataParallel::new(ranks));
+        train(&Setup::plain(), 40, change, forward).unwrap_err()
+    });
+    assert_eq!(errors[2].to_string(), "a row of no sense");
+    for error in &errors[..2] {
+        assert!(matches!(error, Error::Ranks(RanksError::Gone { rank: 2, .. })), "{error}");
+    }
+}
+
+#[test]
+fn more_ranks_than_rows_are_refused_and_a_few_left_rows_are_left_out() {
+    let errors = on_each(3, |ranks| {
+        let change = move |trainer: Trainer<'static>| trainer.parallel(DataParallel::new(ranks));
+        train(&Setup::plain(), 2, change, plain).unwrap_err().to_string()
+    });
+    assert!(
+        errors.iter().all(|error| error == "2 rows of training data for 3 ranks: each needs one at least")
+    );
+    // 14 rows: two steps of 6, and 2 that three ranks cannot divide.
+    let all = on_each(3, |ranks| {
+        let change = move |trainer: Trainer<'static>| {
+            trainer.batch_size(2).epochs(2).parallel(DataParallel::new(ranks))
+        };
+        train(&Setup::plain(), 14, change, plain).unwrap()
+    });
+    assert_eq!(all[0].history.steps, 4);
+}
+
+#[test]
+fn a_disk_that_is_full_on_rank_0_is_everybodys_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    // A file where the folder would be.
+    std::fs::write(&path, "").unwrap();
+    let errors = on_each(2, |ranks| {
+        let path = path.clone();
+        let change = move |trainer: Trainer<'static>| {
+            trainer.callback(Checkpoints::in_folder(path)).parallel(DataParallel::new(ranks))
+        };
+        train(&Setup::plain(), 22, change, plain).unwrap_err().to_string()
+    });
+    assert_eq!(errors[1], format!("rank 0: {}", errors[0]));
+}

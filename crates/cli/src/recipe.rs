@@ -110,11 +110,14 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize, last: Option<Activatio
     Err(Error::usage(format!("loss = {}: {message}", loss.word())))
 }
 
+/// A key, its value, the loss that it belongs to, what it may be, and that in words.
+type Key<'a> = (&'static str, Option<f32>, Loss, &'a dyn Fn(f32) -> bool, &'static str);
+
 /// Numbers of losses: each belongs to one of them, and lies in a range.
 fn check_loss_numbers(config: &Config, loss: Loss) -> Result<()> {
     let at_least_0 = |value: f32| value >= 0.0;
     let share = |value: f32| (0.0..=1.0).contains(&value);
-    let keys: [(&str, Option<f32>, Loss, &dyn Fn(f32) -> bool, &str); 7] = [
+    let keys: [Key<'_>; 7] = [
         ("focal_gamma", config.focal_gamma, Loss::Focal, &at_least_0, "at least 0"),
         ("focal_alpha", config.focal_alpha, Loss::Focal, &share, "0 to 1"),
         ("hinge_margin", config.hinge_margin, Loss::Hinge, &at_least_0, "at least 0"),

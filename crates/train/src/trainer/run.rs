@@ -262,7 +262,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     fn write(&mut self, wanted: &[bool], optimizer: StateDict) -> Result<()> {
-        let state = self.trainer.to_state(&self.fit.place, &self.fit.history, &self.identity, optimizer)?;
+        let state = self.trainer.make_state(&self.fit.place, &self.fit.history, &self.identity, optimizer)?;
         let callbacks = self.trainer.callbacks.iter_mut().zip(wanted).filter(|(_, wanted)| **wanted);
         for (callback, _) in callbacks {
             callback.on_checkpoint(&mut self.fit, &state)?;

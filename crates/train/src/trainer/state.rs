@@ -124,7 +124,7 @@ pub(crate) struct Identity {
 
 impl<B> Trainer<'_, B> {
     /// The whole state, of which `optimizer` is the optimizer's.
-    pub(super) fn to_state(
+    pub(super) fn make_state(
         &mut self,
         place: &Place,
         history: &History,

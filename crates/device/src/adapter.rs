@@ -18,6 +18,7 @@ pub struct Builder {
     pub(crate) poison: bool,
     pub(crate) cut: bool,
     quiet: bool,
+    place: usize,
     #[cfg(feature = "shader-folder")]
     pub(crate) shader_folder: Option<crate::ShaderFolder>,
 }
@@ -51,6 +52,13 @@ impl Builder {
     /// Runs every launch that slices could cut in three dispatches. For tests.
     pub fn cut(mut self) -> Self {
         self.cut = true;
+        self
+    }
+
+    /// Takes the adapter at `place` among the best ones that are equally good, from 0 and over again after the last: several programs
+    /// of one machine that each have a place of their own share its adapters evenly.
+    pub fn place(mut self, place: usize) -> Self {
+        self.place = place;
         self
     }
 
@@ -113,6 +121,20 @@ impl Builder {
         let mut adapters = enumerate(&wgpu::Instance::new(descriptor)).await;
         adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
         let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase());
+        let is_named = |adapter: &wgpu::Adapter| {
+            wanted.as_ref().is_none_or(|name| adapter.get_info().name.to_lowercase().contains(name))
+        };
+        if let Some(best) = adapters.iter().find(|adapter| is_named(adapter)).map(wgpu::Adapter::get_info) {
+            // Some devices are listed by several backends: those of one backend are different ones.
+            let is_equal = |adapter: &wgpu::Adapter| {
+                let info = adapter.get_info();
+                is_named(adapter) && rank(&info) == rank(&best) && info.backend == best.backend
+            };
+            let (mut equal, others): (Vec<_>, Vec<_>) = adapters.into_iter().partition(is_equal);
+            let place = self.place % equal.len().max(1);
+            equal.rotate_left(place);
+            adapters = equal.into_iter().chain(others).collect();
+        }
         for adapter in adapters {
             let info = adapter.get_info();
             let label = format!("{} via {}", info.name, info.backend);

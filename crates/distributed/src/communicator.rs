@@ -55,7 +55,7 @@ pub trait Communicator: Send + Sync + fmt::Debug {
 
 /// Fails unless these are the lengths that [`Communicator::all_to_all`] takes.
 pub(crate) fn check_parts(size: usize, send: usize, receive: usize) -> Result<()> {
-    if send == receive && send % size == 0 {
+    if send == receive && send.is_multiple_of(size) {
         return Ok(());
     }
     let message = format!("all_to_all of {send} and {receive} bytes: both are {size} equal parts");

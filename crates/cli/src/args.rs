@@ -57,7 +57,7 @@ pub(crate) struct Train {
     /// A preset's name, or a configuration (TOML)
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["data", "resume"])]
     pub(crate) what: Option<String>,
-    /// A folder of images (a folder for each class), of CIFAR-10 or of idx files, or a CSV file
+    /// A folder of images (a folder for each class), of CIFAR-10 or of idx files, a CSV file, or a safetensors file of x and y
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
     /// The column of a CSV file to predict
@@ -120,7 +120,7 @@ pub(crate) struct Predict {
     /// A model that `wgrad train` wrote
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// Images of any size (PNG, JPEG), or CSV files with the columns that the model was trained on
+    /// Images of any size (PNG, JPEG), CSV files with the columns that the model was trained on, or safetensors files of x
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]

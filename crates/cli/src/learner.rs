@@ -1,35 +1,32 @@
 //! A model with what it is trained by: its loss, its figures, and its data on the device.
 
+use std::sync::Arc;
+
 use wgrad::data::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, ImageBatches, Images, Normalize, Order,
-    TensorBatches,
-};
-use wgrad::nn::losses::{
-    self, BceOptions, CrossEntropyOptions, HuberOptions, Reduction, SmoothL1Options, Weights,
+    StreamedImages, TensorBatches,
 };
 use wgrad::nn::{Mode, Module, Parameters};
 use wgrad::train::metrics::{Outputs, Score, ScoreOf};
 use wgrad::train::{self, Metric, Output, evaluate};
-use wgrad::{DType, Gpu, Tensor};
+use wgrad::{Gpu, Tensor};
 
 use crate::architecture::{ActivationName, Architecture};
-use crate::config::Loss;
-use crate::dataset::Dataset;
+use crate::config::Config;
+use crate::dataset::{Dataset, Pictures};
 use crate::model_file::Preprocessing;
-use crate::{ModelFile, Result};
+use crate::objective::Objective;
+use crate::{ModelFile, Result, TensorTarget};
 
 /// A model, and how its outputs are judged.
 pub(crate) struct Learner {
     pub(crate) model: Box<dyn Module>,
     pub(crate) parameters: Parameters,
-    loss: Loss,
-    label_smoothing: f32,
-    /// A factor for each class, in training.
-    class_weights: Option<Weights>,
+    objective: Objective,
     /// Whether probabilities come out, and not logits.
     is_probability: bool,
-    /// What outputs are multiplied by and what is added then, so that figures are in the units of the target.
-    units: (f32, f32),
+    /// What outputs are multiplied by and what is added then, `[1, outputs]`, so that figures are in the units of the target.
+    units: Option<[Tensor; 2]>,
 }
 
 impl Learner {
@@ -37,60 +34,35 @@ impl Learner {
     pub(crate) fn new(
         gpu: &Gpu,
         architecture: &Architecture,
-        seed: u64,
-        loss: Loss,
-        label_smoothing: f32,
+        config: &Config,
         data: &Preprocessing,
     ) -> Result<Self> {
-        let (model, parameters) = architecture.build(gpu, seed)?;
+        let (model, parameters) = architecture.build(gpu, config.seed.unwrap_or(0))?;
         let is_probability = architecture.output_activation() == ActivationName::Sigmoid;
-        let (class_weights, units) = (None, units(data));
-        Ok(Self { model, parameters, loss, label_smoothing, class_weights, is_probability, units })
+        let (objective, units) = (Objective::new(config, is_probability), units(gpu, data)?);
+        Ok(Self { model, parameters, objective, is_probability, units })
     }
 
     /// Lets classes count by these factors in training.
     pub(crate) fn weigh_classes(&mut self, factors: &[f32]) -> Result<()> {
-        self.class_weights = Some(Weights::new(self.parameters.gpu(), factors)?);
-        Ok(())
+        self.objective.weigh_classes(self.parameters.gpu(), factors)
     }
 
     /// The model of a file.
     pub(crate) fn load(gpu: &Gpu, file: &ModelFile) -> Result<Self> {
         let (model, parameters) = file.build(gpu)?;
         let is_probability = file.architecture.output_activation() == ActivationName::Sigmoid;
-        let loss = match (file.data.classes().len(), file.architecture.outputs()) {
-            (0, _) => Loss::Mse,
-            (_, 1) => Loss::Bce,
-            _ => Loss::CrossEntropy,
-        };
-        let (label_smoothing, class_weights, units) = (0.0, None, units(&file.data));
-        Ok(Self { model, parameters, loss, label_smoothing, class_weights, is_probability, units })
+        let (classes, outputs) = (file.data.classes().len(), file.architecture.outputs());
+        let objective = Objective::usual(classes, outputs, is_probability);
+        Ok(Self { model, parameters, objective, is_probability, units: units(gpu, &file.data)? })
     }
 
     /// The loss of a batch, and what metrics judge.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> train::Result<Output> {
         let y = self.model.forward(&batch.x, mode)?;
-        let as_numbers =
-            || -> train::Result<Tensor> { Ok(batch.y.to_dtype(DType::F32)?.reshape(y.shape())?) };
-        let loss = match self.loss {
-            Loss::CrossEntropy => {
-                let weight = self.class_weights.clone().filter(|_| mode == Mode::Train);
-                let label_smoothing = self.label_smoothing;
-                let options = CrossEntropyOptions { weight, label_smoothing, ..Default::default() };
-                losses::cross_entropy(&y, &batch.y, &options)?
-            }
-            Loss::Bce if self.is_probability => losses::bce(&y, &as_numbers()?, &BceOptions::default())?,
-            Loss::Bce => y.bce_with_logits(&as_numbers()?)?,
-            Loss::Mse => y.mse_loss(&as_numbers()?)?,
-            Loss::L1 => losses::l1(&y, &as_numbers()?, Reduction::Mean)?,
-            Loss::SmoothL1 => losses::smooth_l1(&y, &as_numbers()?, &SmoothL1Options::default())?,
-            Loss::Huber => losses::huber(&y, &as_numbers()?, &HuberOptions::default())?,
-        };
-        let (scale, shift) = self.units;
-        if (scale, shift) == (1.0, 0.0) {
-            return Ok(Output::new(loss).judged(&y, &batch.y));
-        }
-        let in_units = |values: &Tensor| values.detach().mul_add_scalar(scale, shift);
+        let loss = self.objective.of(&y, batch, mode)?;
+        let Some([scale, shift]) = &self.units else { return Ok(Output::new(loss).judged(&y, &batch.y)) };
+        let in_units = |values: &Tensor| values.detach().reshape(y.shape())?.mul(scale)?.add(shift);
         Ok(Output::new(loss).judged(in_units(&y)?, &in_units(&batch.y)?))
     }
 
@@ -123,60 +95,90 @@ impl Learner {
     }
 }
 
-fn units(data: &Preprocessing) -> (f32, f32) {
+fn units(gpu: &Gpu, data: &Preprocessing) -> Result<Option<[Tensor; 2]>> {
     use wgrad::data::table::Target;
-    match data {
+    let (scale, shift) = match data {
         Preprocessing::Table { schema } => match schema.target {
-            Target::Number { offset, scale, .. } => (scale as f32, offset as f32),
-            Target::Classes { .. } => (1.0, 0.0),
+            Target::Number { offset, scale, .. } => (vec![scale as f32], vec![offset as f32]),
+            Target::Classes { .. } => return Ok(None),
         },
-        Preprocessing::Images { .. } => (1.0, 0.0),
-    }
+        Preprocessing::Tensors { schema } => match &schema.target {
+            TensorTarget::Numbers { mean, std } => (std.clone(), mean.clone()),
+            TensorTarget::Classes(_) => return Ok(None),
+        },
+        Preprocessing::Images { .. } => return Ok(None),
+    };
+    let row = |values: Vec<f32>| Tensor::from_slice(gpu, &values, &[1, values.len()]);
+    Ok(Some([row(scale)?, row(shift)?]))
 }
 
 /// Data on the device.
 pub(crate) enum OnDevice {
     Images(DeviceImages, ChannelStats),
+    /// Images that the device does not hold.
+    Streamed(Gpu, Pictures, ChannelStats),
     Table(TensorBatches),
 }
 
 impl OnDevice {
     /// Images, normalised as the model's file says.
     pub(crate) fn images(gpu: &Gpu, images: &Images, data: &Preprocessing) -> Result<Self> {
-        let stats = match data {
-            Preprocessing::Images { mean, std, .. } => ChannelStats { mean: mean.clone(), std: std.clone() },
-            Preprocessing::Table { .. } => ChannelStats { mean: vec![0.5], std: vec![0.5] },
-        };
-        Ok(Self::Images(DeviceImages::new(gpu, images)?, stats))
+        Ok(Self::Images(DeviceImages::new(gpu, images)?, stats(data)))
     }
 
     /// Both parts of the data.
     pub(crate) fn both(gpu: &Gpu, dataset: &Dataset, data: &Preprocessing) -> Result<[Self; 2]> {
         Ok(match dataset {
-            Dataset::Images { train, valid, .. } => {
-                [Self::images(gpu, train, data)?, Self::images(gpu, valid, data)?]
+            Dataset::Images { train, valid, streamed, .. } => {
+                let part = |pictures: &Pictures| match pictures {
+                    Pictures::Host(images) if !streamed => Self::images(gpu, images, data),
+                    _ => Ok(Self::Streamed(gpu.clone(), pictures.clone(), stats(data))),
+                };
+                [part(train)?, part(valid)?]
             }
             Dataset::Table { train, valid, .. } => {
+                [Self::Table(train.batches(gpu)?), Self::Table(valid.batches(gpu)?)]
+            }
+            Dataset::Tensors { train, valid, .. } => {
                 [Self::Table(train.batches(gpu)?), Self::Table(valid.batches(gpu)?)]
             }
         })
     }
 
     /// The batches.
-    pub(crate) fn set(&self, augment: Option<Augment>) -> Set<'_> {
-        match self {
+    pub(crate) fn set(&self, augment: Option<Augment>) -> Result<Set<'_>> {
+        let normalize = Normalize::default();
+        Ok(match self {
             Self::Images(images, stats) => {
-                let batches = ImageBatches::new(images, Normalize::default());
+                let batches = ImageBatches::new(images, normalize);
                 Set::Images(batches.by_channel(Some(stats.clone())).augmented(augment))
             }
+            Self::Streamed(gpu, pictures, stats) => {
+                let batches = match pictures {
+                    Pictures::Host(images) => StreamedImages::host(gpu, Arc::clone(images), normalize)?,
+                    Pictures::Files(files) => StreamedImages::of(gpu, files, normalize)?,
+                };
+                Set::Streamed(batches.by_channel(Some(stats.clone())).augmented(augment))
+            }
             Self::Table(table) => Set::Table(table),
+        })
+    }
+}
+
+/// How each channel is scaled.
+fn stats(data: &Preprocessing) -> ChannelStats {
+    match data {
+        Preprocessing::Images { mean, std, .. } => ChannelStats { mean: mean.clone(), std: std.clone() },
+        Preprocessing::Table { .. } | Preprocessing::Tensors { .. } => {
+            ChannelStats { mean: vec![0.5], std: vec![0.5] }
         }
     }
 }
 
-/// Batches of either kind.
+/// Batches of any kind.
 pub(crate) enum Set<'a> {
     Images(ImageBatches<'a>),
+    Streamed(StreamedImages),
     Table(&'a TensorBatches),
 }
 
@@ -186,6 +188,7 @@ impl Batches for Set<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Images(images) => images.len(),
+            Self::Streamed(images) => images.len(),
             Self::Table(table) => table.len(),
         }
     }
@@ -193,6 +196,7 @@ impl Batches for Set<'_> {
     fn set_order(&self, order: Order) -> wgrad::data::Result<()> {
         match self {
             Self::Images(images) => images.set_order(order),
+            Self::Streamed(images) => images.set_order(order),
             Self::Table(table) => table.set_order(order),
         }
     }
@@ -200,6 +204,7 @@ impl Batches for Set<'_> {
     fn batch(&self, start: usize, rows: usize) -> wgrad::data::Result<Batch> {
         match self {
             Self::Images(images) => images.batch(start, rows),
+            Self::Streamed(images) => images.batch(start, rows),
             Self::Table(table) => table.batch(start, rows),
         }
     }
@@ -207,6 +212,7 @@ impl Batches for Set<'_> {
     fn fingerprint(&self) -> String {
         match self {
             Self::Images(images) => images.fingerprint(),
+            Self::Streamed(images) => images.fingerprint(),
             Self::Table(table) => table.fingerprint(),
         }
     }

@@ -15,13 +15,16 @@ mod error;
 mod generate;
 mod learner;
 mod model_file;
+mod objective;
 mod optimizer;
 mod output;
 pub mod presets;
 mod recipe;
 mod report;
+mod tensors;
 
 pub use architecture::{ActivationName, Architecture, Layer, Summary};
 pub use args::main;
 pub use error::{Error, Result};
 pub use model_file::{ModelFile, Preprocessing};
+pub use tensors::{TensorSchema, TensorTarget};

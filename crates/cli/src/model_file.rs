@@ -8,7 +8,7 @@ use wgrad::data::table::Schema;
 use wgrad::nn::{Load, Module, Parameters, StateDict};
 
 use crate::architecture::Architecture;
-use crate::{Error, Result};
+use crate::{Error, Result, TensorSchema};
 
 /// The version of the metadata that this module writes and reads.
 const FORMAT: &str = "1";
@@ -37,6 +37,11 @@ pub enum Preprocessing {
         /// How columns become numbers, and numbers the target.
         schema: Schema,
     },
+    /// Rows of tensors.
+    Tensors {
+        /// How they are scaled, and what is predicted.
+        schema: TensorSchema,
+    },
 }
 
 impl Preprocessing {
@@ -45,6 +50,7 @@ impl Preprocessing {
         match self {
             Self::Images { classes, .. } => classes,
             Self::Table { schema } => schema.classes(),
+            Self::Tensors { schema } => schema.classes(),
         }
     }
 }
@@ -160,10 +166,19 @@ impl ModelFile {
                     return Err(format!("{found} features for a model of {inputs} inputs"));
                 }
             }
+            Preprocessing::Tensors { schema } => {
+                schema.check()?;
+                let shape = &schema.shape;
+                if shape[..] != takes[..] && (takes.len() != 1 || product(shape) != product(&takes)) {
+                    return Err(format!("rows {shape:?} for a model that takes {takes:?}"));
+                }
+            }
         }
         let classes = self.data.classes().len();
         let fits = match &self.data {
             Preprocessing::Table { schema } if !schema.is_classification() => outputs == 1,
+            Preprocessing::Tensors { schema } if schema.numbers() > 0 => outputs == schema.numbers(),
+            Preprocessing::Tensors { .. } if classes < 2 => false,
             _ => classes == outputs || classes == 2 && outputs == 1,
         };
         if fits { Ok(()) } else { Err(format!("{classes} class names for a model of {outputs} outputs")) }

@@ -13,7 +13,7 @@ const PATIENCE: usize = 20;
 /// # Errors
 /// [`Error::Usage`] for keys that don't fit the data.
 pub(crate) fn complete(mut config: Config, data: &Dataset) -> Result<Config> {
-    let is_image = matches!(data, Dataset::Images { .. });
+    let is_image = matches!(data.shape()[..], [_, h, w] if h.min(w) > 1);
     let kind = *config.model.get_or_insert(if is_image { Kind::Cnn } else { Kind::Mlp });
     sizes(&mut config, data, kind)?;
     if kind == Kind::Mlp {
@@ -22,19 +22,18 @@ pub(crate) fn complete(mut config: Config, data: &Dataset) -> Result<Config> {
     }
     let classes = data.classes().len();
     let outputs = config.outputs.unwrap_or_default();
-    let default = match (classes, outputs) {
-        (0, _) => Loss::Mse,
-        (_, 1) => Loss::Bce,
-        _ => Loss::CrossEntropy,
-    };
-    let loss = *config.loss.get_or_insert(default);
-    check_loss(loss, classes, outputs)?;
+    let loss = *config.loss.get_or_insert(Loss::usual(classes, outputs));
+    check_loss(loss, classes, outputs, config.output_activation)?;
     training(&mut config, data, is_image);
     if config.metrics.is_none() {
         let names: &[&str] = if classes == 0 { &["mae", "rmse", "r2"] } else { &["accuracy"] };
         config.metrics = Some(names.iter().map(|name| (*name).to_owned()).collect());
     }
     check_numbers(&config)?;
+    check_loss_numbers(&config, loss)?;
+    if config.augment == Some(true) && !matches!(data, Dataset::Images { .. }) {
+        return Err(Error::usage("augment = true: it shifts images, and these rows are none"));
+    }
     Ok(config)
 }
 
@@ -53,7 +52,10 @@ fn sizes(config: &mut Config, data: &Dataset, kind: Kind) -> Result<()> {
                 return Err(Error::usage("this kind of model is for images: take mlp or linear for a table"));
             };
             agree("channels", &mut config.channels, channels)?;
-            config.size.get_or_insert([h, w]);
+            let size = *config.size.get_or_insert([h, w]);
+            if size != [h, w] {
+                return Err(Error::usage(format!("size = {size:?}: the images of the data are {h} × {w}")));
+            }
             if kind == Kind::Cnn {
                 config.widths.get_or_insert_with(|| widths(channels, h.min(w)));
             } else {
@@ -63,7 +65,7 @@ fn sizes(config: &mut Config, data: &Dataset, kind: Kind) -> Result<()> {
     }
     let classes = data.classes().len();
     if classes != 2 || config.outputs != Some(1) {
-        agree("outputs", &mut config.outputs, classes.max(1))?;
+        agree("outputs", &mut config.outputs, data.outputs())?;
     }
     Ok(())
 }
@@ -76,12 +78,27 @@ fn widths(channels: usize, side: usize) -> Vec<usize> {
     (0..halvings).map(|i| first << i).collect()
 }
 
-fn check_loss(loss: Loss, classes: usize, outputs: usize) -> Result<()> {
+impl Loss {
+    /// What models of so many classes and outputs are trained by where nobody says.
+    pub(crate) fn usual(classes: usize, outputs: usize) -> Self {
+        match (classes, outputs) {
+            (0, _) => Self::Mse,
+            (_, 1) => Self::Bce,
+            _ => Self::CrossEntropy,
+        }
+    }
+}
+
+fn check_loss(loss: Loss, classes: usize, outputs: usize, last: Option<ActivationName>) -> Result<()> {
+    let is_logits = last.unwrap_or_default() != ActivationName::Sigmoid;
     let message = match loss {
-        Loss::CrossEntropy if classes == 0 => "the target is a number: take mse",
-        Loss::CrossEntropy if outputs < 2 => {
+        Loss::CrossEntropy | Loss::Focal | Loss::Hinge | Loss::Dice if classes == 0 => {
+            "the target is a number: take mse"
+        }
+        Loss::CrossEntropy | Loss::Hinge if outputs < 2 => {
             "it needs an output for each class: take bce, or leave outputs out"
         }
+        Loss::Focal | Loss::Hinge if !is_logits => "it takes logits: leave output_activation out",
         Loss::Bce if classes != 2 || outputs != 1 => {
             "it is for two classes and one output: take cross-entropy"
         }
@@ -91,6 +108,54 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::usage(format!("loss = {}: {message}", loss.word())))
+}
+
+/// A key, its value, the loss that it belongs to, what it may be, and that in words.
+type Key<'a> = (&'static str, Option<f32>, Loss, &'a dyn Fn(f32) -> bool, &'static str);
+
+/// Numbers of losses: each belongs to one of them, and lies in a range.
+fn check_loss_numbers(config: &Config, loss: Loss) -> Result<()> {
+    let at_least_0 = |value: f32| value >= 0.0;
+    let share = |value: f32| (0.0..=1.0).contains(&value);
+    let keys: [Key<'_>; 7] = [
+        ("focal_gamma", config.focal_gamma, Loss::Focal, &at_least_0, "at least 0"),
+        ("focal_alpha", config.focal_alpha, Loss::Focal, &share, "0 to 1"),
+        ("hinge_margin", config.hinge_margin, Loss::Hinge, &at_least_0, "at least 0"),
+        ("dice_smooth", config.dice_smooth, Loss::Dice, &at_least_0, "at least 0"),
+        ("smooth_l1_beta", config.smooth_l1_beta, Loss::SmoothL1, &at_least_0, "at least 0"),
+        ("huber_delta", config.huber_delta, Loss::Huber, &|value| value > 0.0, "above 0"),
+        // A preset may have one, and 0 takes it away.
+        (
+            "label_smoothing",
+            config.label_smoothing.filter(|share| *share != 0.0),
+            Loss::CrossEntropy,
+            &share,
+            "0 to 1",
+        ),
+    ];
+    for (key, value, of, fits, range) in keys {
+        let Some(value) = value else { continue };
+        if loss != of {
+            let (own, word) = (of.word(), loss.word());
+            return Err(Error::usage(format!(
+                "{key} = {value}: it is a key of loss {own}, and the loss is {word}"
+            )));
+        }
+        if !(value.is_finite() && fits(value)) {
+            return Err(Error::usage(format!("{key} = {value}: {range}")));
+        }
+    }
+    if config.focal_alpha.is_some() && config.outputs != Some(1) {
+        return Err(Error::usage(
+            "focal_alpha: it is for one output; class_weights = true weighs several classes",
+        ));
+    }
+    let weighs = [Loss::CrossEntropy, Loss::Focal, Loss::Hinge].contains(&loss) && config.outputs != Some(1);
+    if config.class_weights == Some(true) && !weighs {
+        let message = "class_weights = true: it is a key of losses cross-entropy, focal and hinge, with an output for each class";
+        return Err(Error::usage(message));
+    }
+    Ok(())
 }
 
 fn training(config: &mut Config, data: &Dataset, is_image: bool) {
@@ -115,7 +180,8 @@ fn training(config: &mut Config, data: &Dataset, is_image: bool) {
     }
     if let Dataset::Images { train, .. } = data {
         // Photographs may be mirrored; digits, letters and shoes had better not.
-        config.augment.get_or_insert(train.channels == 3 && train.height.min(train.width) > 8);
+        let [channels, h, w] = train.shape();
+        config.augment.get_or_insert(channels == 3 && h.min(w) > 8);
     }
 }
 
@@ -136,18 +202,6 @@ fn check_numbers(config: &Config) -> Result<()> {
     }
     if let Some(most) = config.clip_norm.filter(|most| most.is_nan() || *most <= 0.0) {
         return Err(Error::usage(format!("clip_norm = {most}: above 0")));
-    }
-    if config.class_weights == Some(true) && config.loss != Some(Loss::CrossEntropy) {
-        return Err(Error::usage("class_weights = true: it is a key of loss cross-entropy"));
-    }
-    if config.augment == Some(true)
-        && !matches!(config.model, Some(Kind::Cnn | Kind::Resnet9))
-        && config.channels.is_none()
-    {
-        // A table has no pixels to shift; an mlp may well be trained on images.
-        if config.inputs.is_some() && config.data.as_deref().is_some_and(crate::dataset::is_table) {
-            return Err(Error::usage("augment = true: rows of a table cannot be shifted"));
-        }
     }
     Ok(())
 }

@@ -128,24 +128,15 @@ impl Images {
     /// # Errors
     /// [`Error::Images`] for no images.
     pub fn channel_stats(&self) -> Result<ChannelStats> {
-        if self.is_empty() {
-            return Err(Error::Images("no images to measure".to_owned()));
-        }
         let plane = self.height * self.width;
-        let n = (self.len() * plane) as f64;
-        let (mut mean, mut std) = (Vec::new(), Vec::new());
-        for c in 0..self.channels {
+        let channel = |c| {
             let planes = self.pixels.chunks_exact(plane).skip(c).step_by(self.channels);
-            // Whole numbers: exact for up to 2^48 pixels.
-            let (sum, squares) = planes.flatten().fold((0_u64, 0_u64), |(sum, squares), &byte| {
+            planes.flatten().fold((0_u64, 0_u64), |(sum, squares), &byte| {
                 (sum + u64::from(byte), squares + u64::from(byte) * u64::from(byte))
-            });
-            let level = sum as f64 / n;
-            let variance = (squares as f64 / n - level * level).max(0.0);
-            mean.push((level / 255.0) as f32);
-            std.push(if variance < 1e-6 { 1.0 } else { (variance.sqrt() / 255.0) as f32 });
-        }
-        Ok(ChannelStats { mean, std })
+            })
+        };
+        let sums: Vec<(u64, u64)> = (0..self.channels).map(channel).collect();
+        stats_of_sums(&sums, self.len() * plane)
     }
 
     /// The images as 28×28 grey, the size of MNIST's: the centre is kept, and RGB becomes luma.
@@ -178,6 +169,21 @@ impl Images {
         }
         Images::new([1, SIDE, SIDE], self.classes.clone(), pixels, self.labels.clone())
     }
+}
+
+/// Mean and deviation of each channel of `n` bytes, from the sums of the bytes and of their squares, which are exact for up to 2^48 of
+/// them.
+pub(crate) fn stats_of_sums(sums: &[(u64, u64)], n: usize) -> Result<ChannelStats> {
+    if n == 0 {
+        return Err(Error::Images("no images to measure".to_owned()));
+    }
+    let one = |&(sum, squares): &(u64, u64)| {
+        let level = sum as f64 / n as f64;
+        let variance = (squares as f64 / n as f64 - level * level).max(0.0);
+        ((level / 255.0) as f32, if variance < 1e-6 { 1.0 } else { (variance.sqrt() / 255.0) as f32 })
+    };
+    let (mean, std) = sums.iter().map(one).unzip();
+    Ok(ChannelStats { mean, std })
 }
 
 pub(crate) fn luma(r: u8, g: u8, b: u8) -> u8 {

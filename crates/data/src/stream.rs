@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use rayon::prelude::*;
 use wgrad_autograd::Gpu;
 
-use crate::folder::{Item, Prepare, load_image};
+use crate::folder::{Files, Item, Prepare, load_image};
 use crate::order::{AUGMENT, check_range, key, random, shuffled_row};
 use crate::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, Draw, Error, Images, Normalize, Order, Result, split,
@@ -39,7 +39,7 @@ struct Source {
 
 enum Pixels {
     Files(Vec<Item>, Prepare),
-    Host(Images),
+    Host(Arc<Images>),
 }
 
 /// Where the rows of an epoch come from.
@@ -90,11 +90,22 @@ impl StreamedImages {
         Self::new(gpu, source, normalize, fingerprint)
     }
 
+    /// Batches of files that were looked at before. The fingerprint is that of their pixels, as if they lay on the device.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] for no files.
+    pub fn of(gpu: &Gpu, files: &Files, normalize: Normalize) -> Result<Self> {
+        let pixels = Pixels::Files(files.items().to_vec(), *files.prepare());
+        let source = Source { pixels, labels: files.labels(), shape: files.shape() };
+        Self::new(gpu, source, normalize, files.fingerprint())
+    }
+
     /// Batches of images in the host's memory.
     ///
     /// # Errors
     /// [`Error::Rows`] for no images.
-    pub fn host(gpu: &Gpu, images: Images, normalize: Normalize) -> Result<Self> {
+    pub fn host(gpu: &Gpu, images: impl Into<Arc<Images>>, normalize: Normalize) -> Result<Self> {
+        let images = images.into();
         let (shape, fingerprint) = (images.shape(), images.fingerprint());
         let source = Source { labels: images.labels.clone(), shape, pixels: Pixels::Host(images) };
         Self::new(gpu, source, normalize, fingerprint)

@@ -48,38 +48,14 @@ impl Tensors {
     /// [`Error::Format`] where the file is none of safetensors (ranges that overlap, are too short or leave bytes over), lacks `x` or
     /// `y`, has other types, numbers of rows that differ, no rows, or a class below 0.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes).map_err(|error| {
-            Error::format(
-                path,
-                format!("damage ({})", error.to_string().replace(['\n', '\r'], " ")),
-                "a safetensors file",
-            )
-        })?;
-        if let Some(name) = repeated(bytes) {
-            return Err(Error::format(path, format!("two tensors called {name:?}"), "names that differ"));
-        }
-        let named = |name: &str| {
-            let missing = |_| {
-                let mut names = file.names();
-                names.sort_unstable();
-                Error::format(path, format!("no tensor {name} (of {})", some_of(&names)), "tensors x and y")
-            };
-            file.tensor(name).map_err(missing)
-        };
-        let (x, y) = (named("x")?, named("y")?);
+        let file = open(bytes, path)?;
+        let (x, y) = (named(&file, "x", path)?, named(&file, "y", path)?);
         let rows = |view: &TensorView<'_>| view.shape().first().copied().filter(|&rows| rows > 0);
         if rows(&x).is_none() || rows(&x) != rows(&y) {
             let found = format!("x of shape {:?} and y of shape {:?}", x.shape(), y.shape());
             return Err(Error::format(path, found, "as many rows in both, and at least one"));
         }
-        let wrong = |name: &str, view: &TensorView<'_>, expected: &str| {
-            Error::format(
-                path,
-                format!("{name} of type {:?} and shape {:?}", view.dtype(), view.shape()),
-                expected,
-            )
-        };
-        let values = numbers(&x).ok_or_else(|| wrong("x", &x, "F64, F32, F16, BF16 or U8"))?;
+        let values = inputs(&x, path)?;
         let y = match classes(&y) {
             Some(classes) if y.shape().len() == 1 => {
                 let bad = classes.iter().find(|&&class| i32::try_from(class).is_err() || class < 0);
@@ -90,10 +66,48 @@ impl Tensors {
             }
             _ => {
                 let expected = "floats of shape [rows, ..], or whole numbers of shape [rows]";
-                Targets::Numbers(y.shape().to_vec(), numbers(&y).ok_or_else(|| wrong("y", &y, expected))?)
+                Targets::Numbers(
+                    y.shape().to_vec(),
+                    numbers(&y).ok_or_else(|| wrong("y", &y, expected, path))?,
+                )
             }
         };
         Ok(Self { shape: x.shape().to_vec(), x: values, y })
+    }
+
+    /// Reads the inputs alone, as for prediction: their shape and values. The file may lack `y`.
+    ///
+    /// # Errors
+    /// As [`Tensors::read`], as far as `x` is concerned.
+    pub fn read_inputs(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
+        let bytes = fs::read(path).map_err(Error::read(path))?;
+        let file = open(&bytes, path)?;
+        let x = named(&file, "x", path)?;
+        if x.shape().first().is_none_or(|&rows| rows == 0) {
+            return Err(Error::format(path, format!("x of shape {:?}", x.shape()), "at least one row"));
+        }
+        Ok((x.shape().to_vec(), inputs(&x, path)?))
+    }
+
+    /// The rows of these numbers, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] for none, and for a row that is not there.
+    pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        let all = self.len();
+        if rows.is_empty() || rows.iter().any(|&row| row >= all) {
+            return Err(Error::Rows(format!("{} rows of {all}; give numbers of rows below it", rows.len())));
+        }
+        let shape = |of: &[usize]| [&[rows.len()], &of[1..]].concat();
+        let values = |of: &[f32]| -> Vec<f32> {
+            let size = of.len() / all;
+            rows.iter().flat_map(|&row| &of[row * size..(row + 1) * size]).copied().collect()
+        };
+        let y = match &self.y {
+            Targets::Classes(classes) => Targets::Classes(rows.iter().map(|&row| classes[row]).collect()),
+            Targets::Numbers(of, numbers) => Targets::Numbers(shape(of), values(numbers)),
+        };
+        Ok(Self { shape: shape(&self.shape), x: values(&self.x), y })
     }
 
     /// The number of rows.
@@ -118,6 +132,37 @@ impl Tensors {
         };
         TensorBatches::new(&x, &y)
     }
+}
+
+/// The tensors of a file.
+fn open<'b>(bytes: &'b [u8], path: &Path) -> Result<SafeTensors<'b>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
+        Error::format(
+            path,
+            format!("damage ({})", error.to_string().replace(['\n', '\r'], " ")),
+            "a safetensors file",
+        )
+    })?;
+    match repeated(bytes) {
+        Some(name) => Err(Error::format(path, format!("two tensors called {name:?}"), "names that differ")),
+        None => Ok(file),
+    }
+}
+
+fn named<'b>(file: &SafeTensors<'b>, name: &str, path: &Path) -> Result<TensorView<'b>> {
+    file.tensor(name).map_err(|_| {
+        let mut names = file.names();
+        names.sort_unstable();
+        Error::format(path, format!("no tensor {name} (of {})", some_of(&names)), "tensors x and y")
+    })
+}
+
+fn wrong(name: &str, view: &TensorView<'_>, expected: &str, path: &Path) -> Error {
+    Error::format(path, format!("{name} of type {:?} and shape {:?}", view.dtype(), view.shape()), expected)
+}
+
+fn inputs(x: &TensorView<'_>, path: &Path) -> Result<Vec<f32>> {
+    numbers(x).ok_or_else(|| wrong("x", x, "F64, F32, F16, BF16 or U8", path))
 }
 
 /// A name that stands twice in the header of a file that is whole otherwise: a map of them would keep the last alone.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use wgrad::Gpu;
 use wgrad::data::folder::{self, Bad, Prepare};
+use wgrad::data::tensors::Tensors;
 use wgrad::data::{Images, Kind, cifar10, cifar100, detect, mnist};
 
 use super::in_words;
@@ -21,6 +22,7 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
     let (set, rows) = match &labelled {
         Labelled::Images(images) => (OnDevice::images(&gpu, images, &file.data)?, images.len()),
         Labelled::Table(table) => (OnDevice::Table(table.batches(&gpu)?), table.rows.len()),
+        Labelled::Tensors(set) => (OnDevice::Table(set.batches(&gpu)?), set.len()),
     };
     let names: &[&str] = match file.data.classes().len() {
         0 => &["mae", "rmse", "r2"],
@@ -29,7 +31,7 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
         _ => &["accuracy", "top5_accuracy", "precision", "recall", "f1"],
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let figures = learner.judge(&set.set(None), &names)?;
+    let figures = learner.judge(&set.set(None)?, &names)?;
     let values: Map<String, Value> =
         figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let words: Vec<String> = figures.iter().map(|(name, value)| in_words(name, *value)).collect();
@@ -42,6 +44,7 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
 enum Labelled {
     Images(Images),
     Table(wgrad::data::table::Encoded),
+    Tensors(Tensors),
 }
 
 impl Labelled {
@@ -56,6 +59,9 @@ impl Labelled {
                     return Err(Error::file(path, "no rows are left to judge by"));
                 }
                 return Ok(Self::Table(encoded));
+            }
+            Preprocessing::Tensors { schema } => {
+                return Ok(Self::Tensors(schema.encode(&Tensors::read(path)?, path)?));
             }
             Preprocessing::Images { shape, classes, .. } => (*shape, classes),
         };

@@ -129,6 +129,10 @@ fn about(file: &ModelFile) -> String {
             let output = (!schema.is_classification()).then(|| schema.target_name().to_owned());
             (format!("columns {}", some(&schema.feature_names())), output)
         }
+        Preprocessing::Tensors { schema } => {
+            let output = (schema.numbers() > 0).then(|| format!("y, {} of each row", schema.numbers()));
+            (format!("x of rows {:?}", schema.shape), output)
+        }
     };
     let output = output.unwrap_or_else(|| format!("classes {}", some(file.data.classes())));
     format!("input: {input}\noutput: {output}")

@@ -1,21 +1,24 @@
 //! `wgrad predict`: what a model says of images, or of the rows of a table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use wgrad::Gpu;
 use wgrad::data::Images;
 use wgrad::data::folder::{Prepare, load_image};
 use wgrad::data::table::Schema;
+use wgrad::data::tensors::Tensors;
+use wgrad::{Gpu, Tensor};
 
 use crate::args::Predict;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
 use crate::output::say;
-use crate::{Error, ModelFile, Result, dataset};
+use crate::{Error, ModelFile, Result, TensorSchema, dataset};
 
 /// Classes that are told of each image or row.
 const TOLD: usize = 5;
+/// Rows that are predicted at a time.
+const BATCH: usize = 256;
 
 pub(crate) fn run(flags: &Predict) -> Result<()> {
     let file = ModelFile::load(&flags.model)?;
@@ -46,6 +49,7 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
             }
             all
         }
+        Preprocessing::Tensors { schema } => of_tensors(&file, schema, &flags.files)?,
     };
     if flags.machines.json {
         let values: Vec<Value> = predictions.into_iter().map(|prediction| prediction.value).collect();
@@ -75,16 +79,11 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
     Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
 }
 
-fn of_images(
-    gpu: &Gpu,
-    file: &ModelFile,
-    images: &Images,
-    paths: &[std::path::PathBuf],
-) -> Result<Vec<Prediction>> {
+fn of_images(gpu: &Gpu, file: &ModelFile, images: &Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
     let (device, classes) = (OnDevice::images(gpu, images, &file.data)?, file.data.classes());
-    let (set, mut all, mut start) = (device.set(None), Vec::new(), 0);
+    let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {
         let rows = (images.len() - start).min(64);
         let out = learner.predict(&set.batch(start, rows)?.x, classes.len())?;
@@ -97,6 +96,37 @@ fn of_images(
             });
         }
         start += rows;
+    }
+    Ok(all)
+}
+
+fn of_tensors(file: &ModelFile, schema: &TensorSchema, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        let (shape, x) = Tensors::read_inputs(path)?;
+        inputs.push((path, schema.inputs(&shape, &x, path)?, shape));
+    }
+    let (gpu, classes) = (Gpu::new()?, schema.classes());
+    let (learner, mut all) = (Learner::load(&gpu, file)?, Vec::new());
+    for (path, x, shape) in inputs {
+        let (name, size) = (path.display().to_string(), x.len() / shape[0]);
+        for (part, x) in x.chunks(BATCH * size).enumerate() {
+            let x = Tensor::from_slice(&gpu, x, &[&[x.len() / size], &schema.shape[..]].concat())?;
+            let out = learner.predict(&x, classes.len())?;
+            for (i, values) in out.chunks(file.architecture.outputs().max(classes.len())).enumerate() {
+                let row = part * BATCH + i + 1;
+                let (words, key, value) = if classes.is_empty() {
+                    let numbers = schema.unscaled(values);
+                    let words: Vec<String> = numbers.iter().map(|number| format!("{number:.6}")).collect();
+                    (format!("y {}", words.join(" ")), "y", json!(numbers))
+                } else {
+                    let (words, ranked) = ranked(values, classes);
+                    (words, "classes", ranked)
+                };
+                let value = json!({ "file": name, "row": row, key: value });
+                all.push(Prediction { line: format!("{name} row {row}: {words}"), value });
+            }
+        }
     }
     Ok(all)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wgrad::Gpu;
 use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
-use wgrad::data::{Augment, Batches as _, ChannelStats};
+use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
 use wgrad::nn::{PlateauOptions, ReduceOnPlateau, file};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{Checkpoints, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
@@ -17,7 +17,7 @@ use crate::args::Train;
 use crate::commands::in_words;
 use crate::commands::inspect::layers;
 use crate::commands::lines::Lines;
-use crate::config::{Config, Loss, OptimizerName, ScheduleName};
+use crate::config::{Config, OptimizerName, ScheduleName};
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
@@ -46,9 +46,7 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     }
     let gpu = Gpu::new()?;
     let data = preprocessing(&dataset)?;
-    let (seed, loss) = (config.seed.unwrap_or(0), config.loss.unwrap_or(Loss::CrossEntropy));
-    let smoothing = config.label_smoothing.unwrap_or(0.0);
-    let mut learner = Learner::new(&gpu, &architecture, seed, loss, smoothing, &data)?;
+    let mut learner = Learner::new(&gpu, &architecture, &config, &data)?;
     if config.class_weights == Some(true) {
         learner.weigh_classes(&balanced(&dataset)?)?;
     }
@@ -130,10 +128,14 @@ fn prepare_folder(flags: &Train, config: &Config) -> Result<()> {
 fn balanced(dataset: &Dataset) -> Result<Vec<f32>> {
     let classes = dataset.classes().len();
     Ok(match dataset {
-        Dataset::Images { train, .. } => class_weights(&train.labels, classes)?,
+        Dataset::Images { train, .. } => class_weights(&train.labels(), classes)?,
         Dataset::Table { train, .. } => match &train.y {
             Targets::Classes(labels) => class_weights(labels, classes)?,
             Targets::Numbers(_) => vec![1.0; classes],
+        },
+        Dataset::Tensors { train, .. } => match &train.y {
+            tensors::Targets::Classes(labels) => class_weights(labels, classes)?,
+            tensors::Targets::Numbers(..) => vec![1.0; classes],
         },
     })
 }
@@ -143,9 +145,10 @@ fn preprocessing(dataset: &Dataset) -> Result<Preprocessing> {
     Ok(match dataset {
         Dataset::Images { train, .. } => {
             let ChannelStats { mean, std } = train.channel_stats()?;
-            Preprocessing::Images { shape: train.shape(), mean, std, classes: train.classes.clone() }
+            Preprocessing::Images { shape: train.shape(), mean, std, classes: train.classes().to_vec() }
         }
         Dataset::Table { schema, .. } => Preprocessing::Table { schema: schema.clone() },
+        Dataset::Tensors { schema, .. } => Preprocessing::Tensors { schema: schema.clone() },
     })
 }
 
@@ -164,16 +167,19 @@ impl Run<'_> {
         let (epochs, batch) = (config.epochs.unwrap_or(1), config.batch_size.unwrap_or(1));
         let augment = (config.augment == Some(true)).then(Augment::default);
         let [train, valid] = self.parts;
-        let (train, valid) = (train.set(augment), valid.set(None));
+        let (train, valid) = (train.set(augment)?, valid.set(None)?);
         let (json, run) = (self.flags.machines.json, &self.flags.run);
         let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
         let accumulate = config.accumulate.unwrap_or(1);
-        let steps = (epochs * train.len().div_ceil(batch).div_ceil(accumulate)) as u64;
+        let drop_last = config.drop_last == Some(true);
+        let batches = if drop_last { train.len() / batch } else { train.len().div_ceil(batch) };
+        let steps = (epochs * batches.div_ceil(accumulate)) as u64;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
+            .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)
             .seed(config.seed.unwrap_or(0))
@@ -186,6 +192,9 @@ impl Run<'_> {
             .callback(checkpoints.every_epochs(epochs.div_ceil(CHECKPOINTS)).resume(self.flags.resume));
         for metric in self.learner.metrics(config.metrics.as_deref().unwrap_or_default())? {
             trainer = trainer.metric(metric);
+            if config.train_metrics == Some(true) {
+                trainer = trainer.train_metric(metric);
+            }
         }
         if is_quiet {
             trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });

@@ -1,11 +1,13 @@
 //! Configurations: what is trained, on what, and how. A flat TOML file; presets are such files, and so is what a run folder keeps.
 
+mod bytes;
 mod model;
 mod names;
 mod read;
 
 use std::path::PathBuf;
 
+pub use bytes::Bytes;
 pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName};
 pub use read::KEYS;
 
@@ -51,7 +53,7 @@ macro_rules! config {
 }
 
 config! {
-    /// A folder of images, of CIFAR-10 or of idx files, or a table (CSV)
+    /// A folder of images, of CIFAR-10 or of idx files, a table (CSV), or tensors x and y (safetensors)
     data: PathBuf,
     /// Data made from the seed instead: two-features, xor, blobs, line, figures, digits
     generate: Generator,
@@ -63,7 +65,7 @@ config! {
     target: String,
     /// The share of the rows kept for validation, where the data has no such part of its own
     validation: f64,
-    /// Whether numeric columns become z-scores
+    /// Whether numeric columns, or tensors, become z-scores
     standardize: bool,
     /// The kind of model: linear, mlp, cnn, resnet9
     model: Kind,
@@ -85,8 +87,20 @@ config! {
     widths: Vec<usize>,
     /// Channels of the first convolution (resnet9)
     width: usize,
-    /// The loss: cross-entropy, bce, mse, l1, smooth-l1, huber
+    /// The loss: cross-entropy, focal, hinge, dice, bce, mse, l1, smooth-l1, huber
     loss: Loss,
+    /// How much less what is certain counts: 2 unless set (focal)
+    focal_gamma: f32,
+    /// The factor of class 1, that of class 0 being one minus it: 0.25 unless set (focal with one output)
+    focal_alpha: f32,
+    /// By how much the right class's score has to be above the others: 1 unless set (hinge)
+    hinge_margin: f32,
+    /// Added to both sides of the fraction: 1e-5 unless set (dice)
+    dice_smooth: f32,
+    /// The error at which the square ends and the straight line begins: 1 unless set (smooth-l1)
+    smooth_l1_beta: f32,
+    /// The error at which the square ends and the straight line begins: 1 unless set (huber)
+    huber_delta: f32,
     /// The optimizer: sgd, adam, adamw, amsgrad, nadam, rmsprop, adagrad, adadelta, lion, lamb, adafactor, muon
     optimizer: OptimizerName,
     /// The learning rate, or its peak
@@ -109,14 +123,19 @@ config! {
     ema: f64,
     /// Stops after so many epochs without a lower validation loss, and keeps the weights of the best
     patience: usize,
-    /// Whether rare classes count more in the loss, so that all weigh alike (cross-entropy)
+    /// Whether rare classes count more in the loss, so that all weigh alike (cross-entropy, focal, hinge)
     class_weights: bool,
     /// Whether pictures that cannot be read are left out and listed, and end the run otherwise
     skip_bad: bool,
+    /// What images may take on the device, such as "2GB": a larger set is streamed while it trains. 2 GB unless set, or a quarter of the
+    /// machine's free memory if that is less
+    memory: Bytes,
     /// Passes over the training set
     epochs: usize,
     /// Rows in a step
     batch_size: usize,
+    /// Whether an epoch's last batch is left out where it is short
+    drop_last: bool,
     /// Stop after so many steps
     max_steps: u64,
     /// The share of the target given to all classes alike (cross-entropy)
@@ -127,6 +146,8 @@ config! {
     seed: u64,
     /// What is told of each epoch: accuracy, top5_accuracy, precision, recall, f1, roc_auc, mae, rmse, r2 and the like
     metrics: Vec<String>,
+    /// Whether these are told of the training rows too, as the steps of the epoch judge them
+    train_metrics: bool,
     /// Epochs between two lines
     print_every: usize,
 }

@@ -34,7 +34,8 @@ words! {
 words! {
     /// What is made small.
     Loss {
-        CrossEntropy = "cross-entropy", Bce = "bce", Mse = "mse", L1 = "l1", SmoothL1 = "smooth-l1", Huber = "huber",
+        CrossEntropy = "cross-entropy", Focal = "focal", Hinge = "hinge", Dice = "dice", Bce = "bce", Mse = "mse", L1 = "l1",
+        SmoothL1 = "smooth-l1", Huber = "huber",
     }
 }
 

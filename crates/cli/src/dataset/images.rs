@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use wgrad::data::folder::{self, Bad, Prepare};
+use wgrad::data::folder::{self, Bad, Files, Item, Prepare};
 use wgrad::data::split::stratified_split;
-use wgrad::data::{Images, Kind, cifar10, cifar100, mnist};
+use wgrad::data::{Kind, cifar10, cifar100, mnist};
 
-use super::{Dataset, VALIDATION};
+use super::{Dataset, Pictures, VALIDATION};
 use crate::config::Config;
+use crate::output::scaled;
 use crate::{Error, Result};
 
 /// Rows and columns that images of a folder are brought to where the configuration doesn't say.
 const SIDE: usize = 64;
+/// Bytes that images may take on the device where the configuration doesn't say, and the machine has enough.
+const USUAL_MEMORY: u64 = 2_000_000_000;
 
 pub(super) fn load(path: &Path, kind: Kind, config: &Config) -> Result<Dataset> {
     let (name, split) = match kind {
@@ -26,13 +29,55 @@ pub(super) fn load(path: &Path, kind: Kind, config: &Config) -> Result<Dataset> 
     {
         return Err(Error::usage(format!("size = {size:?}: the images of {} are {h} × {w}", path.display())));
     }
+    let (train, valid) = (train.into(), valid.into());
     let about = about(path, name, &train, &valid, "");
-    Ok(Dataset::Images { train, valid, about })
+    dataset(train, valid, about, config)
 }
 
-fn about(path: &Path, kind: &str, train: &Images, valid: &Images, more: &str) -> String {
+/// The data set, streamed where it would take more of the device's memory than it may.
+pub(super) fn dataset(
+    train: Pictures,
+    valid: Pictures,
+    mut about: String,
+    config: &Config,
+) -> Result<Dataset> {
+    let bytes = bytes(train.shape(), train.len() + valid.len());
+    let streamed = bytes > memory(config);
+    if streamed {
+        let from = match &train {
+            Pictures::Host(_) => "the host's memory",
+            Pictures::Files(_) => "their files",
+        };
+        let [bytes, memory] = [bytes, memory(config)].map(|bytes| scaled(bytes as f64));
+        about.push_str(&format!("; streamed from {from}, since {bytes}B are more than memory = {memory}B"));
+    }
+    Ok(Dataset::Images { train, valid, streamed, about })
+}
+
+/// Bytes that so many images take on the device.
+fn bytes(shape: [usize; 3], images: usize) -> u64 {
+    let size = shape.iter().fold(1_u64, |size, &axis| size.saturating_mul(axis as u64));
+    size.next_multiple_of(4).saturating_mul(images as u64)
+}
+
+/// Bytes that images may take on the device.
+fn memory(config: &Config) -> u64 {
+    // No adapter tells its memory. Software adapters, and GPUs that are part of a processor, have the machine's.
+    config
+        .memory
+        .map_or_else(|| USUAL_MEMORY.min(free_memory().map_or(u64::MAX, |free| free / 4)), |bytes| bytes.0)
+}
+
+/// The machine's free memory, where the system tells it.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn about(path: &Path, kind: &str, train: &Pictures, valid: &Pictures, more: &str) -> String {
     let [c, h, w] = train.shape();
-    let classes = train.classes.len();
+    let classes = train.classes().len();
     format!(
         "{}: {kind}, {} images to train on and {} to validate, {c}×{h}×{w}, {classes} classes{more}",
         path.display(),
@@ -47,33 +92,48 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
     let channels = config.channels.unwrap_or(3);
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
     let bad = if config.skip_bad == Some(true) { Bad::Skip } else { Bad::Fail };
-    let found = folder::load(path, &prepare, bad)?;
-    let mut others = match found.others.len() {
+    let listing = folder::scan(path, None)?;
+    // A validation part of its own comes before a test part, and both before a share of the training part.
+    let own = [&listing.validation, &listing.test].into_iter().find(|items| !items.is_empty());
+    let count = listing.train.len() + own.map_or(0, Vec::len);
+    let is_large = bytes(prepare.shape(), count) > memory(config);
+    let mut skipped = Vec::new();
+    let mut read = |items: &[Item]| -> Result<Pictures> {
+        let (pictures, more): (Pictures, _) = if is_large {
+            let (files, more) = Files::read(items, &listing.classes, &prepare, bad)?;
+            (files.into(), more)
+        } else {
+            let (images, more) = folder::read(items, &listing.classes, &prepare, bad)?;
+            (images.into(), more)
+        };
+        skipped.extend(more);
+        Ok(pictures)
+    };
+    let train = read(&listing.train)?;
+    let valid = own.map(|items| read(items)).transpose()?;
+    let mut others = match listing.others.len() {
         0 => String::new(),
         n => format!("; {n} files of other kinds were left alone"),
     };
-    if !found.skipped.is_empty() {
+    if !skipped.is_empty() {
         // In the log of errors, all of them: they are to be mended.
-        found
-            .skipped
-            .iter()
-            .for_each(|file| eprintln!("wgrad: left out {}: {}", file.path.display(), file.reason));
-        others.push_str(&format!("; {} pictures cannot be read and were left out", found.skipped.len()));
+        skipped.iter().for_each(|file| eprintln!("wgrad: left out {}: {}", file.path.display(), file.reason));
+        others.push_str(&format!("; {} pictures cannot be read and were left out", skipped.len()));
     }
-    if found.train.classes.len() < 2 {
+    if train.classes().len() < 2 {
         return Err(Error::file(
             path,
             "one class alone: a classifier needs a folder for each of at least two",
         ));
     }
-    let (train, valid) = match found.validation.or(found.test) {
-        Some(valid) => (found.train, valid),
+    let (train, valid) = match valid {
+        Some(valid) => (train, valid),
         None => {
             let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
-            let rows = stratified_split(&found.train.labels, share, seed)?;
-            (found.train.select(&rows.train)?, found.train.select(&rows.test)?)
+            let rows = stratified_split(&train.labels(), share, seed)?;
+            (train.select(&rows.train)?, train.select(&rows.test)?)
         }
     };
     let about = about(path, "a folder for each class", &train, &valid, &others);
-    Ok(Dataset::Images { train, valid, about })
+    dataset(train, valid, about, config)
 }

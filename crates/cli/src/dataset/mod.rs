@@ -1,17 +1,21 @@
 //! What a model is trained on and judged by, read from wherever the configuration says.
 
 mod images;
+mod pictures;
 mod table;
+mod tensors;
 
 use std::path::Path;
 
 use wgrad::data::table::{Encoded, Schema};
-use wgrad::data::{Images, Kind, detect, synthetic};
+use wgrad::data::tensors::Tensors;
+use wgrad::data::{Kind, detect, synthetic};
 
+pub(crate) use pictures::Pictures;
 pub(crate) use table::read as read_table;
 
 use crate::config::{Config, Generator};
-use crate::{Error, Result, generate};
+use crate::{Error, Result, TensorSchema, generate};
 
 /// The share of the rows that is kept for validation where the configuration doesn't say.
 pub(crate) const VALIDATION: f64 = 0.2;
@@ -20,8 +24,10 @@ pub(crate) const VALIDATION: f64 = 0.2;
 pub(crate) enum Dataset {
     /// Labelled images.
     Images {
-        train: Images,
-        valid: Images,
+        train: Pictures,
+        valid: Pictures,
+        /// Whether batches come from the host while the device works, since it is not to hold all images.
+        streamed: bool,
         /// A line about them.
         about: String,
     },
@@ -30,6 +36,14 @@ pub(crate) enum Dataset {
         schema: Schema,
         train: Encoded,
         valid: Encoded,
+        /// A line about them.
+        about: String,
+    },
+    /// Inputs and targets of a safetensors file, scaled.
+    Tensors {
+        schema: TensorSchema,
+        train: Tensors,
+        valid: Tensors,
         /// A line about them.
         about: String,
     },
@@ -45,21 +59,23 @@ impl Dataset {
         match (&config.data, config.generate) {
             (Some(path), None) => match detect(path)? {
                 Kind::Table => table::load(path, config),
-                Kind::Safetensors => Err(Error::file(
-                    path,
-                    "tensors: wgrad train takes tables and images; a program takes these",
-                )),
-                kind => match &config.target {
-                    None => images::load(path, kind, config),
-                    Some(target) => {
-                        let message = "images have their classes by folders or labels, and no target column";
+                kind => match (&config.target, kind) {
+                    (None, Kind::Safetensors) => tensors::load(path, config),
+                    (None, _) => images::load(path, kind, config),
+                    (Some(target), kind) => {
+                        let message = match kind {
+                            Kind::Safetensors => "tensors have their targets in y, and no target column",
+                            _ => "images have their classes by folders or labels, and no target column",
+                        };
                         Err(Error::usage(format!("--target {target}: {message}")))
                     }
                 },
             },
             (None, Some(generator)) => generated(generator, config),
             (Some(_), Some(_)) => Err(Error::usage("data and generate: give one of them")),
-            (None, None) => Err(Error::usage("there is no data: --data names a folder or a CSV file")),
+            (None, None) => {
+                Err(Error::usage("there is no data: --data names a folder, a CSV file or a safetensors file"))
+            }
         }
     }
 
@@ -68,6 +84,7 @@ impl Dataset {
         match self {
             Self::Images { train, .. } => train.shape().to_vec(),
             Self::Table { schema, .. } => vec![schema.features()],
+            Self::Tensors { schema, .. } => schema.shape.clone(),
         }
     }
 
@@ -76,21 +93,31 @@ impl Dataset {
         match self {
             Self::Images { train, .. } => train.len(),
             Self::Table { train, .. } => train.rows.len(),
+            Self::Tensors { train, .. } => train.len(),
         }
     }
 
     /// The classes' names; none where a number is predicted.
     pub(crate) fn classes(&self) -> &[String] {
         match self {
-            Self::Images { train, .. } => &train.classes,
+            Self::Images { train, .. } => train.classes(),
             Self::Table { schema, .. } => schema.classes(),
+            Self::Tensors { schema, .. } => schema.classes(),
+        }
+    }
+
+    /// Numbers that come out of a model: one for each class, or for each number of a target.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::Tensors { schema, .. } if schema.numbers() > 0 => schema.numbers(),
+            _ => self.classes().len().max(1),
         }
     }
 
     /// A line about the data.
     pub(crate) fn about(&self) -> &str {
         match self {
-            Self::Images { about, .. } | Self::Table { about, .. } => about,
+            Self::Images { about, .. } | Self::Table { about, .. } | Self::Tensors { about, .. } => about,
         }
     }
 }
@@ -119,5 +146,5 @@ fn generated(generator: Generator, config: &Config) -> Result<Dataset> {
         _ => (split.train, split.test),
     };
     let about = format!("{samples} drawn figures to train on, {tests} to validate; --data takes your own");
-    Ok(Dataset::Images { train, valid, about })
+    images::dataset(train.into(), valid.into(), about, config)
 }

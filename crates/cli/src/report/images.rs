@@ -1,13 +1,14 @@
 //! Pictures of the report: what the model gets wrong, what it looks at, and its filters.
 
 use wgrad::Tensor;
-use wgrad::data::{Batches as _, Images};
+use wgrad::data::Batches as _;
 use wgrad::nn::Mode;
 use wgrad::train::Picture;
 use wgrad::train::report::{Report, Sample};
 
 use super::{Content, largest};
 use crate::Result;
+use crate::dataset::Pictures;
 
 /// Images that are shown at most.
 const WRONG: usize = 24;
@@ -15,8 +16,8 @@ const LOOKED_AT: usize = 8;
 const FILTERS: usize = 64;
 
 impl Content<'_> {
-    pub(super) fn fill_images(&self, report: &mut Report, valid: &Images, shares: &[f32]) -> Result<()> {
-        let classes = &valid.classes;
+    pub(super) fn fill_images(&self, report: &mut Report, valid: &Pictures, shares: &[f32]) -> Result<()> {
+        let (classes, labels) = (valid.classes(), valid.labels());
         let guesses: Vec<(usize, f32)> = shares
             .chunks(classes.len())
             .map(|shares| {
@@ -28,20 +29,20 @@ impl Content<'_> {
             let (guess, probability) = guesses[i];
             Ok(Sample {
                 picture: picture(valid, i)?,
-                label: classes[usize::from(valid.labels[i])].clone(),
+                label: classes[usize::from(labels[i])].clone(),
                 guess: classes[guess].clone(),
                 probability: probability.into(),
             })
         };
         let mut wrong: Vec<usize> =
-            (0..guesses.len()).filter(|&i| guesses[i].0 != usize::from(valid.labels[i])).collect();
+            (0..guesses.len()).filter(|&i| guesses[i].0 != usize::from(labels[i])).collect();
         wrong.sort_by(|&a, &b| guesses[b].1.total_cmp(&guesses[a].1));
         wrong.truncate(WRONG);
         report.wrong = wrong.iter().map(|&i| sample(i)).collect::<Result<_>>()?;
 
         // One of each class, as far as there are.
         let mut shown: Vec<usize> = (0..classes.len())
-            .filter_map(|class| valid.labels.iter().position(|&l| usize::from(l) == class))
+            .filter_map(|class| labels.iter().position(|&l| usize::from(l) == class))
             .collect();
         shown.truncate(LOOKED_AT);
         for i in shown {
@@ -53,7 +54,7 @@ impl Content<'_> {
 
     /// Gradient × input of a class's score.
     fn saliency(&self, row: usize, class: usize, shape: [usize; 3]) -> Result<Picture> {
-        let x = self.valid.set(None).batch(row, 1)?.x.tracked();
+        let x = self.valid.set(None)?.batch(row, 1)?.x.tracked();
         let y = self.learner.model.forward(&x, Mode::Eval)?;
         let outputs = y.numel();
         // With one output, class 0 is what speaks against it.
@@ -90,8 +91,8 @@ impl Content<'_> {
 }
 
 /// An image as it lies in the set.
-fn picture(images: &Images, i: usize) -> Result<Picture> {
-    let bytes = images.image(i).unwrap_or_default();
+fn picture(images: &Pictures, i: usize) -> Result<Picture> {
+    let bytes = images.image(i)?;
     let values: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
     Ok(Picture::from_planes(images.shape(), &values, 0.0, 255.0)?)
 }

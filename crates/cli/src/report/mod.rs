@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use wgrad::Gpu;
-use wgrad::data::{Batches as _, table::Rule};
+use wgrad::data::{Batches as _, table::Rule, tensors};
 use wgrad::train::History;
 use wgrad::train::report::Report;
 
@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 
+/// Rows that are drawn at most.
+const DRAWN: usize = 2_000;
 /// Rows that predictions are computed for at a time.
 const BATCH: usize = 128;
 
@@ -66,6 +68,14 @@ impl Content<'_> {
                     self.fill_regression(&mut report, schema, [train, valid], &predictions)?;
                 }
             }
+            Dataset::Tensors { schema, valid, .. } => {
+                if let tensors::Targets::Numbers(_, numbers) = &valid.y {
+                    let pairs = schema.unscaled(numbers).into_iter().zip(schema.unscaled(&predictions));
+                    report.target = "y".to_owned();
+                    report.predictions =
+                        pairs.take(DRAWN).map(|(actual, predicted)| [actual, predicted]).collect();
+                }
+            }
         }
         Ok(report.write(&self.folder.join("report.html"))?)
     }
@@ -101,7 +111,7 @@ impl Content<'_> {
 
     /// What comes out for each row of the validation part, in its own order.
     fn predictions(&self) -> Result<Vec<f32>> {
-        let (set, classes) = (self.valid.set(None), self.dataset.classes().len());
+        let (set, classes) = (self.valid.set(None)?, self.dataset.classes().len());
         set.set_order(wgrad::data::Order::Own)?;
         let (mut all, mut start) = (Vec::new(), 0);
         while start < set.len() {

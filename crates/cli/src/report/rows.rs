@@ -2,23 +2,28 @@
 
 use wgrad::Tensor;
 use wgrad::data::table::{Encoded, Rule, Schema, Targets};
+use wgrad::data::tensors;
 use wgrad::train::metrics::ConfusionMatrix;
 use wgrad::train::report::{Mark, Plot, Report, Series, Surface};
 
-use super::{Content, largest};
+use super::{Content, DRAWN, largest};
 use crate::Result;
 use crate::dataset::Dataset;
 
 /// Cells of a decision surface along each axis.
 const CELLS: usize = 80;
-/// Rows that are drawn at most.
-const DRAWN: usize = 2_000;
 
 impl Content<'_> {
     pub(super) fn confusion(&self, shares: &[f32], classes: usize) -> Result<ConfusionMatrix> {
         let labels: Vec<usize> = match self.dataset {
-            Dataset::Images { valid, .. } => valid.labels.iter().map(|&label| usize::from(label)).collect(),
+            Dataset::Images { valid, .. } => valid.labels().iter().map(|&label| usize::from(label)).collect(),
             Dataset::Table { valid, .. } => labels(valid),
+            Dataset::Tensors { valid, .. } => match &valid.y {
+                tensors::Targets::Classes(classes) => {
+                    classes.iter().map(|&class| usize::try_from(class).unwrap_or(0)).collect()
+                }
+                tensors::Targets::Numbers(..) => Vec::new(),
+            },
         };
         let mut counts = vec![0_u64; classes * classes];
         for (label, shares) in labels.into_iter().zip(shares.chunks(classes)) {

@@ -67,3 +67,46 @@ fn what_is_wrong_with_a_folder_is_said() {
     write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);
     fails("train --data one", 3, &["one", "at least two"]);
 }
+
+#[test]
+fn a_set_larger_than_its_memory_is_streamed_to_the_same_bits() {
+    let folder = tempdir().unwrap();
+    write_photos(&folder.path().join("photos"), 20);
+    let line = "train --data photos --set size=[16,16] --set widths=[4,8] --set epochs=3 --set batch_size=5";
+    let held = words(folder.path(), &format!("{line} --run held")).succeeds().out;
+    let streamed = words(folder.path(), &format!("{line} --run streamed --set memory=10kB")).succeeds().out;
+    assert!(!held.contains("streamed"), "{held}");
+    // 40 images of 768 bytes.
+    let said = "streamed from their files, since 30.72 kB are more than memory = 10.00 kB";
+    assert!(streamed.contains(said) && streamed.contains("images shifted and mirrored"), "{streamed}");
+    let model = |run: &str| std::fs::read(folder.path().join(run).join("model.safetensors")).unwrap();
+    assert!(model("held") == model("streamed"));
+    for part in ["Most wrong", "What the model looks at"] {
+        let report =
+            |run: &str| std::fs::read_to_string(folder.path().join(run).join("report.html")).unwrap();
+        assert_eq!(report("held").contains(part), report("streamed").contains(part), "{part}");
+    }
+    // A run that began with images on the device goes on with streamed ones.
+    words(folder.path(), &format!("{line} --run cut --set max_steps=9")).succeeds();
+    let resumed = "train --resume --run cut --set max_steps=1000 --set memory=10kB";
+    assert!(words(folder.path(), resumed).succeeds().out.contains("streamed"));
+    assert!(model("cut") == model("held"));
+    // A picture that cannot be read is found before anything is trained.
+    std::fs::write(folder.path().join("photos/poppy/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    words(folder.path(), &format!("{line} --run torn --set memory=10kB")).fails(3, &["torn.png"]);
+    let skips = format!("{line} --run skips --set memory=10kB --set skip_bad=true");
+    let skips = words(folder.path(), &skips).succeeds();
+    assert!(
+        skips.out.contains("1 pictures cannot be read") && skips.err.contains("torn.png"),
+        "{}",
+        skips.out
+    );
+    words(folder.path(), &format!("{line} --run odd --set memory=little"))
+        .fails(2, &["memory = \"little\"", "2GB"]);
+    // Images that come in one file are streamed from the host's memory.
+    let drawn = "train cnn --set samples=60 --set test_samples=20 --set epochs=1 --set widths=[4,4] --set augment=false";
+    words(folder.path(), &format!("{drawn} --run drawn")).succeeds();
+    let host = words(folder.path(), &format!("{drawn} --run host --set memory=1kB")).succeeds().out;
+    assert!(host.contains("streamed from the host's memory"), "{host}");
+    assert!(model("drawn") == model("host"));
+}

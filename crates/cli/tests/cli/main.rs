@@ -9,5 +9,6 @@ mod presets;
 mod run;
 mod stops;
 mod tables;
+mod tensors;
 mod usage;
 mod wgrad;

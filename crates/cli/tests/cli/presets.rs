@@ -163,3 +163,68 @@ fn what_belongs_to_a_recipe_can_be_set() {
     fails("train line --set class_weights=true", &["class_weights"]);
     fails("train xor --set optimizer=lbfgs", &["optimizer = \"lbfgs\"", "muon"]);
 }
+
+#[test]
+fn every_loss_of_classes_trains_and_takes_its_numbers() {
+    let folder = tempdir().unwrap();
+    let two = "--set outputs=2 --set output_activation=none";
+    let one = "--set outputs=1 --set output_activation=none";
+    for (run, line) in [
+        ("focal", format!("{two} --set loss=focal --set focal_gamma=1.5 --set class_weights=true")),
+        ("hinge", format!("{two} --set loss=hinge --set hinge_margin=0.5")),
+        ("dice", format!("{two} --set loss=dice --set dice_smooth=1")),
+        ("focal-of-one", format!("{one} --set loss=focal --set focal_alpha=0.5")),
+    ] {
+        let value = last(folder.path(), &format!("xor --run {run} {line}"));
+        assert!(figure(&value, "val_accuracy") > 0.9, "{run}: {value}");
+    }
+    // One output: a probability, and a logit.
+    for line in
+        ["dense --run shares --set loss=dice".to_owned(), format!("dense --run logits --set loss=dice {one}")]
+    {
+        assert!(figure(&last(folder.path(), &line), "val_accuracy") > 0.9, "{line}");
+    }
+    let line = last(folder.path(), "line --run bend --set loss=smooth-l1 --set smooth_l1_beta=0.1");
+    assert!(figure(&line, "val_rmse") < 0.3, "{line}");
+    let fails = |line: &str, words_of: &[&str]| words(folder.path(), line).fails(2, words_of);
+    fails("train xor --set focal_gamma=2", &["focal_gamma = 2", "key of loss focal", "bce"]);
+    fails("train xor --set loss=focal", &["loss = focal", "logits"]);
+    fails(
+        &format!("train xor {two} --set loss=focal --set focal_gamma=-1"),
+        &["focal_gamma = -1", "at least 0"],
+    );
+    fails(&format!("train xor {two} --set loss=focal --set focal_alpha=0.5"), &["focal_alpha", "one output"]);
+    fails("train xor --set loss=hinge", &["loss = hinge", "an output for each class"]);
+    fails("train line --set loss=dice", &["loss = dice", "mse"]);
+    fails("train line --set loss=huber --set huber_delta=0", &["huber_delta = 0", "above 0"]);
+    fails("train line --set label_smoothing=0.1", &["label_smoothing", "cross-entropy"]);
+}
+
+#[test]
+fn figures_of_the_training_rows_are_told_and_a_short_batch_left_out() {
+    let folder = tempdir().unwrap();
+    let keys =
+        "--set train_metrics=true --set drop_last=true --set batch_size=30 --set samples=100 --set epochs=4";
+    let printed = words(folder.path(), &format!("train dense {keys} --run whole")).succeeds().out;
+    let line = printed.lines().find(|line| line.starts_with("epoch 1/4")).unwrap();
+    let places = ["train loss ", "train accuracy ", "val loss ", "val accuracy "].map(|part| line.find(part));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}");
+    words(folder.path(), &format!("train dense {keys} --run cut --set max_steps=8")).succeeds();
+    words(folder.path(), "train --resume --run cut --set max_steps=100000").succeeds();
+    let epochs = |run: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(folder.path().join(run).join("metrics.jsonl")).unwrap();
+        let values = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        values.filter(|value| value.get("epoch").is_some()).collect()
+    };
+    let (whole, cut) = (epochs("whole"), epochs("cut"));
+    assert_eq!((whole.len(), cut.len(), &whole[3]["step"]), (4, 4, &Value::from(12)));
+    for (whole, cut) in whole.iter().zip(&cut) {
+        for name in ["train_loss", "train_accuracy", "val_accuracy"] {
+            assert!(whole[name].is_number() && whole[name] == cut[name], "{name}: {whole} {cut}");
+        }
+    }
+    let report = std::fs::read_to_string(folder.path().join("whole/report.html")).unwrap();
+    assert!(report.contains("train accuracy"));
+    words(folder.path(), "train dense --set drop_last=true --set batch_size=1000 --run none")
+        .fails(2, &["make no batch of 1000"]);
+}

@@ -15,6 +15,7 @@
 //!    kept: torchvision's `Resize` and `CenterCrop`.
 
 mod decode;
+mod files;
 mod resize;
 mod scan;
 
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+pub use files::Files;
 pub use scan::{Item, Listing, scan};
 
 use crate::{Error, Images, Result};

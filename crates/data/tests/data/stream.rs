@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 use wgrad_autograd::Gpu;
-use wgrad_data::folder::{Bad, Prepare, load, scan};
+use wgrad_data::folder::{Bad, Files, Prepare, load, scan};
 use wgrad_data::{
     Augment, Batch, Batches, DeviceImages, Draw, ImageBatches, Images, Normalize, Order, StreamedImages,
 };
@@ -107,6 +107,22 @@ fn files_are_decoded_as_they_are_loaded() {
     let streamed = files(items.clone()).unwrap();
     same(&streamed, &device, 6);
     assert_eq!(streamed.to_string(), "20 images of [3, 6, 6] streamed from files, 4 batches ahead");
+
+    // Files that were looked at once say what the loaded images say, of any part of them.
+    let looked_at = Files::read(&items, &loaded.classes, &prepare, Bad::Fail).unwrap().0;
+    let part = [7, 2, 19, 3, 11];
+    let (files_part, loaded_part) = (looked_at.select(&part).unwrap(), loaded.select(&part).unwrap());
+    for (files, loaded) in [(&looked_at, &loaded), (&files_part, &loaded_part)] {
+        assert_eq!((files.fingerprint(), files.labels()), (loaded.fingerprint(), loaded.labels.clone()));
+        assert_eq!(files.channel_stats().unwrap(), loaded.channel_stats().unwrap());
+        assert_eq!(files.image(2).unwrap(), loaded.image(2).unwrap());
+    }
+    assert!(looked_at.select(&[20]).unwrap_err().to_string().contains("there are 20"));
+    let device_part = DeviceImages::new(&gpu, &loaded_part).unwrap();
+    let device_part = ImageBatches::new(&device_part, Normalize::default());
+    let streamed_part = StreamedImages::of(&gpu, &files_part, Normalize::default()).unwrap();
+    same(&streamed_part, &device_part, 2);
+    assert_eq!(streamed_part.fingerprint(), device_part.fingerprint());
 
     assert_eq!(files(items.clone()).unwrap().fingerprint(), streamed.fingerprint());
     assert_ne!(files(items[1..].to_vec()).unwrap().fingerprint(), streamed.fingerprint());

@@ -79,3 +79,24 @@ fn damaged_files_are_refused_with_what_is_wrong() {
         assert!(Tensors::parse(bytes, Path::new("d")).unwrap_err().to_string().contains("damage"));
     }
 }
+
+#[test]
+fn rows_are_selected_and_inputs_read_alone() {
+    let x = floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let y = floats(&[10.0, 20.0, 30.0]);
+    let entries = [entry("x", "F32", "[3,2]", 0, 24), entry("y", "F32", "[3,1]", 24, 36)];
+    let read = parse(&entries, &[&x[..], &y].concat()).unwrap();
+    let some = read.select(&[2, 0]).unwrap();
+    assert_eq!((some.shape, some.x), (vec![2, 2], vec![5.0, 6.0, 1.0, 2.0]));
+    assert_eq!(some.y, Targets::Numbers(vec![2, 1], vec![30.0, 10.0]));
+    for rows in [&[][..], &[3]] {
+        assert!(read.select(rows).unwrap_err().to_string().contains("of 3"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.safetensors");
+    std::fs::write(&path, file(&format!("{{{}}}", entries[0]), &x)).unwrap();
+    assert_eq!(Tensors::read_inputs(&path).unwrap(), (vec![3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    assert!(Tensors::read(&path).unwrap_err().to_string().contains("no tensor y"));
+    std::fs::write(&path, file(&format!("{{{}}}", entry("y", "F32", "[2]", 0, 8)), &[0; 8])).unwrap();
+    assert!(Tensors::read_inputs(&path).unwrap_err().to_string().contains("no tensor x"));
+}

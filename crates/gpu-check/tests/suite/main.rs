@@ -74,13 +74,19 @@ mod optimizer_steps;
 mod optimizers;
 #[path = "../../../nn/tests/nn/parameters.rs"]
 mod parameters;
+#[path = "../../../nn/tests/nn/ranks.rs"]
+mod ranks;
 #[path = "../../../nn/tests/nn/reproducible.rs"]
 mod reproducible;
 #[path = "../../../nn/tests/nn/resnet_layers.rs"]
 mod resnet_layers;
+#[path = "../../../nn/tests/nn/shares.rs"]
+mod shares;
 #[path = "../../../nn/tests/nn/sharing.rs"]
 mod sharing;
 #[path = "../../../nn/tests/nn/state_dicts.rs"]
 mod state_dicts;
+#[path = "../../../nn/tests/nn/synchronized.rs"]
+mod synchronized;
 #[path = "../../../nn/tests/nn/text_layers.rs"]
 mod text_layers;

@@ -1,6 +1,6 @@
 //! Optimizers whose state several ranks keep in shares, against one that keeps all of it.
 
-use wgrad_nn::autograd::Gpu;
+use wgrad_nn::autograd::{Gpu, Tensor};
 use wgrad_nn::{
     Adam, AdamOptions, BuildOptions, Builder, Error, Gradients, Init, Lamb, LambOptions, Muon, MuonOptions,
     Optimizer, Parameters, Sgd, SgdOptions, StateDict, build_with,
@@ -57,7 +57,7 @@ fn follow(optimizer: &mut dyn Optimizer, steps: std::ops::Range<u64>, mut after:
         let mut gradients = Gradients::zeros(&parameters).unwrap();
         for (name, shape) in SHAPES {
             let values = sampler.uniform(shape, -1.0, 1.0).to_f32();
-            let value = wgrad_nn::autograd::Tensor::from_slice(parameters.gpu(), &values, shape).unwrap();
+            let value = Tensor::from_slice(parameters.gpu(), &values, shape).unwrap();
             if name != "conv.weight" || step > 2 {
                 gradients.set(name, &value).unwrap();
             }
@@ -250,4 +250,19 @@ fn a_rank_without_a_share_has_the_parameters_all_the_same() {
     });
     assert_eq!(ends[1].1, 0);
     assert_same(&ends[0].0, &ends[1].0);
+}
+
+/// What is frozen is not written, so that graphs over it go on; what is not frozen counts as changed where it came from elsewhere.
+#[test]
+fn graphs_over_frozen_parameters_outlive_an_exchange() {
+    let walks = on_ranks(2, |ranks| {
+        let own = parameters(&gpu(), None);
+        own.freeze("scale").unwrap();
+        let x = Tensor::full(own.gpu(), &[130], 2.0).unwrap().tracked();
+        let y = |x: &Tensor, name| x.mul(&own.get(name).unwrap().detach()).unwrap().sum_all().unwrap();
+        let (frozen, moving) = (y(&x, "scale"), y(&x.narrow(0, 0, 5).unwrap(), "conv.bias"));
+        own.broadcast_flats(ranks.as_ref(), &[0]).unwrap();
+        [frozen, moving].map(|y| y.backward().is_ok())
+    });
+    assert_eq!(walks, [[true, true], [true, false]]);
 }

@@ -33,6 +33,7 @@ pub struct DataParallel {
     pub(crate) bucket_bytes: usize,
     pub(crate) check_every: u64,
     pub(crate) average_every: Option<u64>,
+    pub(crate) shards_optimizer: bool,
 }
 
 impl DataParallel {
@@ -43,7 +44,14 @@ impl DataParallel {
 
     /// As [`DataParallel::new`], of ranks that somebody else uses too.
     pub fn over(ranks: Arc<dyn Communicator>) -> Self {
-        Self { ranks, wire: Wire::F32, bucket_bytes: 1 << 20, check_every: 1000, average_every: None }
+        Self {
+            ranks,
+            wire: Wire::F32,
+            bucket_bytes: 1 << 20,
+            check_every: 1000,
+            average_every: None,
+            shards_optimizer: false,
+        }
     }
 
     /// Sets the type that gradients have on their way between ranks.
@@ -73,6 +81,15 @@ impl DataParallel {
     #[must_use]
     pub fn average_every(mut self, steps: u64) -> Self {
         self.average_every = Some(steps);
+        self
+    }
+
+    /// Has each rank keep the optimizer's state of some of the flat buffers of parameters, step these, and send them to the others: so
+    /// a rank holds about an n-th of that state, and sends half as much again. A model is built for it with
+    /// [`BuildOptions::flat_bytes`](wgrad_nn::BuildOptions::flat_bytes), so that there are flat buffers to share. Counterpart: `ZeroRedundancyOptimizer`.
+    #[must_use]
+    pub fn shard_optimizer(mut self, shards: bool) -> Self {
+        self.shards_optimizer = shards;
         self
     }
 
@@ -115,6 +132,10 @@ impl DataParallel {
     pub(crate) fn check(&self) -> Result<()> {
         if self.average_every == Some(0) {
             return Err(Error::Usage("weights averaged every 0 steps: at least 1".to_owned()));
+        }
+        if self.average_every.is_some() && self.shards_optimizer {
+            let message = "ranks that make steps of their own need an optimizer's state of their own: average or shard, not both";
+            return Err(Error::Usage(message.to_owned()));
         }
         Ok(())
     }

@@ -9,23 +9,6 @@ use crate::Result;
 use crate::trainer::Saved;
 
 impl DataParallel {
-    /// Fails on every rank, and says what differs, unless all of them have these texts: names and texts.
-    pub(crate) fn check_same(&self, own: &[(&str, String)]) -> Result<()> {
-        if self.is_alone() {
-            return Ok(());
-        }
-        for (what, text) in own {
-            let all = all_gather_bytes(&*self.ranks, text.as_bytes())?;
-            if let Some(rank) = all.iter().position(|other| *other != all[0]) {
-                let [theirs, first] =
-                    [&all[rank], &all[0]].map(|text| String::from_utf8_lossy(text).into_owned());
-                let message = format!("its {what} is not rank 0's: {theirs:?}, and {first:?} there");
-                return Err(RanksError::Rank { rank, message }.into());
-            }
-        }
-        Ok(())
-    }
-
     /// The value, where all ranks have one, or on all ranks the error of the first that failed.
     pub(crate) fn agree<T>(&self, own: Result<T>) -> Result<T> {
         if self.is_alone() {
@@ -109,6 +92,33 @@ impl DataParallel {
                 Err(RanksError::Rank { rank, message }.into())
             }
         }
+    }
+
+    /// Leaves this rank its share of an optimizer's state.
+    pub(crate) fn shard(&self, parameters: &Parameters, optimizer: &mut dyn Optimizer) -> Result<()> {
+        if !self.shards_optimizer || self.is_alone() {
+            return Ok(());
+        }
+        let owners = parameters.shares(self.size());
+        let own: Vec<bool> = owners.iter().map(|&owner| owner == self.rank()).collect();
+        Ok(optimizer.state_mut().keep_only(&own)?)
+    }
+
+    /// Sends the parameters that this rank has stepped to the others, and takes theirs.
+    pub(crate) fn share_steps(&self, parameters: &Parameters) -> Result<()> {
+        if !self.shards_optimizer || self.is_alone() {
+            return Ok(());
+        }
+        Ok(parameters.broadcast_flats(&*self.ranks, &parameters.shares(self.size()))?)
+    }
+
+    /// The optimizer's whole state, for rank 0.
+    pub(crate) fn optimizer_state(&self, optimizer: &dyn Optimizer) -> Result<StateDict> {
+        Ok(match optimizer.state() {
+            state if self.shards_optimizer => state.gathered_state_dict(&*self.ranks)?,
+            state if self.is_first() => state.to_state_dict()?,
+            _ => StateDict::default(),
+        })
     }
 
     /// Sets these flat buffers to their averages over ranks.

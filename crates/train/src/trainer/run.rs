@@ -1,7 +1,8 @@
 //! The loop of a fit.
 
 use wgrad_data::Batches;
-use wgrad_nn::{FlatValues, Mode, Parameters};
+use wgrad_distributed::same_everywhere;
+use wgrad_nn::{FlatValues, Mode, Parameters, StateDict};
 
 use super::callback::{Callback, Fit, Moment, Place, Saved};
 use super::history::{Ended, History};
@@ -116,13 +117,16 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         trainer.plan.check_rows(self.train.len(), &trainer.parallel)?;
         trainer.train_metrics.start();
         trainer.parallel.check()?;
-        trainer.parallel.check_same(&[
-            ("wgrad", env!("CARGO_PKG_VERSION").to_owned()),
-            ("run", self.identity.run.clone()),
-            ("configuration", trainer.plan.config.clone()),
-            ("data", self.identity.data.clone()),
-            ("model", model(&trainer.parameters)),
-        ])?;
+        same_everywhere(
+            &*trainer.parallel.ranks,
+            &[
+                ("build", env!("CARGO_PKG_VERSION")),
+                ("run", &self.identity.run),
+                ("configuration", &trainer.plan.config),
+                ("data", &self.identity.data),
+                ("model", &model(&trainer.parameters)),
+            ],
+        )?;
         let saved = self.resume();
         let trainer = &mut *self.trainer;
         let saved = trainer.parallel.agree(saved)?;
@@ -133,6 +137,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             (self.fit.place, self.fit.history) = (place, history);
         }
         trainer.parallel.broadcast(&trainer.parameters)?;
+        trainer.parallel.shard(&trainer.parameters, &mut *trainer.optimizer)?;
         trainer.parameters.set_random_stream(trainer.parallel.rank() as u32);
         self.each(|callback, fit| callback.on_fit_start(fit))?;
         let step = self.fit.place.step;
@@ -251,12 +256,13 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             return Ok(());
         }
         self.saved_at = Some(step);
-        let written = if is_first { self.write(&wanted) } else { Ok(()) };
+        let optimizer = self.trainer.parallel.optimizer_state(&*self.trainer.optimizer)?;
+        let written = if is_first { self.write(&wanted, optimizer) } else { Ok(()) };
         self.trainer.parallel.agree(written)
     }
 
-    fn write(&mut self, wanted: &[bool]) -> Result<()> {
-        let state = self.trainer.to_state(&self.fit.place, &self.fit.history, &self.identity)?;
+    fn write(&mut self, wanted: &[bool], optimizer: StateDict) -> Result<()> {
+        let state = self.trainer.make_state(&self.fit.place, &self.fit.history, &self.identity, optimizer)?;
         let callbacks = self.trainer.callbacks.iter_mut().zip(wanted).filter(|(_, wanted)| **wanted);
         for (callback, _) in callbacks {
             callback.on_checkpoint(&mut self.fit, &state)?;

@@ -123,15 +123,16 @@ pub(crate) struct Identity {
 }
 
 impl<B> Trainer<'_, B> {
-    /// The whole state.
-    pub(super) fn to_state(
+    /// The whole state, of which `optimizer` is the optimizer's.
+    pub(super) fn make_state(
         &mut self,
         place: &Place,
         history: &History,
         identity: &Identity,
+        optimizer: StateDict,
     ) -> Result<StateDict> {
         let mut state = self.parameters.state_dict()?;
-        insert(&mut state, OPTIMIZER, self.optimizer.state().to_state_dict()?);
+        insert(&mut state, OPTIMIZER, optimizer);
         if let Some(average) = &self.average {
             let mut own = average.to_state_dict()?;
             own.metadata.insert("count".to_owned(), average.count().to_string());
@@ -244,7 +245,9 @@ impl<B> Trainer<'_, B> {
 
     /// Checks that the parts hold what the model, the optimizer and the average have, and nothing else.
     fn check(&self, model: &StateDict, own: &StateDict, average: &StateDict, file: &str) -> Result<()> {
-        let shapes: Vec<_> = self.optimizer.state().shapes().collect();
+        // An optimizer that has a share of its state since an earlier fit looks for that itself.
+        let is_whole = self.optimizer.state().kept().iter().all(|&kept| kept);
+        let shapes: Vec<_> = self.optimizer.state().shapes().filter(|_| is_whole).collect();
         let with = |prefix: &str, state: &StateDict| {
             let tensors =
                 state.tensors.iter().map(|(key, values)| (format!("{prefix}{key}"), values.clone()));
@@ -253,7 +256,9 @@ impl<B> Trainer<'_, B> {
         let shapes: Vec<_> = shapes.iter().map(|(key, shape)| (format!("optim.{key}"), *shape)).collect();
         let optimizer = shapes.iter().map(|(key, shape)| (key.as_str(), *shape));
         let mut all = with("", model);
-        all.tensors.extend(with("optim.", own).tensors);
+        if is_whole {
+            all.tensors.extend(with("optim.", own).tensors);
+        }
         let load = Load::strict().named(file);
         load.check(self.parameters.shapes().chain(optimizer), &all)?;
         let names: Vec<_> = match &self.average {

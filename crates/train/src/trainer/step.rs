@@ -169,6 +169,7 @@ impl<B> Run<'_, '_, B> {
             trainer.optimizer.set_lr(lr);
         }
         trainer.optimizer.step(gradients)?;
+        trainer.parallel.share_steps(&trainer.parameters)?;
         trainer.average.as_mut().map_or(Ok(()), |average| average.step_made(&trainer.parameters))?;
         self.fit.place.step += 1;
         self.fit.lr = lr;

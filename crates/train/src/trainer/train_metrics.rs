@@ -36,9 +36,8 @@ impl<'a> TrainMetrics<'a> {
 
     /// Begins an epoch.
     pub(crate) fn start(&mut self) {
-        let start =
-            |metric: &Box<dyn Metric + 'a>| Running { accumulator: metric.accumulator(), is_whole: true };
-        self.running = self.metrics.iter().map(start).collect();
+        let accumulators = self.metrics.iter().map(|metric| metric.accumulator());
+        self.running = accumulators.map(|accumulator| Running { accumulator, is_whole: true }).collect();
         self.forget();
     }
 

@@ -3,12 +3,17 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wgrad_autograd::Tensor;
-use wgrad_data::Batch;
-use wgrad_distributed::{Error as RanksError, Thread, Threads, Wire};
-use wgrad_nn::{Mode, OneCycle, StateDict};
+use wgrad_data::{Batch, TensorBatches};
+use wgrad_distributed::{Communicator, Error as RanksError, Thread, Threads, Wire};
+use wgrad_nn::models::{Resnet9, Resnet9Options};
+use wgrad_nn::{
+    Activation, BuildOptions, Builder, Conv2d, Flatten, Linear, Mode, OneCycle, Sequential, StateDict,
+    build_with,
+};
 use wgrad_train::{
     Callback, Checkpoints, DataParallel, EarlyStopping, Ema, Error, Fit, History, Logger, Result, Trainer,
 };
@@ -113,6 +118,67 @@ fn ranks_make_the_steps_of_one_rank_with_the_whole_batch() {
         }
         assert_eq!(bits(&again[0].state), bits(&all[0].state), "{what}: from run to run");
         assert_eq!(figures(&again[0].history), figures(&all[0].history));
+    }
+}
+
+/// Losses and final weights of a model over images of 8×8 pixels and three channels.
+fn images<M>(
+    ranks: Option<Thread>,
+    synchronizes: bool,
+    batch: usize,
+    make: impl FnOnce(&Builder) -> M,
+    forward: impl Fn(&M, &Tensor, Mode) -> wgrad_nn::Result<Tensor>,
+) -> (Vec<f64>, StateDict) {
+    let gpu = crate::support::gpu();
+    let ranks = ranks.map(|ranks| Arc::new(ranks) as Arc<dyn Communicator>);
+    let synchronized = ranks.clone().filter(|_| synchronizes);
+    let (model, params) =
+        build_with(&gpu, 5, BuildOptions { synchronized, ..Default::default() }, make).unwrap();
+    let (n, numel) = (36, 3 * 8 * 8);
+    let y: Vec<i32> = (0..n as i32).map(|i| i % 10).collect();
+    let x: Vec<f32> =
+        (0..n * numel).map(|i| (i * 7919 % 997) as f32 / 499.0 - 1.0 + y[i / numel] as f32 / 9.0).collect();
+    let x = Tensor::from_slice(&gpu, &x, &[n, 3, 8, 8]).unwrap();
+    let set = TensorBatches::new(&x, &Tensor::from_slice(&gpu, &y, &[n]).unwrap()).unwrap();
+    let losses = Losses::default();
+    let sgd = wgrad_nn::SgdOptions { lr: 0.01, momentum: 0.9, ..Default::default() };
+    let sgd = wgrad_nn::Sgd::new(&params, sgd).unwrap();
+    let trainer =
+        Trainer::new(&params, sgd).progress(false).batch_size(batch).epochs(10).logger(losses.clone());
+    let mut trainer = match ranks {
+        Some(ranks) => trainer.parallel(DataParallel::over(ranks).bucket_bytes(1 << 12)),
+        None => trainer,
+    };
+    trainer.fit(&set, |Batch { x, y }, mode| Ok(forward(&model, x, mode)?.cross_entropy(y, 0.0)?)).unwrap();
+    (losses.0.take(), params.state_dict().unwrap())
+}
+
+#[test]
+fn convolutions_and_batch_norm_over_all_ranks_train_as_on_one() {
+    let net = |b: &Builder| Resnet9::new(b, Resnet9Options { channels: 3, width: 2, classes: 10 });
+    let cnn = |b: &Builder| {
+        let same = wgrad_autograd::Conv2dOptions { padding: [1, 1], ..Default::default() };
+        Sequential::new(b)
+            .with(move |b| Conv2d::new(b, 3, 8, [3, 3], same))
+            .with(|_| Activation::Relu)
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 8 * 8 * 8, 10))
+    };
+    let whole = images(None, false, 12, cnn, |model, x, mode| model.forward(x, mode));
+    let all = on_each(2, |ranks| images(Some(ranks), false, 6, cnn, |model, x, mode| model.forward(x, mode)));
+    assert_eq!(whole.0.len(), 30);
+    assert_close(&all[0].0, &whole.0, 1e-5, "convolutions");
+    let whole = images(None, false, 12, net, |model, x, mode| model.forward(x, mode));
+    for n in [2, 3] {
+        let run = || {
+            on_each(n, |ranks| {
+                images(Some(ranks), true, 12 / n, net, |model, x, mode| model.forward(x, mode))
+            })
+        };
+        let (all, again) = (run(), run());
+        assert_close(&all[0].0, &whole.0, 1e-5, "batch norm over all ranks");
+        assert!(all.iter().all(|(_, state)| bits(state) == bits(&all[0].1)), "buffers too");
+        assert_eq!(bits(&again[0].1), bits(&all[0].1), "from run to run");
     }
 }
 
@@ -247,6 +313,51 @@ fn resumed_at_any_step_ranks_go_on_to_the_bit() {
 }
 
 #[test]
+fn an_optimizer_in_shares_is_the_whole_one_to_the_bit() {
+    let run = |folder: Option<&Path>, shards: bool, most: Option<u64>| {
+        on_each(2, |ranks| {
+            let gpu = crate::support::gpu();
+            let options = BuildOptions { flat_bytes: Some(256), ..Default::default() };
+            let model = |b: &wgrad_nn::Builder| {
+                Sequential::new(b)
+                    .with(|_| Flatten)
+                    .with(|b| Linear::new(b, 4, 9))
+                    .with(|_| Activation::Relu)
+                    .with(|b| Linear::new(b, 9, 2))
+            };
+            let (model, params) = build_with(&gpu, 3, options, model).unwrap();
+            let setup = Setup { gpu, model, params };
+            let parallel = DataParallel::new(ranks).shard_optimizer(shards);
+            let checkpoints = folder.map(|folder| Checkpoints::in_folder(folder).every_steps(3).resume(true));
+            let set = rows(&setup.gpu, 24);
+            let mut adam = setup.adam();
+            let trainer = setup.trainer(&mut adam).batch_size(4).epochs(3).max_steps(most).parallel(parallel);
+            let mut trainer = match checkpoints {
+                Some(checkpoints) => trainer.callback(checkpoints),
+                None => trainer,
+            };
+            trainer.fit(&set, |batch, mode| setup.loss(batch, mode)).unwrap();
+            (setup.state(), trainer.optimizer().state().bytes())
+        })
+    };
+    let (whole, shared) = (run(None, false, None), run(None, true, None));
+    for rank in 0..2 {
+        assert_eq!(bits(&shared[rank].0), bits(&whole[0].0), "rank {rank}");
+    }
+    let bytes = shared[0].1 + shared[1].1;
+    assert!(
+        bytes == whole[0].1 && shared[0].1 <= bytes * 2 / 3,
+        "{} and {} of {bytes}",
+        shared[0].1,
+        shared[1].1
+    );
+    let folder = tempfile::tempdir().unwrap();
+    run(Some(folder.path()), true, Some(3));
+    let resumed = run(Some(folder.path()), true, None);
+    assert_eq!(bits(&resumed[1].0), bits(&whole[0].0), "resumed");
+}
+
+#[test]
 fn ranks_drop_elements_of_their_own() {
     let masks = on_each(2, |ranks| {
         let (setup, rank) = (Setup::new(), ranks_of(&ranks));
@@ -344,7 +455,8 @@ fn ranks_that_differ_are_refused_with_what_differs() {
         });
         assert_eq!(errors[0], errors[1]);
         let what = if count == 23 { "run" } else { what };
-        assert!(errors[0].starts_with(&format!("rank 1: its {what} is not rank 0's: ")), "{}", errors[0]);
+        let begin = format!("rank 1 was started with another {what} than rank 0: ");
+        assert!(errors[0].starts_with(&begin), "{}", errors[0]);
     }
     let errors = on_each(2, |ranks| {
         let setup = if ranks_of(&ranks) == 1 { Setup::new() } else { Setup::plain() };
@@ -352,7 +464,7 @@ fn ranks_that_differ_are_refused_with_what_differs() {
         let change = move |trainer: Trainer<'static>| trainer.parallel(parallel);
         train(&setup, 22, change, plain).unwrap_err().to_string()
     });
-    assert!(errors[0].starts_with("rank 1: its model is not rank 0's: "), "{}", errors[0]);
+    assert!(errors[0].starts_with("rank 1 was started with another model than rank 0: "), "{}", errors[0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ static ONE_JOB: Mutex<()> = Mutex::new(());
 struct Job {
     code: Option<i32>,
     output: String,
-    /// From when a rank failed.
+    /// From a rank's failure to the end of all processes.
     took: Duration,
     /// Processes of it that still run.
     left: Vec<String>,
@@ -70,16 +70,26 @@ fn job(ranks: usize, body: &str, case: &str) -> Job {
         std::thread::sleep(Duration::from_millis(20));
     };
     let failed = fs::metadata(folder.path().join("failed")).and_then(|file| file.modified());
-    let took = failed.map_or(began.elapsed(), |at| at.elapsed().unwrap_or_default());
-    let processes = fs::read_dir(folder.path()).expect("the folder").flatten();
-    let processes =
-        processes.filter_map(|file| Some(file.file_name().to_str()?.strip_prefix("pid-")?.to_owned()));
-    // Those that are dead and that nobody has asked about have no command.
-    let left =
-        processes.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| !text.is_empty()));
-    let left = left.collect();
+    let took = || failed.as_ref().map_or(began.elapsed(), |at| at.elapsed().unwrap_or_default());
+    let mut left = running(folder.path());
+    while !left.is_empty() && took() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(20));
+        left = running(folder.path());
+    }
+    let took = took();
     let output = fs::read_to_string(folder.path().join("log")).expect("text");
     Job { code, output, took, left }
+}
+
+/// The processes of a job that have not ended.
+fn running(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("the folder").flatten();
+    let processes =
+        files.filter_map(|file| Some(file.file_name().to_str()?.strip_prefix("pid-")?.to_owned()));
+    // Those that have ended, and that nobody has asked about, have no command.
+    let is_running =
+        |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| !text.is_empty());
+    processes.filter(is_running).collect()
 }
 
 /// What a rank notes down for the test that has started it.

@@ -18,6 +18,7 @@ pub struct Builder {
     pub(crate) poison: bool,
     pub(crate) cut: bool,
     quiet: bool,
+    nth: usize,
     #[cfg(feature = "shader-folder")]
     pub(crate) shader_folder: Option<crate::ShaderFolder>,
 }
@@ -57,6 +58,13 @@ impl Builder {
     /// Keeps the line about a software adapter to itself.
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
+        self
+    }
+
+    /// Takes the `n`-th of the adapters that are as good as the first one, from 0 and around again: so the processes of a machine
+    /// spread over its GPUs.
+    pub fn nth(mut self, n: usize) -> Self {
+        self.nth = n;
         self
     }
 
@@ -113,10 +121,20 @@ impl Builder {
         let mut adapters = enumerate(&wgpu::Instance::new(descriptor)).await;
         adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
         let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase());
+        let is_other = |adapter: &wgpu::Adapter| {
+            wanted.as_ref().is_some_and(|name| !adapter.get_info().name.to_lowercase().contains(name))
+        };
+        adapters.sort_by_key(is_other);
+        // One card may be there once for each backend.
+        let alike = |adapter: &wgpu::Adapter| {
+            (is_other(adapter), rank(&adapter.get_info()), adapter.get_info().backend)
+        };
+        let count = adapters.iter().take_while(|adapter| alike(adapter) == alike(&adapters[0])).count();
+        adapters[..count].rotate_left(self.nth % count.max(1));
         for adapter in adapters {
             let info = adapter.get_info();
             let label = format!("{} via {}", info.name, info.backend);
-            if wanted.as_ref().is_some_and(|name| !info.name.to_lowercase().contains(name)) {
+            if is_other(&adapter) {
                 tried.push(format!("{label}: not named by WGPU_ADAPTER_NAME"));
                 continue;
             }

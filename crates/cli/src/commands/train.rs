@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wgrad::Gpu;
 use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
 use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
+use wgrad::nn::distributed::{Communicator, fail, world};
 use wgrad::nn::{PlateauOptions, ReduceOnPlateau, file};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
-use wgrad::train::{Checkpoints, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
+use wgrad::train::{Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
 
 use crate::architecture::Architecture;
 use crate::args::Train;
@@ -33,26 +35,46 @@ const MODEL: &str = "model.safetensors";
 /// Checkpoints of a run, about: epochs of small models take less time than writing one.
 const CHECKPOINTS: usize = 20;
 
+/// Trains, where `mpirun` has started several of these together with them.
 pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
+    let ranks = match world() {
+        Ok(ranks) => ranks,
+        Err(error) => return Ok(fail(None, "wgrad", &error, 2)),
+    };
+    match train(flags, &ranks) {
+        Err(error) if ranks.size() > 1 => Ok(fail(Some(&*ranks), "wgrad", &error, error.exit_code())),
+        ended => ended,
+    }
+}
+
+fn train(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
+    let is_first = ranks.rank() == 0;
     let config = configuration(flags)?;
     let dataset = Dataset::load(&config)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
     optimizer::check(&config)?;
-    prepare_folder(flags, &config)?;
-    if !flags.machines.json {
+    if is_first {
+        prepare_folder(flags, &config)?;
+    }
+    if is_first && !flags.machines.json {
         say(dataset.about());
         say(&format!("{architecture}; {}", how(&config)));
     }
-    let gpu = Gpu::new()?;
+    let gpu = device(&**ranks)?;
     let data = preprocessing(&dataset)?;
     let mut learner = Learner::new(&gpu, &architecture, &config, &data)?;
     if config.class_weights == Some(true) {
         learner.weigh_classes(&balanced(&dataset)?)?;
     }
     let parts = OnDevice::both(&gpu, &dataset, &data)?;
-    let run = Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts };
+    let run =
+        Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts, ranks };
     let history = run.fit()?;
+    if !is_first {
+        let is_interrupted = history.ended == Ended::Interrupted;
+        return Ok(if is_interrupted { Interrupt::EXIT_CODE.into() } else { ExitCode::SUCCESS });
+    }
     let model =
         ModelFile { architecture: architecture.clone(), data, state: learner.parameters.state_dict()? };
     let path = flags.run.join(MODEL);
@@ -69,6 +91,24 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     };
     content.write(&layers(&architecture, &architecture.summary()))?;
     run.end(&history, &path)
+}
+
+/// The device of this rank, which says so where there are several.
+fn device(ranks: &dyn Communicator) -> Result<Gpu> {
+    let (rank, size) = (ranks.rank(), ranks.size());
+    if size == 1 {
+        return Ok(Gpu::new()?);
+    }
+    let (place, neighbours) = ranks.local();
+    let gpu = Gpu::builder().nth(place).quiet().build()?;
+    let info = gpu.info();
+    eprintln!(
+        "wgrad: rank {rank} of {size}, {} of {neighbours} on its machine: {} via {}",
+        place + 1,
+        info.name,
+        info.backend
+    );
+    Ok(gpu)
 }
 
 /// The configuration of the command line: a preset, a file, the run folder's, or none but the data; and what is changed in it.
@@ -159,6 +199,7 @@ struct Run<'a> {
     architecture: &'a Architecture,
     learner: &'a Learner,
     parts: &'a [OnDevice; 2],
+    ranks: &'a Arc<dyn Communicator>,
 }
 
 impl Run<'_> {
@@ -173,12 +214,14 @@ impl Run<'_> {
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
         let accumulate = config.accumulate.unwrap_or(1);
         let drop_last = config.drop_last == Some(true);
-        let batches = if drop_last { train.len() / batch } else { train.len().div_ceil(batch) };
+        let rows = batch * self.ranks.size();
+        let batches = if drop_last { train.len() / rows } else { train.len().div_ceil(rows) };
         let steps = (epochs * batches.div_ceil(accumulate)) as u64;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
+            .parallel(DataParallel::over(Arc::clone(self.ranks)))
             .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)

@@ -214,7 +214,7 @@ fn failures() {
             "panics" => panic!("as a test"),
             "stops" | "stops as rank 0" => signal("-STOP"),
             "ends" => return,
-            "fails" => drop(fail(Some(&ranks), &"its disk is full", 4)),
+            "fails" => drop(fail(Some(&ranks), "test", &"its disk is full", 4)),
             _ => std::thread::sleep(Duration::from_secs(60)),
         }
     }
@@ -254,5 +254,5 @@ fn differences() {
     let seed = (ranks.rank() / 2 * 2).to_string();
     let same = same_everywhere(&ranks, &[("build", "0.1.0"), ("seed", &seed)]);
     let error = same.expect_err("the seeds differ");
-    fail(Some(&ranks), &error, 2);
+    fail(Some(&ranks), "test", &error, 2);
 }

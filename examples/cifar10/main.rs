@@ -109,12 +109,12 @@ fn main() -> ExitCode {
     };
     let ranks = match world() {
         Ok(ranks) => ranks,
-        Err(error) => return fail(None, &error, 2),
+        Err(error) => return fail(None, "cifar10", &error, 2),
     };
     match run(&flags, &ranks) {
         Ok(code) => code,
         // What all ranks fail with alike is printed once.
-        Err(error) if ranks.size() > 1 => fail(Some(&*ranks), &error, error.exit_code()),
+        Err(error) if ranks.size() > 1 => fail(Some(&*ranks), "cifar10", &error, error.exit_code()),
         Err(error) => {
             eprintln!("cifar10: {error}");
             ExitCode::from(error.exit_code())
@@ -139,7 +139,7 @@ fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> 
     let mut recipe = Recipe::new(flags);
     let images = load(flags, &mut recipe)?;
     let schedule = recipe.schedule(images.train.len().div_ceil(ranks.size()))?;
-    let gpu = Gpu::builder().place(ranks.local().0).build()?;
+    let gpu = Gpu::builder().nth(ranks.local().0).build()?;
 
     let make = |b: &Builder| -> Box<dyn Module> {
         match flags.model {

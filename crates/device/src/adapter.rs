@@ -18,7 +18,7 @@ pub struct Builder {
     pub(crate) poison: bool,
     pub(crate) cut: bool,
     quiet: bool,
-    place: usize,
+    nth: usize,
     #[cfg(feature = "shader-folder")]
     pub(crate) shader_folder: Option<crate::ShaderFolder>,
 }
@@ -55,16 +55,16 @@ impl Builder {
         self
     }
 
-    /// Takes the adapter at `place` among the best ones that are equally good, from 0 and over again after the last: several programs
-    /// of one machine that each have a place of their own share its adapters evenly.
-    pub fn place(mut self, place: usize) -> Self {
-        self.place = place;
-        self
-    }
-
     /// Keeps the line about a software adapter to itself.
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
+        self
+    }
+
+    /// Takes the `n`-th of the adapters that are as good as the first one, from 0 and around again: so the processes of a machine
+    /// spread over its GPUs.
+    pub fn nth(mut self, n: usize) -> Self {
+        self.nth = n;
         self
     }
 
@@ -121,24 +121,20 @@ impl Builder {
         let mut adapters = enumerate(&wgpu::Instance::new(descriptor)).await;
         adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
         let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase());
-        let is_named = |adapter: &wgpu::Adapter| {
-            wanted.as_ref().is_none_or(|name| adapter.get_info().name.to_lowercase().contains(name))
+        let is_other = |adapter: &wgpu::Adapter| {
+            wanted.as_ref().is_some_and(|name| !adapter.get_info().name.to_lowercase().contains(name))
         };
-        if let Some(best) = adapters.iter().find(|adapter| is_named(adapter)).map(wgpu::Adapter::get_info) {
-            // Some devices are listed by several backends: those of one backend are different ones.
-            let is_equal = |adapter: &wgpu::Adapter| {
-                let info = adapter.get_info();
-                is_named(adapter) && rank(&info) == rank(&best) && info.backend == best.backend
-            };
-            let (mut equal, others): (Vec<_>, Vec<_>) = adapters.into_iter().partition(is_equal);
-            let place = self.place % equal.len().max(1);
-            equal.rotate_left(place);
-            adapters = equal.into_iter().chain(others).collect();
-        }
+        adapters.sort_by_key(is_other);
+        // One card may be there once for each backend.
+        let alike = |adapter: &wgpu::Adapter| {
+            (is_other(adapter), rank(&adapter.get_info()), adapter.get_info().backend)
+        };
+        let count = adapters.iter().take_while(|adapter| alike(adapter) == alike(&adapters[0])).count();
+        adapters[..count].rotate_left(self.nth % count.max(1));
         for adapter in adapters {
             let info = adapter.get_info();
             let label = format!("{} via {}", info.name, info.backend);
-            if wanted.as_ref().is_some_and(|name| !info.name.to_lowercase().contains(name)) {
+            if is_other(&adapter) {
                 tried.push(format!("{label}: not named by WGPU_ADAPTER_NAME"));
                 continue;
             }

@@ -9,11 +9,11 @@ use wgrad_distributed::{Communicator, Wire, all_reduce, fail, world};
 fn main() -> ExitCode {
     let ranks = match world() {
         Ok(ranks) => ranks,
-        Err(error) => return fail(None, &error, 2),
+        Err(error) => return fail(None, "all_reduce", &error, 2),
     };
     match measure(&*ranks) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(Some(&*ranks), &error, 1),
+        Err(error) => fail(Some(&*ranks), "all_reduce", &error, 1),
     }
 }
 

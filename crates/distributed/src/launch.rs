@@ -53,18 +53,18 @@ fn several(ranks: usize) -> Result<Arc<dyn Communicator>> {
     Err(crate::Error::NoMpi { ranks })
 }
 
-/// Ends a program that has failed: prints `error` to standard error, ends all other ranks, and returns `code` for `main`. Where
+/// Ends a program that has failed: prints `error` to standard error after the program's name, ends all other ranks, and returns `code` for `main`. Where
 /// all ranks fail alike only rank 0 prints, since the others wait for two seconds first, and are ended while they do; a rank that
 /// fails alone is named. `ranks` are `None` where the program failed before it had them.
-pub fn fail(ranks: Option<&dyn Communicator>, error: &dyn Display, code: u8) -> ExitCode {
+pub fn fail(ranks: Option<&dyn Communicator>, program: &str, error: &dyn Display, code: u8) -> ExitCode {
     let (rank, size) =
         ranks.map_or_else(|| launched().unwrap_or((0, 1)), |ranks| (ranks.rank(), ranks.size()));
     if rank > 0 {
         std::thread::sleep(HEAD_START);
     }
     match size {
-        1 => eprintln!("error: {error}"),
-        _ => eprintln!("error: rank {rank}: {error}"),
+        1 => eprintln!("{program}: {error}"),
+        _ => eprintln!("{program}: rank {rank}: {error}"),
     }
     if let Some(ranks) = ranks {
         ranks.abort(&error.to_string(), code.into());

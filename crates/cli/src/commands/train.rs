@@ -35,14 +35,15 @@ const MODEL: &str = "model.safetensors";
 /// Checkpoints of a run, about: epochs of small models take less time than writing one.
 const CHECKPOINTS: usize = 20;
 
+/// Trains, where `mpirun` has started several of these together with them.
 pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     let ranks = match world() {
         Ok(ranks) => ranks,
-        Err(error) => return Ok(fail(None, &error, Error::usage("").exit_code())),
+        Err(error) => return Ok(fail(None, "wgrad", &error, 2)),
     };
     match run_on(flags, &ranks) {
         // What all ranks fail with alike is printed once.
-        Err(error) if ranks.size() > 1 => Ok(fail(Some(&*ranks), &error, error.exit_code())),
+        Err(error) if ranks.size() > 1 => Ok(fail(Some(&*ranks), "wgrad", &error, error.exit_code())),
         result => result,
     }
 }
@@ -97,7 +98,7 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
 /// This rank's device. Ranks of one machine share its adapters evenly, and rank 0 says which each has taken.
 fn device(ranks: &Arc<dyn Communicator>, json: bool) -> Result<Gpu> {
     let (place, _) = ranks.local();
-    let builder = Gpu::builder().place(place);
+    let builder = Gpu::builder().nth(place);
     let gpu = if ranks.rank() == 0 { builder.build() } else { builder.quiet().build() };
     if ranks.size() == 1 {
         return Ok(gpu?);
@@ -238,6 +239,7 @@ impl Run<'_> {
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
+            .parallel(DataParallel::over(Arc::clone(self.ranks)))
             .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wgrad_cli::config::Config;
-use wgrad_cli::{ActivationName, Architecture, ModelFile, Preprocessing};
+use wgrad_cli::{ActivationName, Architecture, ModelFile, Preprocessing, TensorSchema, TensorTarget};
 use wgrad_data::table::{Options, Schema, Table};
 use wgrad_nn::StateDict;
 
@@ -26,8 +26,17 @@ pub(super) fn models() -> Vec<Vec<u8>> {
         |shape| Preprocessing::Images { shape, mean: vec![0.5], std: vec![0.2], classes: classes.clone() };
     let cnn = Architecture::Cnn { channels: 1, size: [4, 6], widths: vec![2], classes: 3 };
     let flat = Architecture::Linear { inputs: 4, outputs: 3, output_activation: none };
-    let kinds =
-        [(of_table, Preprocessing::Table { schema }), (cnn, images([1, 4, 6])), (flat, images([1, 2, 2]))];
+    let target = TensorTarget::Numbers { mean: vec![0.5; 3], std: vec![2.0; 3] };
+    let rows = |shape: Vec<usize>, groups, target| Preprocessing::Tensors {
+        schema: TensorSchema { shape, mean: vec![0.5; groups], std: vec![0.2; groups], target },
+    };
+    let kinds = [
+        (of_table, Preprocessing::Table { schema }),
+        (cnn.clone(), images([1, 4, 6])),
+        (flat.clone(), images([1, 2, 2])),
+        (cnn, rows(vec![1, 4, 6], 1, TensorTarget::Classes(classes.clone()))),
+        (flat, rows(vec![4], 4, target)),
+    ];
     kinds.map(|(architecture, data)| whole(architecture, data)).into()
 }
 
@@ -58,7 +67,7 @@ pub(super) fn read_model(file: &[u8]) -> String {
 pub(super) fn configurations() -> Vec<Vec<u8>> {
     let presets = wgrad_cli::presets::ALL.iter().map(|(_, text)| text.as_bytes().to_vec());
     let all =
-        b"data = \"x\"\nhidden = [1, 2]\nsize = [3, 4]\nlr = 1e-3\nskip_bad = true\nema = 0.5\n".to_vec();
+        b"data = \"x\"\nhidden = [1, 2]\nsize = [3, 4]\nlr = 1e-3\nskip_bad = true\nema = 0.5\nmemory = \"2 GB\"\n".to_vec();
     presets.chain([all]).collect()
 }
 

@@ -24,6 +24,9 @@ fn col_bias(col: u32, last: u32) -> vec4<f32> {
 
 // What is stored at i, a position in the output.
 fn finished(biased: vec4<f32>, i: u32) -> vec4<f32> {
-    let x = with_residual(biased, i);
+    return activated(with_residual(biased, i));
+}
+
+fn activated(x: vec4<f32>) -> vec4<f32> {
     return select(x, f(x), p.activate == 1u);
 }

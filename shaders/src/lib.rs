@@ -147,7 +147,12 @@ files! {
     PACK_B = "products/software/pack_b";
     PACK_BLOCKS = "products/software/pack_blocks";
     PACK_IMAGE = "products/software/pack_image";
+    WINOGRAD_ROWS_EVEN = "products/software/winograd/rows_even";
+    WINOGRAD_ROWS_RAGGED = "products/software/winograd/rows_ragged";
+    WINOGRAD_ROWS_VEC4 = "products/software/winograd/rows_vec4";
+    WINOGRAD_ROWS_WIDE = "products/software/winograd/rows_wide";
     WINOGRAD_STORE_POOLED = "products/software/winograd/store_pooled";
+    WINOGRAD_STORE_RAGGED = "products/software/winograd/store_ragged";
     WINOGRAD_STORE_WHOLE = "products/software/winograd/store_whole";
     WINOGRAD = "products/software/winograd/winograd";
     WINOGRAD_DIRECT = "products/software/winograd/winograd_direct";

@@ -9,23 +9,30 @@ use wgrad_testkit::{Array, sample::Sampler};
 
 const IMAGES: usize = 70;
 const FEW: usize = 14;
+const BOTH: [Family; 2] = [Family::Cpu, Family::Gpu];
 
 /// Winograd's transforms of a `cpu` device take 0.6 MB an image, and 2 or 8 MB a part.
 #[test]
 fn a_batch_of_3_by_3_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(16, 3, Epilogue::default());
+    a_batch_in_parts_is_its_parts(&BOTH, 32, 16, 3, Epilogue::default());
+}
+
+/// The same of rows that are no whole eights of pixels, and of images whose bytes are no multiple of a binding's alignment.
+#[test]
+fn a_batch_of_odd_3_by_3_convolutions_is_its_parts() {
+    a_batch_in_parts_is_its_parts(&[Family::Cpu], 27, 9, 3, Epilogue::relu());
 }
 
 /// The same, pooled on the way.
 #[test]
 fn a_batch_of_pooled_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(16, 3, Epilogue { max_pool: true, ..Epilogue::relu() });
+    a_batch_in_parts_is_its_parts(&BOTH, 32, 16, 3, Epilogue { max_pool: true, ..Epilogue::relu() });
 }
 
 /// 8 · 25 · 32² gathered floats an image: 57 MB for all of them, and 8 MB a part. Sums of 200 terms are never split.
 #[test]
 fn a_batch_of_5_by_5_convolutions_is_its_parts() {
-    a_batch_in_parts_is_its_parts(8, 5, Epilogue::default());
+    a_batch_in_parts_is_its_parts(&BOTH, 32, 8, 5, Epilogue::default());
 }
 
 /// Partial sums of the weight's gradient take 9.4 MB a part of 28 images, and 16 MB together: they are added up in groups.
@@ -54,13 +61,20 @@ fn partial_sums_of_a_wide_weight_are_added_up_in_groups() {
     assert_close("dw", &whole, &sum, 1e-4, 5e-4);
 }
 
-fn a_batch_in_parts_is_its_parts(channels: usize, kernel: usize, epilogue: Epilogue) {
-    for family in [Family::Cpu, Family::Gpu] {
+/// Of square images with edges of `side` pixels.
+fn a_batch_in_parts_is_its_parts(
+    families: &[Family],
+    side: usize,
+    channels: usize,
+    kernel: usize,
+    epilogue: Epilogue,
+) {
+    for &family in families {
         let gpu = Gpu::builder().family(family).poison().quiet().build().unwrap();
         let mut sampler = Sampler::new(5);
-        let x = sampler.uniform(&[IMAGES, channels, 32, 32], -1.0, 1.0);
+        let x = sampler.uniform(&[IMAGES, channels, side, side], -1.0, 1.0);
         let w = sampler.uniform(&[channels, channels, kernel, kernel], -1.0, 1.0);
-        let size = if epilogue.max_pool { 16 } else { 32 };
+        let size = if epilogue.max_pool { side / 2 } else { side };
         let dy = sampler.uniform(&[IMAGES, channels, size, size], -1.0, 1.0);
         let upload = |a: &Array| Tensor::from_slice(&gpu, &a.to_f32(), &a.shape).unwrap();
         let (x, w, dy) = (upload(&x), upload(&w).tracked(), upload(&dy));

@@ -80,9 +80,16 @@ fn weight_grad(x: &Array, dy: &Array) -> Array {
 
 const SPECIAL: [f64; 6] = [1e4, -1e6, 3e38, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
 
-/// Shapes of x and channels of y: an image of one tile, one that ends within a tile, runs of two and four tiles, several images.
-const SHAPES: [([usize; 4], usize); 4] =
-    [([2, 8, 4, 4], 9), ([1, 8, 8, 8], 8), ([2, 9, 7, 16], 8), ([3, 8, 5, 24], 11)];
+/// Shapes of x and channels of y: an image of one tile, one that ends within a tile, below and at the right, runs of two and four
+/// tiles, several images.
+const SHAPES: [([usize; 4], usize); 6] = [
+    ([2, 8, 4, 4], 9),
+    ([1, 8, 8, 8], 8),
+    ([2, 9, 7, 16], 8),
+    ([3, 8, 5, 24], 11),
+    ([2, 8, 7, 14], 9),
+    ([1, 9, 6, 29], 8),
+];
 
 #[test]
 fn an_outlier_reaches_the_outputs_that_see_it_and_no_others() {
@@ -172,9 +179,17 @@ fn an_outlier_among_the_weights_stays_within_its_filters() {
 
 #[test]
 fn what_follows_a_convolution_follows_the_direct_sums_too() {
+    // Rows of whole eights of pixels, and others.
+    for width in [16, 14] {
+        what_follows_follows(width);
+    }
+}
+
+fn what_follows_follows(width: usize) {
     let gpu = gpu();
     let mut sampler = Sampler::new(7);
-    let (mut x, w) = (sampler.uniform(&[2, 8, 6, 16], -1.0, 1.0), sampler.uniform(&[9, 8, 3, 3], -1.0, 1.0));
+    let mut x = sampler.uniform(&[2, 8, 6, width], -1.0, 1.0);
+    let w = sampler.uniform(&[9, 8, 3, 3], -1.0, 1.0);
     let bias = sampler.uniform(&[9], -1.0, 1.0);
     x.data[700] = 1e5;
     let [tx, tw, tb] = [&x, &w, &bias].map(|a| upload(&gpu, a).tracked());
@@ -192,13 +207,18 @@ fn what_follows_a_convolution_follows_the_direct_sums_too() {
             want = reference::max_pool2d(&want, [2, 2], [2, 2], [0, 0]);
             scale = reference::max_pool2d(&scale, [2, 2], [2, 2], [0, 0]);
         }
-        local(&format!("relu {relu}, pooling {max_pool}"), &y.to_vec().unwrap(), &want, &scale);
+        local(
+            &format!("width {width}, relu {relu}, pooling {max_pool}"),
+            &y.to_vec().unwrap(),
+            &want,
+            &scale,
+        );
         // The winners too: each window's gradient goes to its first maximum.
         let dy = Array::full(&want.shape, 1.0);
         let gradients = y.backward_from(&upload(&gpu, &dy)).unwrap();
         let count: f32 = gradients.get(&tb).unwrap().to_vec().unwrap().iter().sum();
         let passed = want.data.iter().filter(|v| !relu || **v > 0.0).count();
-        assert_eq!(count, passed as f32, "relu {relu}, pooling {max_pool}");
+        assert_eq!(count, passed as f32, "width {width}, relu {relu}, pooling {max_pool}");
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Row {
     pub name: String,
     /// The shapes of all inputs, for each case.
     cases: Vec<Vec<Vec<usize>>>,
+    /// How many of them, from the first on, run on every device; the others run in the `cpu` family only.
+    everywhere: usize,
     draw: Draw,
     op: Op,
     reference: Reference,
@@ -84,10 +86,10 @@ pub fn row(
     op: impl Fn(&[Tensor]) -> Result<Tensor> + 'static,
     reference: impl Fn(&[Array]) -> Array + 'static,
 ) -> Row {
-    let cases = cases.iter().map(|shapes| shapes.iter().map(|shape| shape.to_vec()).collect()).collect();
     Row {
         name: name.into(),
-        cases,
+        cases: owned(cases),
+        everywhere: cases.len(),
         draw,
         op: Box::new(op),
         reference: Box::new(reference),
@@ -98,7 +100,23 @@ pub fn row(
     }
 }
 
+fn owned(cases: &[&[&[usize]]]) -> Vec<Vec<Vec<usize>>> {
+    cases.iter().map(|shapes| shapes.iter().map(|shape| shape.to_vec()).collect()).collect()
+}
+
 impl Row {
+    /// Adds cases that take other ways in the `cpu` family, and would only compile the same code with other constants in the `gpu`
+    /// family, which takes seconds for each.
+    fn on_software(mut self, cases: &[&[&[usize]]]) -> Self {
+        self.cases.extend(owned(cases));
+        self
+    }
+
+    /// Cases that a device of this family runs.
+    fn count_of(&self, gpu: &Gpu) -> usize {
+        if gpu.family() == Family::Cpu { self.cases.len() } else { self.everywhere }
+    }
+
     /// States the longest sum of products that the op or its gradient adds up, by the inputs. Terms of the order of
     /// 1 leave a rounding error that grows with their number: each addition rounds a partial sum of the order of √n
     /// by 6e-8 of it, and n of these errors add up at random. Up to 150 terms the default holds.
@@ -288,8 +306,8 @@ impl Row {
     /// and the tolerance, which is printed at once as well, so that a run that is cut short has told of it.
     pub fn failures(&self, gpus: &[(&str, Gpu)]) -> Vec<String> {
         let mut failures = Vec::new();
-        for case in self.cases() {
-            for (family, gpu) in gpus {
+        for (i, case) in self.cases().enumerate() {
+            for (family, gpu) in gpus.iter().filter(|(_, gpu)| i < self.count_of(gpu)) {
                 let checked = catch_unwind(AssertUnwindSafe(|| self.check_case(&case, family, gpu)));
                 if let Err(panic) = checked {
                     let message = message(&*panic);
@@ -306,7 +324,7 @@ impl Row {
         &'a self,
         gpu: &'a Gpu,
     ) -> impl Iterator<Item = (String, impl Fn() -> Vec<Tensor> + 'a)> + 'a {
-        self.cases.iter().map(move |shapes| {
+        self.cases.iter().take(self.count_of(gpu)).map(move |shapes| {
             let mut sampler = Sampler::new(shapes.iter().flatten().sum::<usize>() as u64);
             let mut input = |shape: &Vec<usize>| {
                 let x = self.draw.draw(&mut sampler, shape).to_f32();
@@ -328,9 +346,8 @@ impl Row {
 
     /// Launches every kernel of the row on every device, without looking at the results.
     pub fn launch(&self, gpus: &[(&str, Gpu)]) {
-        for (shapes, (_, gpu)) in
-            self.cases.iter().flat_map(|shapes| gpus.iter().map(move |gpu| (shapes, gpu)))
-        {
+        let cases = |gpu: &Gpu| self.cases.iter().take(self.count_of(gpu));
+        for (shapes, gpu) in gpus.iter().flat_map(|(_, gpu)| cases(gpu).map(move |shapes| (shapes, gpu))) {
             let inputs: Vec<Tensor> =
                 shapes.iter().map(|shape| Tensor::full(gpu, shape, 0.5).unwrap().tracked()).collect();
             let y = (self.op)(&inputs).unwrap();

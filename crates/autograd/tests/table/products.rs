@@ -157,8 +157,12 @@ fn activations() -> Vec<Row> {
     ];
     let images: &[&[&[usize]]] = &[
         &[&[2, 3, 4, 8], &[4, 3, 3, 3], &[4], &[2, 4, 4, 8]],
-        &[&[2, 8, 8, 8], &[9, 8, 3, 3], &[9], &[2, 9, 8, 8]],
         &[&[1, 2, 5, 7], &[3, 2, 3, 3], &[3], &[1, 3, 5, 7]],
+    ];
+    // By Winograd's transforms, stored by four and by one.
+    let transformed: &[&[&[usize]]] = &[
+        &[&[2, 8, 8, 8], &[9, 8, 3, 3], &[9], &[2, 9, 8, 8]],
+        &[&[1, 8, 6, 14], &[9, 8, 3, 3], &[9], &[1, 9, 6, 14]],
     ];
     let options = Conv2dOptions { padding: [1, 1], ..Default::default() };
     let params = Conv2dParams { padding: [1, 1], ..Conv2dParams::default() };
@@ -188,9 +192,8 @@ fn activations() -> Vec<Row> {
             x[0].conv2d_with(&x[1], x.get(2), options, epilogue)
         };
         let reference = move |x: &[Array]| f(&r::add(&r::conv2d(&x[0], &x[1], x.get(2), &params), &x[3]));
-        rows.push(
-            row(format!("conv2d, {activation:?}, residual"), images, UNIT, op, reference).padded().kinked(),
-        );
+        let row = row(format!("conv2d, {activation:?}, residual"), images, UNIT, op, reference);
+        rows.push(row.padded().kinked().on_software(transformed));
     }
     rows
 }
@@ -286,13 +289,18 @@ fn epilogues() -> Vec<Row> {
     let cases: &[&[&[usize]]] = &[
         &[&[2, 3, 6, 8], &[5, 3, 3, 3], &[5]],
         &[&[3, 2, 4, 16], &[4, 2, 3, 3]],
+        &[&[1, 3, 5, 7], &[4, 3, 3, 3], &[4]],
+        // Enough planes to sum the bias's gradient from pooled values.
+        &[&[32, 2, 2, 8], &[8, 2, 3, 3], &[8]],
+    ];
+    let transformed: &[&[&[usize]]] = &[
         &[&[2, 8, 6, 8], &[8, 8, 3, 3], &[8]],
         &[&[1, 9, 10, 24], &[17, 9, 3, 3], &[17]],
         &[&[2, 8, 5, 8], &[9, 8, 3, 3], &[9]],
         &[&[2, 12, 4, 4], &[10, 12, 3, 3], &[10]],
-        &[&[1, 3, 5, 7], &[4, 3, 3, 3], &[4]],
-        // Enough planes to sum the bias's gradient from pooled values.
-        &[&[32, 2, 2, 8], &[8, 2, 3, 3], &[8]],
+        &[&[2, 8, 14, 14], &[9, 8, 3, 3], &[9]],
+        &[&[1, 8, 6, 28], &[9, 8, 3, 3]],
+        &[&[1, 8, 5, 13], &[9, 8, 3, 3], &[9]],
     ];
     let mut rows = Vec::new();
     for epilogue in [
@@ -309,7 +317,7 @@ fn epilogues() -> Vec<Row> {
             if epilogue.max_pool { r::max_pool2d(&y, [2, 2], [2, 2], [0, 0]) } else { y }
         };
         let name = format!("conv2d, {:?}, pooling {}", epilogue.activation, epilogue.max_pool);
-        rows.push(row(name, cases, UNIT, op, reference).padded().kinked());
+        rows.push(row(name, cases, UNIT, op, reference).padded().kinked().on_software(transformed));
     }
     rows
 }
@@ -328,45 +336,39 @@ fn convolutions() -> Vec<Row> {
     let plain = Conv2dOptions::default();
     let padded = Conv2dOptions { padding: [1, 1], ..plain };
     vec![
-        conv("conv2d 1×1", &[&[&[1, 1, 1, 1], &[1, 1, 1, 1]], &[&[2, 3, 5, 7], &[4, 3, 1, 1]]], plain),
+        conv("conv2d 1×1", &[&[&[2, 3, 5, 7], &[4, 3, 1, 1]]], plain)
+            .on_software(&[&[&[1, 1, 1, 1], &[1, 1, 1, 1]]]),
         conv("conv2d 1×1 with bias", &[&[&[2, 5, 4, 4], &[3, 5, 1, 1], &[3]]], plain),
-        conv(
-            "conv2d 3×3",
-            &[
-                &[&[1, 1, 3, 3], &[1, 1, 3, 3]],
-                &[&[2, 3, 5, 7], &[4, 3, 3, 3]],
-                &[&[1, 2, 9, 6], &[3, 2, 3, 3]],
-            ],
-            plain,
-        ),
+        conv("conv2d 3×3", &[&[&[2, 3, 5, 7], &[4, 3, 3, 3]]], plain)
+            .on_software(&[&[&[1, 1, 3, 3], &[1, 1, 3, 3]], &[&[1, 2, 9, 6], &[3, 2, 3, 3]]]),
         conv(
             "conv2d, padding",
             &[
                 &[&[2, 3, 5, 7], &[5, 3, 3, 3], &[5]],
-                &[&[2, 2, 4, 4], &[4, 2, 3, 3], &[4]],
-                &[&[3, 2, 8, 8], &[3, 2, 3, 3]],
                 // Tiles ± 1: 17 and 65 channels, 65 taps and more, 5 · 13 pixels.
                 &[&[1, 8, 5, 13], &[17, 8, 3, 3], &[17]],
                 &[&[1, 3, 7, 9], &[65, 3, 3, 3], &[65]],
                 &[&[1, 17, 4, 4], &[16, 17, 3, 3], &[16]],
             ],
             padded,
-        ),
-        // Winograd's transforms: images of several tiles, of one, and that end within a tile; runs of two and of four
-        // tiles, shorter than a row and as long; channels and tiles that fill no strip.
-        conv(
-            "conv2d, Winograd",
-            &[
-                &[&[1, 8, 4, 8], &[8, 8, 3, 3]],
-                &[&[1, 8, 4, 4], &[8, 8, 3, 3]],
-                &[&[2, 8, 5, 8], &[8, 8, 3, 3], &[8]],
-                &[&[1, 9, 7, 24], &[17, 9, 3, 3], &[17]],
-                &[&[3, 12, 4, 4], &[10, 12, 3, 3]],
-                &[&[1, 8, 6, 32], &[33, 8, 3, 3], &[33]],
-                &[&[2, 19, 9, 16], &[11, 19, 3, 3], &[11]],
-            ],
-            padded,
-        ),
+        )
+        .on_software(&[&[&[2, 2, 4, 4], &[4, 2, 3, 3], &[4]], &[&[3, 2, 8, 8], &[3, 2, 3, 3]]]),
+        // Winograd's transforms: images of several tiles, of one, and that end within a tile, below and at the right; runs of
+        // two and of four tiles, shorter than a row and as long; channels and tiles that fill no strip.
+        conv("conv2d, Winograd", &[&[&[1, 8, 4, 8], &[8, 8, 3, 3]]], padded).on_software(&[
+            &[&[1, 8, 4, 4], &[8, 8, 3, 3]],
+            &[&[2, 8, 5, 8], &[8, 8, 3, 3], &[8]],
+            &[&[1, 9, 7, 24], &[17, 9, 3, 3], &[17]],
+            &[&[3, 12, 4, 4], &[10, 12, 3, 3]],
+            &[&[1, 8, 6, 32], &[33, 8, 3, 3], &[33]],
+            &[&[2, 19, 9, 16], &[11, 19, 3, 3], &[11]],
+            &[&[1, 8, 28, 28], &[8, 8, 3, 3], &[8]],
+            &[&[2, 8, 14, 14], &[9, 8, 3, 3], &[9]],
+            &[&[1, 9, 30, 30], &[8, 9, 3, 3]],
+            &[&[3, 8, 7, 7], &[11, 8, 3, 3], &[11]],
+            &[&[1, 8, 5, 13], &[8, 8, 3, 3]],
+            &[&[1, 8, 6, 20], &[17, 8, 3, 3]],
+        ]),
         // Few outputs of many terms: split over workgroups, stored by vec4 and by element.
         conv(
             "conv2d, long sums",
@@ -379,9 +381,10 @@ fn convolutions() -> Vec<Row> {
         ),
         conv(
             "conv2d, stride",
-            &[&[&[2, 3, 7, 9], &[4, 3, 3, 3], &[4]], &[&[1, 2, 8, 8], &[3, 2, 2, 2]]],
+            &[&[&[2, 3, 7, 9], &[4, 3, 3, 3], &[4]]],
             Conv2dOptions { stride: [2, 3], padding: [1, 0], ..plain },
-        ),
+        )
+        .on_software(&[&[&[1, 2, 8, 8], &[3, 2, 2, 2]]]),
         // The stride skips the last rows and columns, and pixels between the windows.
         conv(
             "conv2d, stride beyond the kernel",
@@ -395,9 +398,10 @@ fn convolutions() -> Vec<Row> {
         ),
         conv(
             "conv2d, groups",
-            &[&[&[2, 4, 5, 5], &[6, 2, 3, 3], &[6]], &[&[1, 6, 4, 7], &[4, 3, 3, 3]]],
+            &[&[&[2, 4, 5, 5], &[6, 2, 3, 3], &[6]]],
             Conv2dOptions { groups: 2, padding: [1, 1], ..plain },
-        ),
+        )
+        .on_software(&[&[&[1, 6, 4, 7], &[4, 3, 3, 3]]]),
         conv(
             "conv2d, depthwise",
             &[&[&[2, 5, 6, 4], &[5, 1, 3, 3], &[5]]],
@@ -405,9 +409,10 @@ fn convolutions() -> Vec<Row> {
         ),
         conv(
             "conv2d, rectangular",
-            &[&[&[2, 3, 4, 11], &[4, 3, 1, 5], &[4]], &[&[1, 2, 11, 3], &[3, 2, 5, 2]]],
+            &[&[&[2, 3, 4, 11], &[4, 3, 1, 5], &[4]]],
             Conv2dOptions { padding: [0, 2], ..plain },
-        ),
+        )
+        .on_software(&[&[&[1, 2, 11, 3], &[3, 2, 5, 2]]]),
         conv(
             "conv2d, all options",
             &[&[&[2, 4, 9, 11], &[6, 2, 3, 2], &[6]]],

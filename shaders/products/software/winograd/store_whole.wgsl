@@ -1,4 +1,4 @@
-// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row.
+// How winograd_output stores pixels: y[image][channel][y][x], by four pixels of a row, w being a multiple of 4.
 // Uses: products/epilogue, winograd_tile.
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 

@@ -17,15 +17,14 @@
 
 // A pixel with its bias.
 fn pixel(image: u32, channel: u32, row: u32, column: u32) -> f32 {
-    let width = p.tiles_x * 4u;
     var sum = row_bias(channel);
     for (var ic = 0u; ic < p.depth; ic++) {
         for (var ky = 0u; ky < p.edge / 2u; ky++) {
             let source = row + ky - 1u; // above the image it wraps around to a large number
             if (source < p.h) {
-                let at = ((image * p.depth + ic) * p.h + source) * width + column;
+                let at = ((image * p.depth + ic) * p.h + source) * p.w + column;
                 let left = select(0.0, x[at - min(column, 1u)], column > 0u);
-                let right = select(0.0, x[at + select(0u, 1u, column + 1u < width)], column + 1u < width);
+                let right = select(0.0, x[at + select(0u, 1u, column + 1u < p.w)], column + 1u < p.w);
                 let plain = (channel * p.depth + ic) * 9u + ky * 3u;
                 let flipped = (ic * p.channels + channel) * 9u + (2u - ky) * 3u;
                 let tap = select(plain, flipped, p.flipped == 1u);
@@ -59,8 +58,8 @@ fn winograd_direct(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     }
     for (var channel = first; channel < min(first + p.per, p.channels); channel++) {
         if (found || is_odd(guard_filter[channel])) {
-            let to = ((at.image * p.channels + channel) * p.h + row) * p.tiles_x * 4u;
-            for (var c = at.column * 4u; c < at.column * 4u + p.edge - 2u; c++) {
+            let to = ((at.image * p.channels + channel) * p.h + row) * p.w;
+            for (var c = at.column * 4u; c < min(at.column * 4u + p.edge - 2u, p.w); c++) {
                 y[to + c] = finished(vec4<f32>(pixel(at.image, channel, row, c)), to + c).x;
             }
         }

@@ -7,10 +7,9 @@
 // e = 0 … 35 counts V's elements row by row. One invocation transforms a quad of tiles in a channel. Channels past the
 // last, up to the next multiple of four (as_a 0), and tiles likewise are zero.
 // Eight pixels are loaded at once, RUN tiles of a quad lie side by side in one row of tiles, and where rows are longer
-// than that, EDGES is 1. Both are constants: RUN is 4 where w is a multiple of 16, else 2 where it is a multiple of
-// 8, else 1, where the image is a single tile. Chosen: wide_*.
+// than that, EDGES is 1. Both are constants: RUN is 4 where tiles_x is a multiple of 4, else 2, or 1 where the image is a
+// single tile. Chosen: rows_wide, or rows_even or rows_ragged where w is no multiple of 8.
 // Uses: divide, index, winograd, winograd_packed, winograd_summary, winograd_tile.
-@group(0) @binding(1) var<storage, read> x: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> summary: array<u32>;
 
 // Row r of the windows of two tiles that lie side by side: their eight pixels, and where they begin or end a run, the
@@ -19,11 +18,6 @@ struct Pair {
     pixels: array<vec4<f32>, 2>,
     left: f32,
     right: f32,
-}
-
-// Pixels 8 · i to 8 · i + 7 of a row, counted over all images and channels.
-fn eight(row: u32, i: u32) -> array<vec4<f32>, 2> {
-    return floats(x[row * (p.tiles_x / 2u) + i]);
 }
 
 fn load(tile: u32, channel: u32, r: u32, begins: bool, ends: bool) -> Pair {
@@ -52,7 +46,7 @@ fn image_row(image: u32, channel: u32, r: u32) -> vec4<f32> {
     if (image >= p.images || channel >= p.channels) {
         return vec4<f32>();
     }
-    let rows = floats(x[(image * p.channels + channel) * 2u + r / 2u]);
+    let rows = eight((image * p.channels + channel) * 2u + r / 2u, 0u);
     return select(rows[0], rows[1], r % 2u == 1u);
 }
 

@@ -2,16 +2,16 @@
 //   out[e][channel panel][tile][channel % panel], the operand B of the weight gradient, e = 0 … 35
 //   summary[tile][channel / 4], of four channels, for the guard (winograd_guard.wgsl)
 // Rows of a tile past the image's last are zero, and so are tiles from the last to the next multiple of four. One
-// invocation transforms a tile in four channels, the four components of each vec4.
+// invocation transforms a tile in four channels, the four components of each vec4. dy is read as x.
+// Chosen: rows_vec4, or rows_even or rows_ragged where w is no multiple of 8.
 // Uses: divide, index, winograd, winograd_packed, winograd_summary, winograd_tile.
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> summary: array<vec4<u32>>;
 
 fn load(tile: Place, r: u32) -> vec4<f32> {
     if (tile.y + r >= p.h) {
         return vec4<f32>();
     }
-    return dy[(tile.row + r) * p.tiles_x + tile.column];
+    return four(tile.row + r, tile.column);
 }
 
 // Row r of the tile in four channels, transformed along the row.

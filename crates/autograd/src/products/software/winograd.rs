@@ -12,7 +12,7 @@ use wgrad_device::shaders::{self, Kernel};
 use wgrad_device::{Buffer, Gpu, View};
 
 use super::pack::Columns;
-use super::panels::{PanelProduct, PanelSizes, wide};
+use super::panels::{PanelProduct, PanelSizes};
 use super::winograd_guard::{Convolved, Summaries, direct_trips};
 use super::winograd_sizes::{EDGE, TRIPS, Winograd, floats};
 use crate::launch::launch;
@@ -37,10 +37,11 @@ const PARTIAL_SUMS: usize = 16 << 20;
 impl Winograd {
     /// Whether the transforms can do this convolution in both directions, and pay.
     pub fn is_profitable(&self, gpu: &Gpu, pooled: bool) -> bool {
-        // Eight pixels of a row are loaded at once, or two rows of an image that is one tile.
-        let wide = self.w.is_multiple_of(8) || [self.h, self.w] == [4, 4];
+        // Of 3 × 3 pixels the transforms make a loss, of 5 × 5 neither, of 6 × 6 and 10 × 10 the products take a third longer.
+        let filled = !self.is_ragged() || 8 * self.tiles_of_image() <= self.h * self.w;
         let most_channels = self.c_in.max(self.c_out);
-        wide && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
+        filled
+            && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
             && (direct_trips(self.c_in, pooled).max(direct_trips(self.c_out, false)) as u64)
                 < gpu.loop_limit()
             && most_channels <= LONGEST_SUM
@@ -142,12 +143,16 @@ impl Winograd {
             let y = images(output.y, first, part.images);
             let epilogue = output.fused(first, part.images);
             let kernel = epilogue.choose(Kernel::new(&shaders::WINOGRAD_OUTPUT, "winograd_output"));
+            let (store, width) = match self.is_ragged() {
+                true => (&shaders::WINOGRAD_STORE_RAGGED, Width::One),
+                false => (&shaders::WINOGRAD_STORE_WHOLE, Width::Four),
+            };
             let launch = match output.mask {
-                None => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_WHOLE)),
+                None => launch(gpu, kernel.with(store)),
                 Some(mask) => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_POOLED))
                     .bind("code", mask.images(first, part.images)),
             };
-            let launch = epilogue.bind(part.sizes(launch, to, 0), DType::F32, Width::Four, &m.whole());
+            let launch = epilogue.bind(part.sizes(launch, to, 0), DType::F32, width, &m.whole());
             launch
                 .bind_all([("m", m.whole()), ("y", y)])
                 .set("as_a", 0)
@@ -203,8 +208,9 @@ impl Winograd {
 
             let d = floats(gpu, ELEMENTS * col_panels * sizes.cols * k)?;
             let dy = images(dy, first, part.images);
-            let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_OUTPUT_GRAD, "winograd_output_grad"))
-                .bind_all([("dy", dy), ("summary", of_dy.bind()), ("out", d.whole())])
+            let kernel = Kernel::new(&shaders::WINOGRAD_OUTPUT_GRAD, "winograd_output_grad");
+            let launch = launch(gpu, self.with_rows(gpu, kernel, &shaders::WINOGRAD_ROWS_VEC4))
+                .bind_all([("x", dy), ("summary", of_dy.bind()), ("out", d.whole())])
                 .set_all([("group_base", first * self.tiles_of_image()), ("depth", 0)])
                 .set_all([("flipped", 0), ("per", 0), ("as_a", 0), ("bias_of", 0), ("activate", 0)]);
             let threads = k * self.c_out.div_ceil(4);
@@ -248,10 +254,11 @@ impl Winograd {
     ) -> Result<()> {
         let panel = as_a.unwrap_or_else(|| PanelSizes::of(x.gpu()).cols);
         let as_a = as_a.is_some();
-        let tiles_x = self.w / 4;
+        let tiles_x = self.tiles_x();
         let run = if tiles_x.is_multiple_of(4) { 4 } else { tiles_x.min(2) };
         let gpu = x.gpu();
-        let launch = launch(gpu, Kernel::new(&shaders::WINOGRAD_INPUT, "winograd_input").with(wide(gpu)))
+        let kernel = Kernel::new(&shaders::WINOGRAD_INPUT, "winograd_input");
+        let launch = launch(gpu, self.with_rows(gpu, kernel, &shaders::WINOGRAD_ROWS_WIDE))
             .constants([("RUN", run), ("EDGES", usize::from(tiles_x > run))])
             .bind("x", images(x, first, self.images))
             .bind_all([("summary", summaries.bind()), ("out", out.whole())])

@@ -134,7 +134,7 @@ impl Winograd {
     fn weight_grad_trips(&self) -> [usize; 2] {
         let chunks = |groups: usize| groups.div_ceil(CHUNK) + 1;
         let beside = chunks(self.tiles().div_ceil(4)) + chunks(self.tiles()) + 4 + 3 * 5;
-        [3 * (self.h + 2 + self.h * (self.w / 4 + 1)), beside]
+        [3 * (self.h + 2 + self.h * (self.w.div_ceil(4) + 1)), beside]
     }
 
     /// Images that one launch of it may go over.
@@ -162,7 +162,7 @@ impl Winograd {
                 .bind_all([("x", x.clone()), ("dy", dy.clone()), ("dw", dw.clone())])
                 .bind_all([("guard_x", guard_x.whole()), ("guard_dy", guard_dy.whole())])
                 .set_all([("first", first), ("last", last), ("c_in", self.c_in), ("c_out", self.c_out)])
-                .set_all([("h", self.h), ("tiles_x", self.w / 4), ("edge", EDGE)])
+                .set_all([("h", self.h), ("w", self.w), ("edge", EDGE)])
                 .set_all([("chunks_x", chunks_x), ("chunks_dy", chunks_dy)])
                 .max_iterations((last - first) * of_image + beside)
                 .threads(self.c_in * self.c_out)

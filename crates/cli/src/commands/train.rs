@@ -239,7 +239,7 @@ impl Run<'_> {
                 trainer = trainer.train_metric(metric);
             }
         }
-        if is_quiet {
+        if is_quiet && self.ranks.rank() == 0 {
             trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });
         }
         if self.flags.tensorboard {

@@ -39,6 +39,7 @@ pub use wgrad_autograd::{
 };
 pub use wgrad_data as data;
 pub use wgrad_nn as nn;
+pub use wgrad_nn::distributed;
 pub use wgrad_train as train;
 
 /// The README's program must run as it stands.

@@ -3,20 +3,23 @@
 //!     cargo run --release --example cifar10 -- --data DIR [--model resnet9]
 //!
 //! Without `--data` it looks at `CIFAR10_DIR` and at the user's cache folder; where there is nothing it trains on
-//! the embedded synthetic set. `--help` lists the flags.
+//! the embedded synthetic set. `--help` lists the flags. Built with `--features mpi` and started by `mpirun -n 4`, four processes
+//! train one model.
 
 mod recipe;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use wgrad::Gpu;
 use wgrad::data::{DeviceImages, Split, cifar10, synthetic};
+use wgrad::distributed::{Communicator, fail, world};
 use wgrad::nn::models::{Cnn, CnnOptions, Resnet9, Resnet9Options};
-use wgrad::nn::{self, Builder, Module, Sgd, StateDict, file};
-use wgrad::train::{Error, Interrupt, Options, Task, fit};
+use wgrad::nn::{self, BuildOptions, Builder, Module, Sgd, StateDict, file};
+use wgrad::train::{DataParallel, Error, Interrupt, Options, Task, fit};
 
 use crate::recipe::{Model, Recipe, Schedule};
 
@@ -104,8 +107,14 @@ fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
-    match run(&flags) {
+    let ranks = match world() {
+        Ok(ranks) => ranks,
+        Err(error) => return fail(None, "cifar10", &error, 2),
+    };
+    match run(&flags, &ranks) {
         Ok(code) => code,
+        // What all ranks fail with alike is printed once.
+        Err(error) if ranks.size() > 1 => fail(Some(&*ranks), "cifar10", &error, error.exit_code()),
         Err(error) => {
             eprintln!("cifar10: {error}");
             ExitCode::from(error.exit_code())
@@ -118,7 +127,8 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn run(flags: &Flags) -> Result<ExitCode, Error> {
+fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> {
+    let is_first = ranks.rank() == 0;
     // What cannot work is found out before the first step.
     if flags.model == Model::Cnn && flags.width.is_some() {
         return Err(Error::Usage("--width is for --model resnet9".to_owned()));
@@ -128,8 +138,8 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     }
     let mut recipe = Recipe::new(flags);
     let images = load(flags, &mut recipe)?;
-    let schedule = recipe.schedule(images.train.len())?;
-    let gpu = Gpu::new()?;
+    let schedule = recipe.schedule(images.train.len().div_ceil(ranks.size()))?;
+    let gpu = Gpu::builder().nth(ranks.local().0).build()?;
 
     let make = |b: &Builder| -> Box<dyn Module> {
         match flags.model {
@@ -140,12 +150,23 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
             }
         }
     };
-    let (model, parameters) = nn::build(&gpu, flags.seed, make)?;
+    // Batch norm of several ranks takes the batch of all of them.
+    let synchronized = (ranks.size() > 1).then(|| Arc::clone(ranks));
+    let options = BuildOptions { synchronized, ..Default::default() };
+    let (model, parameters) = nn::build_with(&gpu, flags.seed, options, make)?;
     if let Some(path) = &flags.init {
         parameters.load_state_dict(&StateDict::load(path)?, &path.display().to_string())?;
     }
     let mut optimizer = Sgd::new(&parameters, recipe.sgd)?;
-    say(&format!("{} parameters on {}", parameters.count(), gpu.info().name));
+    match ranks.size() {
+        1 => say(&format!("{} parameters on {}", parameters.count(), gpu.info().name)),
+        n => say(&format!(
+            "rank {} of {n}: {} parameters on {}",
+            ranks.rank(),
+            parameters.count(),
+            gpu.info().name
+        )),
+    }
 
     let options = Options {
         epochs: recipe.epochs as usize,
@@ -159,6 +180,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
         metrics: flags.metrics.clone(),
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
+        parallel: Some(DataParallel::over(Arc::clone(ranks))),
         ..Default::default()
     };
     let task = Task {
@@ -172,6 +194,10 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
         gpu.start_profile()?;
     }
     let outcome = fit(task, &options, &Interrupt::on_ctrl_c())?;
+    let code = if outcome.interrupted { Interrupt::EXIT_CODE } else { 0 };
+    if !is_first {
+        return Ok(ExitCode::from(code));
+    }
     say(&outcome.memory.to_string());
     if let Some(path) = &flags.profile {
         let profile = gpu.take_profile()?;
@@ -184,9 +210,8 @@ fn run(flags: &Flags) -> Result<ExitCode, Error> {
     }
     if outcome.interrupted {
         eprintln!("interrupted after step {}", outcome.steps);
-        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(code))
 }
 
 /// The images. The synthetic set takes fewer epochs than the recipe's.

@@ -70,3 +70,9 @@ impl From<wgrad::device::Error> for Error {
         Self::Engine(error.into())
     }
 }
+
+impl From<wgrad::distributed::Error> for Error {
+    fn from(error: wgrad::distributed::Error) -> Self {
+        Self::Engine(error.into())
+    }
+}

@@ -6,7 +6,7 @@ use wgrad::data::{
     Augment, Batch, Batches, ChannelStats, DeviceImages, ImageBatches, Images, Normalize, Order,
     StreamedImages, TensorBatches,
 };
-use wgrad::nn::{Mode, Module, Parameters};
+use wgrad::nn::{BuildOptions, Mode, Module, Parameters};
 use wgrad::train::metrics::{Outputs, Score, ScoreOf};
 use wgrad::train::{self, Metric, Output, evaluate};
 use wgrad::{Gpu, Tensor};
@@ -36,8 +36,9 @@ impl Learner {
         architecture: &Architecture,
         config: &Config,
         data: &Preprocessing,
+        options: BuildOptions,
     ) -> Result<Self> {
-        let (model, parameters) = architecture.build(gpu, config.seed.unwrap_or(0))?;
+        let (model, parameters) = architecture.build_with(gpu, config.seed.unwrap_or(0), options)?;
         let is_probability = architecture.output_activation() == ActivationName::Sigmoid;
         let (objective, units) = (Objective::new(config, is_probability), units(gpu, data)?);
         Ok(Self { model, parameters, objective, is_probability, units })

@@ -110,9 +110,11 @@ impl Error {
     /// its limits, 1 for all else.
     pub fn exit_code(&self) -> u8 {
         use wgrad_autograd::Error as Op;
+        use wgrad_distributed::Error as Ranks;
         use wgrad_nn::Error as Model;
         match self {
             Self::Usage(_) | Self::Model(Model::Options { .. }) => 2,
+            Self::Ranks(Ranks::Differs { .. } | Ranks::NoMpi { .. } | Ranks::Usage(_)) => 2,
             Self::Model(
                 Model::Format { .. } | Model::Mismatch { .. } | Model::Read { .. } | Model::Write { .. },
             ) => 3,

@@ -12,7 +12,9 @@ use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 use crate::checkpoint::{Checkpoint, Identity, Position, SingleFile};
 use crate::logs::Metrics;
 use crate::trainer::{Ended, EpochRecord};
-use crate::{Accumulator, Error, Interrupt, Logger, Metric, Output, Result, StepMemory, Trainer};
+use crate::{
+    Accumulator, DataParallel, Error, Interrupt, Logger, Metric, Output, Result, StepMemory, Trainer,
+};
 
 /// What is trained, on what, by what.
 pub struct Task<'a> {
@@ -57,6 +59,8 @@ pub struct Options {
     pub resume: bool,
     /// Show a progress bar on a terminal, and print each epoch's figures.
     pub progress: bool,
+    /// The ranks that train together, each of which calls [`fit`]; the batch size is each rank's.
+    pub parallel: Option<DataParallel>,
 }
 
 impl Default for Options {
@@ -75,6 +79,7 @@ impl Default for Options {
             checkpoint: None,
             resume: false,
             progress: true,
+            parallel: None,
         }
     }
 }
@@ -125,6 +130,7 @@ pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> R
         .shuffle(options.shuffle)
         .max_steps(options.max_steps)
         .interrupt(interrupt)
+        .parallel(options.parallel.clone().unwrap_or_else(DataParallel::solo))
         .progress(options.progress)
         .line(line)
         .validate(&judged)

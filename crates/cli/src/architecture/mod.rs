@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wgrad::Gpu;
 use wgrad::nn::models::{Cnn, CnnOptions, Mlp, MlpOptions, Resnet9, Resnet9Options};
-use wgrad::nn::{self, Activation, Linear, Module, Parameters};
+use wgrad::nn::{self, Activation, BuildOptions, Linear, Module, Parameters};
 
 pub use layers::{Layer, Summary};
 
@@ -187,8 +187,21 @@ impl Architecture {
     /// # Errors
     /// [`crate::Error::Usage`] as [`Architecture::check`] has it, and what the device reports.
     pub fn build(&self, gpu: &Gpu, seed: u64) -> Result<(Box<dyn Module>, Parameters)> {
+        self.build_with(gpu, seed, BuildOptions::default())
+    }
+
+    /// As [`Architecture::build`], for several ranks as the options say.
+    ///
+    /// # Errors
+    /// As [`Architecture::build`].
+    pub fn build_with(
+        &self,
+        gpu: &Gpu,
+        seed: u64,
+        options: BuildOptions,
+    ) -> Result<(Box<dyn Module>, Parameters)> {
         self.check().map_err(|message| crate::Error::usage(format!("model {}: {message}", self.kind())))?;
-        Ok(nn::build(gpu, seed, |b| -> Box<dyn Module> {
+        Ok(nn::build_with(gpu, seed, options, |b| -> Box<dyn Module> {
             match self.clone() {
                 Self::Linear { inputs, outputs, output_activation } => {
                     Box::new(Linear::new(b, inputs, outputs).with_activation(output_activation.into()))

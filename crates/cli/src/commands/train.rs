@@ -9,8 +9,8 @@ use wgrad::Gpu;
 use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
 use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
-use wgrad::nn::distributed::{Communicator, fail, world};
-use wgrad::nn::{PlateauOptions, ReduceOnPlateau, file};
+use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, world};
+use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau, file};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
 
@@ -19,7 +19,7 @@ use crate::args::Train;
 use crate::commands::in_words;
 use crate::commands::inspect::layers;
 use crate::commands::lines::Lines;
-use crate::config::{Config, OptimizerName, ScheduleName};
+use crate::config::{Config, OptimizerName, ScheduleName, WireName};
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
@@ -41,13 +41,14 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
         Ok(ranks) => ranks,
         Err(error) => return Ok(fail(None, "wgrad", &error, 2)),
     };
-    match train(flags, &ranks) {
+    match run_on(flags, &ranks) {
+        // What all ranks fail with alike is printed once.
         Err(error) if ranks.size() > 1 => Ok(fail(Some(&*ranks), "wgrad", &error, error.exit_code())),
-        ended => ended,
+        result => result,
     }
 }
 
-fn train(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
+fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let is_first = ranks.rank() == 0;
     let config = configuration(flags)?;
     let dataset = Dataset::load(&config)?;
@@ -56,14 +57,15 @@ fn train(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     optimizer::check(&config)?;
     if is_first {
         prepare_folder(flags, &config)?;
+        if !flags.machines.json {
+            say(dataset.about());
+            say(&format!("{architecture}; {}", how(&config)));
+        }
     }
-    if is_first && !flags.machines.json {
-        say(dataset.about());
-        say(&format!("{architecture}; {}", how(&config)));
-    }
-    let gpu = device(&**ranks)?;
+    let gpu = device(ranks, flags.machines.json)?;
     let data = preprocessing(&dataset)?;
-    let mut learner = Learner::new(&gpu, &architecture, &config, &data)?;
+    let options = build_options(&config, &architecture, ranks);
+    let mut learner = Learner::new(&gpu, &architecture, &config, &data, options)?;
     if config.class_weights == Some(true) {
         learner.weigh_classes(&balanced(&dataset)?)?;
     }
@@ -73,7 +75,7 @@ fn train(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let history = run.fit()?;
     if !is_first {
         let is_interrupted = history.ended == Ended::Interrupted;
-        return Ok(if is_interrupted { Interrupt::EXIT_CODE.into() } else { ExitCode::SUCCESS });
+        return Ok(if is_interrupted { ExitCode::from(Interrupt::EXIT_CODE) } else { ExitCode::SUCCESS });
     }
     let model =
         ModelFile { architecture: architecture.clone(), data, state: learner.parameters.state_dict()? };
@@ -93,22 +95,36 @@ fn train(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     run.end(&history, &path)
 }
 
-/// The device of this rank, which says so where there are several.
-fn device(ranks: &dyn Communicator) -> Result<Gpu> {
-    let (rank, size) = (ranks.rank(), ranks.size());
-    if size == 1 {
-        return Ok(Gpu::new()?);
+/// This rank's device. Ranks of one machine share its adapters evenly, and rank 0 says which each has taken.
+fn device(ranks: &Arc<dyn Communicator>, json: bool) -> Result<Gpu> {
+    let (place, _) = ranks.local();
+    let builder = Gpu::builder().nth(place);
+    let gpu = if ranks.rank() == 0 { builder.build() } else { builder.quiet().build() };
+    if ranks.size() == 1 {
+        return Ok(gpu?);
     }
-    let (place, neighbours) = ranks.local();
-    let gpu = Gpu::builder().nth(place).quiet().build()?;
-    let info = gpu.info();
-    eprintln!(
-        "wgrad: rank {rank} of {size}, {} of {neighbours} on its machine: {} via {}",
-        place + 1,
-        info.name,
-        info.backend
-    );
+    let gpu = agree(&**ranks, gpu)?;
+    let all = all_gather_bytes(&**ranks, gpu.info().name.as_bytes())?;
+    for (rank, name) in all.iter().enumerate().filter(|_| ranks.rank() == 0 && !json) {
+        say(&format!("rank {rank} of {}: {}", ranks.size(), String::from_utf8_lossy(name)));
+    }
     Ok(gpu)
+}
+
+/// How the model is built for these ranks.
+fn build_options(
+    config: &Config,
+    architecture: &Architecture,
+    ranks: &Arc<dyn Communicator>,
+) -> BuildOptions {
+    let synchronizes = config.sync_batch_norm == Some(true) && ranks.size() > 1;
+    let shards = config.shard_optimizer == Some(true) && ranks.size() > 1;
+    // Two flat buffers for each rank, about: fewer could not be divided evenly.
+    let bytes = architecture.summary().parameters * 4 / (2 * ranks.size() as u64);
+    BuildOptions {
+        synchronized: synchronizes.then(|| Arc::clone(ranks)),
+        flat_bytes: shards.then_some(bytes),
+    }
 }
 
 /// The configuration of the command line: a preset, a file, the run folder's, or none but the data; and what is changed in it.
@@ -210,18 +226,19 @@ impl Run<'_> {
         let [train, valid] = self.parts;
         let (train, valid) = (train.set(augment)?, valid.set(None)?);
         let (json, run) = (self.flags.machines.json, &self.flags.run);
+        let is_first = self.ranks.rank() == 0;
         let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
         let accumulate = config.accumulate.unwrap_or(1);
         let drop_last = config.drop_last == Some(true);
-        let rows = batch * self.ranks.size();
-        let batches = if drop_last { train.len() / rows } else { train.len().div_ceil(rows) };
+        // A step takes a batch on each rank. What is left at an epoch's end is one more, if each rank gets a row of it.
+        let (of_all, ranks) = (batch * self.ranks.size(), self.ranks.size());
+        let batches = train.len() / of_all + usize::from(!drop_last && train.len() % of_all >= ranks);
         let steps = (epochs * batches.div_ceil(accumulate)) as u64;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
-            .parallel(DataParallel::over(Arc::clone(self.ranks)))
             .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)
@@ -229,6 +246,7 @@ impl Run<'_> {
             .config(config.to_toml())
             .interrupt(&Interrupt::on_ctrl_c())
             .progress(!is_quiet)
+            .parallel(self.parallel())
             .validate(&valid)
             .logger(Jsonl::new(run.join("metrics.jsonl")))
             .logger(Csv::new(run.join("metrics.csv")))
@@ -239,7 +257,7 @@ impl Run<'_> {
                 trainer = trainer.train_metric(metric);
             }
         }
-        if is_quiet && self.ranks.rank() == 0 {
+        if is_quiet && is_first {
             trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });
         }
         if self.flags.tensorboard {
@@ -261,6 +279,17 @@ impl Run<'_> {
             trainer = trainer.callback(EarlyStopping::on("val_loss").patience(patience).restore_best());
         }
         Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
+    }
+
+    /// How ranks train together.
+    fn parallel(&self) -> DataParallel {
+        let wire = if self.config.wire == Some(WireName::F16) { Wire::F16 } else { Wire::F32 };
+        let parallel = DataParallel::over(Arc::clone(self.ranks)).wire(wire);
+        let parallel = parallel.shard_optimizer(self.config.shard_optimizer == Some(true));
+        match self.config.average_every {
+            Some(steps) => parallel.average_every(steps),
+            None => parallel,
+        }
     }
 
     /// Says what came out.

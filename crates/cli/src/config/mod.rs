@@ -8,7 +8,7 @@ mod read;
 use std::path::PathBuf;
 
 pub use bytes::Bytes;
-pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName};
+pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName, WireName};
 pub use read::KEYS;
 
 use crate::architecture::ActivationName;
@@ -117,6 +117,14 @@ config! {
     warm_up: u64,
     /// Batches whose gradients make a step
     accumulate: usize,
+    /// Whether batch norm takes the rows of all ranks together (resnet9, several ranks)
+    sync_batch_norm: bool,
+    /// What gradients are on their way between ranks: f32, or f16 in half the bytes
+    wire: WireName,
+    /// Has ranks make steps of their own, and averages weights after so many
+    average_every: u64,
+    /// Whether each rank keeps a part of the optimizer's state only
+    shard_optimizer: bool,
     /// The largest norm that the gradient of a step may have
     clip_norm: f32,
     /// Averages the weights: the share of the average that stays at a step, such as 0.999

@@ -53,3 +53,8 @@ words! {
         Constant = "constant", OneCycle = "one-cycle", Cosine = "cosine", Linear = "linear", OnPlateau = "on-plateau",
     }
 }
+
+words! {
+    /// What gradients are on their way.
+    WireName { F32 = "f32", F16 = "f16" }
+}

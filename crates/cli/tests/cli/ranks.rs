@@ -36,6 +36,11 @@ fn two_ranks_train_as_one_with_twice_the_batch() {
         );
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(out.matches("the model is").count(), 1, "{out}");
+        assert_eq!(
+            out.matches(&format!(" of {count}: ")).count(),
+            if count > 1 { count } else { 0 },
+            "{out}"
+        );
         let log = std::fs::read_to_string(folder.path().join(format!("run{count}/metrics.jsonl"))).unwrap();
         let values = log.lines().filter_map(|line| {
             serde_json::from_str::<serde_json::Value>(line)

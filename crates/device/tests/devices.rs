@@ -32,6 +32,18 @@ fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 #[test]
+fn places_go_around_the_adapters() {
+    let first = Gpu::builder().quiet().build().unwrap();
+    // As many as any number is a multiple of, on machines with up to ten.
+    let around = Gpu::builder().quiet().nth(2520).build().unwrap();
+    assert_eq!(
+        (around.info().name.as_str(), around.info().device),
+        (&*first.info().name, first.info().device)
+    );
+    assert!(Gpu::builder().quiet().nth(1).build().is_ok());
+}
+
+#[test]
 fn two_devices_live_side_by_side() -> Result<()> {
     let (a, b) = (gpu(), gpu());
     assert!(a.same_as(&a.clone()) && !a.same_as(&b));

@@ -239,7 +239,6 @@ impl Run<'_> {
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
             .batch_size(batch)
-            .parallel(DataParallel::over(Arc::clone(self.ranks)))
             .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)

@@ -6,6 +6,7 @@ mod damaged;
 mod folders;
 mod inspect;
 mod presets;
+mod ranks;
 mod run;
 mod stops;
 mod tables;

@@ -18,7 +18,7 @@ impl Tensor {
     /// [`Error::Changed`] where an op needs a value again that was changed since, such as a weight by an optimizer's step.
     /// (What an application's own commands change in a buffer of its own is not seen.)
     pub fn backward(&self) -> Result<Gradients> {
-        Walk::default().from_scalar("backward", self)
+        Walk::default().run_from_scalar("backward", self)
     }
 
     /// As [`Tensor::backward`], for any shape, from this tensor's own gradient `dy` of the same shape and type.
@@ -36,7 +36,7 @@ impl Tensor {
             );
             return Err(Error::shape("backward_from", message));
         }
-        Walk::default().from(self, dy, self.gpu().unique())
+        Walk::default().run(self, dy, self.gpu().unique())
     }
 
     /// As [`Tensor::backward`], for these leaves alone: only the ways to them are walked, and each gradient is written into
@@ -75,7 +75,7 @@ impl Tensor {
             (leaf.id(), Home { place, tensor: (*home).clone(), edges: 0 })
         };
         let homes = homes.iter().enumerate().map(home).collect();
-        Walk { wanted, homes, recorded: false, done }.from_scalar(OP, self)
+        Walk { wanted, homes, recorded: false, done }.run_from_scalar(OP, self)
     }
 
     fn check_scalar(&self, op: &'static str) -> Result<()> {
@@ -103,7 +103,7 @@ impl Tensor {
 pub fn grad<const N: usize>(y: &Tensor, inputs: [&Tensor; N]) -> Result<[Tensor; N]> {
     let wanted: HashSet<u64> = inputs.iter().map(|input| input.id()).collect();
     let walk = Walk { wanted: Some(wanted), recorded: true, ..Walk::default() };
-    let mut found = walk.from_scalar("grad", y)?;
+    let mut found = walk.run_from_scalar("grad", y)?;
     let mut gradients = Vec::with_capacity(N);
     for input in inputs {
         gradients.push(match found.0.get(&input.id()) {
@@ -149,7 +149,7 @@ impl<F> Walk<F> {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&id))
     }
 
-    fn from_scalar<E: From<Error>>(self, op: &'static str, root: &Tensor) -> Result<Gradients, E>
+    fn run_from_scalar<E: From<Error>>(self, op: &'static str, root: &Tensor) -> Result<Gradients, E>
     where
         F: FnMut(usize) -> Result<(), E>,
     {
@@ -159,11 +159,11 @@ impl<F> Walk<F> {
             DType::F16 => Tensor::from_slice(root.gpu(), &[f16::ONE], root.shape())?,
             _ => Tensor::full(root.gpu(), root.shape(), 1.0)?,
         };
-        self.from(root, &one, began)
+        self.run(root, &one, began)
     }
 
     /// Walks back from the gradient `given`; the walk began at the moment `began`.
-    fn from<E: From<Error>>(self, root: &Tensor, given: &Tensor, began: u64) -> Result<Gradients, E>
+    fn run<E: From<Error>>(self, root: &Tensor, given: &Tensor, began: u64) -> Result<Gradients, E>
     where
         F: FnMut(usize) -> Result<(), E>,
     {
@@ -218,10 +218,9 @@ impl<F> Walk<F> {
                 let Some(home) = self.homes.get_mut(&edge.id) else { continue };
                 home.edges = home.edges.saturating_sub(1);
                 // A leaf's gradient is complete; that of a tensor on the way is seen where its own node is.
-                if home.edges == 0 && edge.node.is_none() {
-                    if let Some((gradient, _)) = sums.remove(&edge.id) {
-                        found.insert(edge.id, self.finish(edge.id, gradient)?);
-                    }
+                let is_complete = home.edges == 0 && edge.node.is_none();
+                if let Some((gradient, _)) = is_complete.then(|| sums.remove(&edge.id)).flatten() {
+                    found.insert(edge.id, self.finish(edge.id, gradient)?);
                 }
             }
         }

@@ -341,8 +341,8 @@ fn an_optimizer_in_shares_is_the_whole_one_to_the_bit() {
         })
     };
     let (whole, shared) = (run(None, false, None), run(None, true, None));
-    for rank in 0..2 {
-        assert_eq!(bits(&shared[rank].0), bits(&whole[0].0), "rank {rank}");
+    for (rank, (state, _)) in shared.iter().enumerate() {
+        assert_eq!(bits(state), bits(&whole[0].0), "rank {rank}");
     }
     let bytes = shared[0].1 + shared[1].1;
     assert!(

@@ -38,8 +38,8 @@ impl Parameters {
         parts
     }
 
-    /// As [`Parameters::gradients`], and calls `done` with each part as soon as all that writes its gradients is recorded: once for
-    /// each of [`Parameters::parts`] that were given, in the same order for the same graph. Places of parameters without a gradient
+    /// As [`Parameters::gradients`], and calls `done` with the place of each part among `parts` as soon as all that writes its gradients is
+    /// recorded: once for each, in an order that the graph decides. [`Parameters::parts`] makes such parts. Places of parameters without a gradient
     /// hold zeros.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Parameters {
         &self,
         loss: &Tensor,
         parts: &[Part],
-        mut done: impl FnMut(&Gradients, &Part) -> Result<(), E>,
+        mut done: impl FnMut(&Gradients, usize) -> Result<(), E>,
     ) -> Result<Gradients, E> {
         let gradients = FlatValues::empty(self)?;
         let trainable: Vec<usize> =
@@ -73,7 +73,7 @@ impl Parameters {
             left[part] -= 1;
             if left[part] == 0 {
                 waits[part] = false;
-                done(&gradients, &parts[part]).map_err(Failed::Done)?;
+                done(&gradients, part).map_err(Failed::Done)?;
             }
             Ok(())
         });
@@ -90,8 +90,7 @@ impl Parameters {
         }
         gradients.clear(&missing)?;
         // Parts with a parameter that has no gradient, or with none that could have one.
-        let waiting = parts.iter().zip(waits).filter(|(_, waits)| *waits);
-        waiting.map(|(part, _)| part).try_for_each(|part| done(&gradients, part))?;
+        (0..parts.len()).filter(|&part| waits[part]).try_for_each(|part| done(&gradients, part))?;
         Ok(gradients)
     }
 }

@@ -276,3 +276,64 @@ fn the_norm_has_the_same_bits_each_time() {
         assert!(bits.iter().all(|norm| *norm == bits[0]) && f32::from_bits(bits[0]) > 1.0, "{bits:?}");
     }
 }
+
+#[test]
+fn parts_are_told_once_each_as_soon_as_they_are_complete() {
+    let gpu = gpu();
+    let make = |b: &Builder| ["a", "b", "c", "d", "e"].map(|name| Linear::new(&b.scope(name), 5, 5));
+    let (layers, params) = build(&gpu, 3, make).unwrap();
+    params.freeze("c.*").unwrap();
+    let loss = || {
+        let x = Tensor::from_slice(&gpu, &[0.5, -1.0, 2.0, 0.25, 3.0], &[1, 5]).unwrap();
+        // `d` is not used; the weight of `a` is complete when the second use of `a` is.
+        let [a, b, c, _, e] = &layers;
+        let y = [a, b, c, e, a].iter().fold(x, |x, layer| layer.forward(&x).unwrap().tanh().unwrap());
+        y.sum_all().unwrap()
+    };
+    let whole = params.gradients(&loss()).unwrap();
+    // Each entry a part, and all of them one.
+    for bytes in [1, 1 << 20] {
+        let parts = params.parts(bytes);
+        assert_eq!(parts.len(), if bytes == 1 { 10 } else { 1 });
+        let mut told = Vec::new();
+        let gradients = params
+            .gradients_by_part(&loss(), &parts, |gradients, part| {
+                // A read recorded now sees what the rest of the walk does not change any more.
+                told.push((part, gradients.read_part_later(&parts[part])?));
+                Ok::<_, wgrad_nn::Error>(())
+            })
+            .unwrap();
+        let mut seen: Vec<usize> = told.iter().map(|(part, _)| *part).collect();
+        if bytes == 1 {
+            let name = |part: usize| params.entries()[parts[part].entries.start].name.as_str();
+            let order: Vec<&str> = seen.iter().map(|&part| name(part)).collect();
+            assert_eq!(order[..4].iter().map(|name| &name[..1]).collect::<String>(), "eebb", "{order:?}");
+            assert_eq!(order[4..6].iter().map(|name| &name[..1]).collect::<String>(), "aa", "{order:?}");
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..parts.len()).collect::<Vec<_>>(), "each part once");
+        for (part, values) in told {
+            let (values, part) = (values.wait().unwrap(), &parts[part]);
+            for entry in &params.entries()[part.entries.clone()] {
+                let own = &values[entry.offset - part.range.start..][..entry.tensor.numel()];
+                let expected = whole.get(&entry.name).map(|gradient| gradient.to_vec().unwrap());
+                assert_eq!(own, expected.unwrap_or_else(|| vec![0.0; own.len()]), "{}", entry.name);
+            }
+        }
+        assert_eq!(gradients.present(), whole.present());
+    }
+}
+
+#[test]
+fn a_part_is_overwritten_and_other_lengths_are_refused() {
+    let gpu = gpu();
+    let (_, params) = build(&gpu, 3, |b| Linear::new(&b.scope("a"), 3, 2)).unwrap();
+    let mut values = wgrad_nn::FlatValues::zeros(&params).unwrap();
+    let part = params.parts(1).remove(0);
+    assert_eq!((part.entries.clone(), part.range.len()), (1..2, 2), "the last one declared comes first");
+    values.write_part(&part, &[1.0, 2.0]).unwrap();
+    values.set_all_present(&[false, true]).unwrap();
+    assert_eq!(values.get("a.bias").unwrap().to_vec().unwrap(), [1.0, 2.0]);
+    assert!(values.get("a.weight").is_none());
+    assert!(values.write_part(&part, &[1.0]).is_err() && values.set_all_present(&[true]).is_err());
+}

@@ -1,6 +1,6 @@
 //! Gradients of all ranks, added up while the backward pass goes on.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use wgrad_autograd::Tensor;
 use wgrad_autograd::device::Pending;
@@ -43,19 +43,22 @@ fn scaled(loss: &Tensor, factor: f64) -> Result<Tensor> {
 pub(crate) struct Exchange<'a> {
     parallel: &'a DataParallel,
     parameters: &'a Parameters,
-    reading: VecDeque<(Part, Pending<f32>)>,
-    sums: Vec<(Part, Vec<f32>)>,
+    parts: Vec<Part>,
+    /// Parts on their way from the device, by their places. Ranks exchange them in order of places, in whichever order they come.
+    reading: BTreeMap<usize, Pending<f32>>,
+    /// The sums of the first parts.
+    sums: Vec<Vec<f32>>,
 }
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(parallel: &'a DataParallel, parameters: &'a Parameters) -> Self {
-        Self { parallel, parameters, reading: VecDeque::new(), sums: Vec::new() }
+        let parts = parameters.parts(parallel.bucket_bytes);
+        Self { parallel, parameters, parts, reading: BTreeMap::new(), sums: Vec::new() }
     }
 
     /// Of the gradient of `loss`, begun while the backward pass goes on.
     pub(crate) fn of_loss(mut self, loss: &Tensor, factor: f64) -> Result<Option<Gradients>> {
-        let parts = self.parameters.parts(self.parallel.bucket_bytes);
-        let (parameters, loss) = (self.parameters, scaled(loss, factor)?);
+        let (parameters, loss, parts) = (self.parameters, scaled(loss, factor)?, self.parts.clone());
         let gradients = parameters.gradients_by_part(&loss, &parts, |all, part| self.ready(all, part))?;
         self.finish(gradients, factor)
     }
@@ -63,36 +66,36 @@ impl<'a> Exchange<'a> {
     /// Of a sum, which is nothing where no batch of this rank counted.
     pub(crate) fn of_sum(mut self, Sum { gradients, factor }: Sum) -> Result<Option<Gradients>> {
         let gradients = gradients.map_or_else(|| FlatValues::zeros(self.parameters), Ok)?;
-        for part in self.parameters.parts(self.parallel.bucket_bytes) {
-            self.ready(&gradients, &part)?;
+        for place in 0..self.parts.len() {
+            self.ready(&gradients, place)?;
         }
         self.finish(gradients, factor)
     }
 
     /// Takes a part as soon as its launches are recorded.
-    fn ready(&mut self, gradients: &Gradients, part: &Part) -> Result<()> {
-        self.reading.push_back((part.clone(), gradients.read_part_later(part)?));
+    fn ready(&mut self, gradients: &Gradients, place: usize) -> Result<()> {
+        self.reading.insert(place, gradients.read_part_later(&self.parts[place])?);
         // The device begins with it now, and nothing of it waits for the rest of the backward pass.
         self.parameters.gpu().submit()?;
-        while self.reading.len() > READ_AHEAD {
+        while self.reading.len() > READ_AHEAD && self.reading.contains_key(&self.sums.len()) {
             self.exchange()?;
         }
         Ok(())
     }
 
-    /// Waits for the oldest part, and adds it up over ranks while the device goes on.
+    /// Waits for the next part, and adds it up over ranks while the device goes on.
     fn exchange(&mut self) -> Result<()> {
-        let Some((part, values)) = self.reading.pop_front() else { return Ok(()) };
-        let mut values = values.wait()?;
+        let place = self.sums.len();
+        let Some(values) = self.reading.remove(&place) else { return Ok(()) };
+        let (part, mut values) = (&self.parts[place], values.wait()?);
         // What lies between parameters may be anything, and would count where values have a scale in common.
-        let entries = &self.parameters.entries()[part.entries.clone()];
         let mut end = part.range.start;
-        for entry in entries {
+        for entry in &self.parameters.entries()[part.entries.clone()] {
             values[end - part.range.start..entry.offset - part.range.start].fill(0.0);
             end = entry.offset + entry.tensor.numel();
         }
         all_reduce(&*self.parallel.ranks, &mut values, self.parallel.wire)?;
-        self.sums.push((part, values));
+        self.sums.push(values);
         Ok(())
     }
 
@@ -107,9 +110,9 @@ impl<'a> Exchange<'a> {
         if total <= 0.0 {
             return Ok(None);
         }
-        for (part, mut sums) in self.sums {
+        for (part, mut sums) in self.parts.iter().zip(self.sums) {
             sums.iter_mut().for_each(|sum| *sum = (f64::from(*sum) / total) as f32);
-            gradients.write_part(&part, &sums)?;
+            gradients.write_part(part, &sums)?;
         }
         let present: Vec<bool> = own[1..].iter().map(|&ranks| ranks > 0.0).collect();
         gradients.set_all_present(&present)?;

@@ -225,6 +225,38 @@ fn ranks_count_by_what_their_losses_count() {
 }
 
 #[test]
+fn a_rank_on_which_nothing_counts_takes_part_all_the_same() {
+    // In the third step the second half of the rows counts for nothing: all that rank 1 has.
+    let forward = |half: Option<usize>| {
+        let mut step = 0;
+        move |setup: &Setup, batch: &Batch, mode: Mode| {
+            let mut labels = batch.y.to_vec_as::<i32>()?;
+            step += usize::from(mode == Mode::Train);
+            if step == 3 && mode == Mode::Train {
+                let first = half.map_or(labels.len() / 2, |rank| if rank == 1 { 0 } else { labels.len() });
+                labels[first..].fill(-100);
+            }
+            let terms = labels.iter().filter(|label| **label >= 0).count();
+            let y = setup.model.forward(&batch.x, mode)?;
+            let targets = Tensor::from_slice(&setup.gpu, &labels, &[labels.len()])?;
+            let options =
+                wgrad_autograd::CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
+            let loss = y.cross_entropy_with(&targets, options)?;
+            Ok(wgrad_train::Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+        }
+    };
+    let whole = train(&Setup::plain(), 40, |trainer| trainer.batch_size(8).epochs(1), forward(None)).unwrap();
+    let all = on_each(2, |ranks| {
+        let rank = ranks_of(&ranks);
+        let parallel = DataParallel::new(ranks).bucket_bytes(1);
+        let change = move |trainer: Trainer<'static>| trainer.batch_size(4).epochs(1).parallel(parallel);
+        train(&Setup::plain(), 40, change, forward(Some(rank))).unwrap()
+    });
+    assert_close(&all[0].losses, &whole.losses, 1e-5, "a step of half the rows");
+    assert_eq!(bits(&all[1].state), bits(&all[0].state));
+}
+
+#[test]
 fn half_precision_on_the_wire_trains_alike() {
     let steps = |trainer: Trainer<'static>| trainer.epochs(6).batch_size(4);
     let run = |wire| {

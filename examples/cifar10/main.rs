@@ -137,8 +137,10 @@ fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> 
         file::check_writable(path)?;
     }
     let mut recipe = Recipe::new(flags);
-    let images = load(flags, &mut recipe)?;
-    let schedule = recipe.schedule(images.train.len().div_ceil(ranks.size()))?;
+    let images = load(flags, &mut recipe, is_first)?;
+    let parallel = DataParallel::over(Arc::clone(ranks));
+    let schedule =
+        recipe.schedule(parallel.batches(images.train.len(), recipe.batch_size as usize, false))?;
     let gpu = Gpu::builder().nth(ranks.local().0).build()?;
 
     let make = |b: &Builder| -> Box<dyn Module> {
@@ -180,7 +182,7 @@ fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> 
         metrics: flags.metrics.clone(),
         checkpoint: flags.checkpoint.clone(),
         resume: flags.resume,
-        parallel: Some(DataParallel::over(Arc::clone(ranks))),
+        parallel: Some(parallel),
         ..Default::default()
     };
     let task = Task {
@@ -215,7 +217,7 @@ fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> 
 }
 
 /// The images. The synthetic set takes fewer epochs than the recipe's.
-fn load(flags: &Flags, recipe: &mut Recipe) -> Result<Split, Error> {
+fn load(flags: &Flags, recipe: &mut Recipe, is_first: bool) -> Result<Split, Error> {
     let cache = cifar10::cache_folder();
     #[cfg(feature = "download")]
     if let (true, Some(cache)) = (flags.download, &cache) {
@@ -226,11 +228,15 @@ fn load(flags: &Flags, recipe: &mut Recipe) -> Result<Split, Error> {
     let source = cifar10::locate(flags.data.as_deref(), variable.as_deref(), cache.as_deref())?;
     match source.folder() {
         Some(folder) => {
-            say(&format!("CIFAR-10 from {}", folder.display()));
+            if is_first {
+                say(&format!("CIFAR-10 from {}", folder.display()));
+            }
             Ok(cifar10::load(folder)?)
         }
         None => {
-            say("CIFAR-10 was not found (--data DIR names it): a short run on the synthetic set instead");
+            if is_first {
+                say("CIFAR-10 was not found (--data DIR names it): a short run on the synthetic set instead");
+            }
             recipe.epochs = flags.epochs.unwrap_or(3);
             Ok(synthetic::split(6_000, 1_000, flags.seed))
         }

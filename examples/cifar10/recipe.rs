@@ -82,15 +82,15 @@ impl Recipe {
         }
     }
 
-    /// The learning rate over a run on this many images; `None` where it stays.
+    /// The learning rate over epochs of so many batches; `None` where it stays.
     ///
     /// # Errors
     /// For a learning rate that is no number or below 0.
-    pub fn schedule(&self, images: usize) -> wgrad::nn::Result<Option<OneCycle>> {
+    pub fn schedule(&self, batches: usize) -> wgrad::nn::Result<Option<OneCycle>> {
         match self.schedule {
             Schedule::Constant => Ok(None),
             Schedule::OneCycle => {
-                let steps = u64::from(self.epochs) * images.div_ceil(self.batch_size as usize) as u64;
+                let steps = u64::from(self.epochs) * batches as u64;
                 let cycle = OneCycle::new(self.sgd.lr, steps)?;
                 Ok(Some(OneCycle { pct_start: 0.25, anneal: Anneal::Linear, ..cycle }))
             }

@@ -23,7 +23,8 @@ impl Parameters {
     /// about the order in which a backward pass comes to them. Parts depend on nothing but names and shapes.
     pub fn parts(&self, bytes: usize) -> Vec<Part> {
         let mut parts: Vec<Part> = Vec::new();
-        for (i, entry) in self.entries().iter().enumerate().rev() {
+        let entries = self.entries().iter().enumerate().rev();
+        for (i, entry) in entries.filter(|(_, entry)| !entry.tensor.is_empty()) {
             // The last part begun takes the entry before it, unless it is large enough.
             let last =
                 parts.last_mut().filter(|last| last.flat == entry.flat && last.range.len() * 4 < bytes);

@@ -11,7 +11,7 @@ use wgrad_nn::StateDict;
 
 use crate::fit::Options;
 use crate::trainer::{LOSS, Means, SCHEMA as TRAINERS};
-use crate::{Callback, Error, Fit, Moment, Result, Saved};
+use crate::{Callback, DataParallel, Error, Fit, Moment, Result, Saved};
 
 const FILE: &str = "checkpoint.safetensors";
 const SCHEMA: &str = "4";
@@ -45,6 +45,8 @@ pub(crate) struct Identity {
     pub augment: String,
     /// In words; none where the learning rate is the optimizer's.
     pub schedule: String,
+    /// In words; none of a single rank.
+    pub ranks: String,
 }
 
 impl Identity {
@@ -53,16 +55,17 @@ impl Identity {
         let &Options { seed, batch_size, shuffle, .. } = options;
         let augment = options.augment.map(|augment| augment.to_string()).unwrap_or_default();
         let schedule = options.schedule.map(|schedule| schedule.to_string()).unwrap_or_default();
-        Self { seed, batch_size, shuffle, images, augment, schedule }
+        let ranks = options.parallel.as_ref().and_then(DataParallel::describe).unwrap_or_default();
+        Self { seed, batch_size, shuffle, images, augment, schedule, ranks }
     }
 }
 
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, batch_size, shuffle, images, augment, schedule } = self;
+        let Self { seed, batch_size, shuffle, images, augment, schedule, ranks } = self;
         let order = if *shuffle { "shuffled" } else { "in their own order" };
         write!(f, "seed {seed}, batch size {batch_size}, {images} images {order}")?;
-        [augment, schedule]
+        [augment, schedule, ranks]
             .into_iter()
             .filter(|words| !words.is_empty())
             .try_for_each(|words| write!(f, ", {words}"))
@@ -128,6 +131,9 @@ impl Checkpoint {
             ("wgrad.schedule", identity.schedule.clone()),
         ];
         own.metadata.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+        if !identity.ranks.is_empty() {
+            own.metadata.insert("wgrad.ranks".to_owned(), identity.ranks.clone());
+        }
         Ok(own.save(&self.path)?)
     }
 
@@ -150,6 +156,7 @@ impl Checkpoint {
             images: self.value(&state, "data_images")?,
             augment: self.value(&state, "augment")?,
             schedule: self.value(&state, "schedule")?,
+            ranks: state.metadata.get("wgrad.ranks").cloned().unwrap_or_default(),
         };
         if found != *identity {
             let message = format!("belongs to another run, of {found}; this one is of {identity}");

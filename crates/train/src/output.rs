@@ -12,12 +12,14 @@ pub struct Output {
     pub(crate) parts: Vec<(String, Tensor)>,
     pub(crate) judged: Option<(Tensor, Tensor)>,
     pub(crate) weight: Option<f64>,
+    /// Whether the closure said the weight.
+    pub(crate) is_counted: bool,
 }
 
 impl Output {
     /// The output with this loss, a scalar, which is taken for the mean over the rows of the batch.
     pub fn new(loss: Tensor) -> Self {
-        Self { loss, parts: Vec::new(), judged: None, weight: None }
+        Self { loss, parts: Vec::new(), judged: None, weight: None, is_counted: false }
     }
 
     /// The output of several losses, each with a name and a weight: the loss is their weighted sum, and each is logged apart,
@@ -50,8 +52,18 @@ impl Output {
     /// example. Batches count by it in means and in accumulated gradients.
     #[must_use]
     pub fn counted(mut self, terms: f64) -> Self {
-        self.weight = Some(terms);
+        (self.weight, self.is_counted) = (Some(terms), true);
         self
+    }
+
+    /// The output with a weight, its own or that of so many rows.
+    pub(crate) fn with_weight_of(mut self, rows: usize) -> Result<Self> {
+        let weight = *self.weight.get_or_insert(rows as f64);
+        if weight >= 0.0 && weight.is_finite() {
+            return Ok(self);
+        }
+        let message = format!("an output counted {weight} times: the number is finite and at least 0");
+        Err(crate::Error::Usage(message))
     }
 }
 

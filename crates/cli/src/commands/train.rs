@@ -9,7 +9,7 @@ use wgrad::Gpu;
 use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
 use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
-use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, world};
+use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, broadcast_bytes, fail, world};
 use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau, file};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
@@ -50,7 +50,7 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
 
 fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let is_first = ranks.rank() == 0;
-    let config = configuration(flags)?;
+    let config = shared(flags, &**ranks)?;
     let dataset = Dataset::load(&config)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
@@ -125,6 +125,20 @@ fn build_options(
         synchronized: synchronizes.then(|| Arc::clone(ranks)),
         flat_bytes: shards.then_some(bytes),
     }
+}
+
+/// The configuration as rank 0 has it: the others need not see its files.
+fn shared(flags: &Train, ranks: &dyn Communicator) -> Result<Config> {
+    let own = if ranks.rank() == 0 { configuration(flags) } else { Ok(Config::default()) };
+    if ranks.size() == 1 {
+        return own;
+    }
+    if let Err(error) = agree(ranks, own.as_ref().map(|_| ())) {
+        // Rank 0 keeps its own words, and their exit code.
+        return Err(own.err().unwrap_or(error.into()));
+    }
+    let text = broadcast_bytes(ranks, own?.to_toml().into_bytes(), 0)?;
+    Config::parse(&String::from_utf8_lossy(&text)).map_err(Error::usage)
 }
 
 /// The configuration of the command line: a preset, a file, the run folder's, or none but the data; and what is changed in it.
@@ -231,9 +245,8 @@ impl Run<'_> {
         let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
         let accumulate = config.accumulate.unwrap_or(1);
         let drop_last = config.drop_last == Some(true);
-        // A step takes a batch on each rank. What is left at an epoch's end is one more, if each rank gets a row of it.
-        let (of_all, ranks) = (batch * self.ranks.size(), self.ranks.size());
-        let batches = train.len() / of_all + usize::from(!drop_last && train.len() % of_all >= ranks);
+        let parallel = self.parallel();
+        let batches = parallel.batches(train.len(), batch, drop_last);
         let steps = (epochs * batches.div_ceil(accumulate)) as u64;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
@@ -246,7 +259,7 @@ impl Run<'_> {
             .config(config.to_toml())
             .interrupt(&Interrupt::on_ctrl_c())
             .progress(!is_quiet)
-            .parallel(self.parallel())
+            .parallel(parallel)
             .validate(&valid)
             .logger(Jsonl::new(run.join("metrics.jsonl")))
             .logger(Csv::new(run.join("metrics.csv")))

@@ -10,22 +10,24 @@ use wgrad_nn::{FlatValues, Gradients, Parameters, Part};
 use super::DataParallel;
 use crate::Result;
 
-/// Parts that wait on the device for their turn. A device is given no more than four submissions at a time.
+/// Parts that are on their way while the host goes on recording, where they come in their order.
 const READ_AHEAD: usize = 3;
 
 /// A rank's gradients of some batches, each times its factor, before anything of them is sent.
 #[derive(Default)]
 pub(crate) struct Sum {
     gradients: Option<Gradients>,
-    factor: f64,
+    /// What the factors of all ranks come to.
+    pub total: f64,
 }
 
 impl Sum {
     /// Adds the gradient of a loss times `factor`.
     pub(crate) fn add(&mut self, parameters: &Parameters, loss: &Tensor, factor: f64) -> Result<()> {
         let gradients = parameters.gradients(&scaled(loss, factor)?)?;
-        self.factor += factor;
         match &mut self.gradients {
+            // The gradient of a mean over nothing may be anything.
+            _ if factor == 0.0 => {}
             Some(sum) => sum.add(&gradients)?,
             None => self.gradients = Some(gradients),
         }
@@ -38,8 +40,8 @@ fn scaled(loss: &Tensor, factor: f64) -> Result<Tensor> {
     Ok(if factor == 1.0 { loss.clone() } else { loss.mul_add_scalar(factor as f32, 0.0)? })
 }
 
-/// The exchange of one step's gradients: what comes of it is the sum over all ranks, each rank's times its factor, divided by the sum of
-/// the factors. There is none where that is 0.
+/// The exchange of one step's gradients: what comes of it is the sum over all ranks, each rank's times its factor, divided by the
+/// sum of the factors.
 pub(crate) struct Exchange<'a> {
     parallel: &'a DataParallel,
     parameters: &'a Parameters,
@@ -48,28 +50,31 @@ pub(crate) struct Exchange<'a> {
     reading: BTreeMap<usize, Pending<f32>>,
     /// The sums of the first parts.
     sums: Vec<Vec<f32>>,
+    /// Whether this rank's gradient counts for nothing, and may be anything.
+    is_void: bool,
 }
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(parallel: &'a DataParallel, parameters: &'a Parameters) -> Self {
         let parts = parameters.parts(parallel.bucket_bytes);
-        Self { parallel, parameters, parts, reading: BTreeMap::new(), sums: Vec::new() }
+        Self { parallel, parameters, parts, reading: BTreeMap::new(), sums: Vec::new(), is_void: false }
     }
 
     /// Of the gradient of `loss`, begun while the backward pass goes on.
-    pub(crate) fn of_loss(mut self, loss: &Tensor, factor: f64) -> Result<Option<Gradients>> {
+    pub(crate) fn of_loss(mut self, loss: &Tensor, factor: f64, total: f64) -> Result<Gradients> {
+        self.is_void = factor == 0.0;
         let (parameters, loss, parts) = (self.parameters, scaled(loss, factor)?, self.parts.clone());
         let gradients = parameters.gradients_by_part(&loss, &parts, |all, part| self.ready(all, part))?;
-        self.finish(gradients, factor)
+        self.finish(gradients, total)
     }
 
     /// Of a sum, which is nothing where no batch of this rank counted.
-    pub(crate) fn of_sum(mut self, Sum { gradients, factor }: Sum) -> Result<Option<Gradients>> {
+    pub(crate) fn of_sum(mut self, Sum { gradients, total }: Sum) -> Result<Gradients> {
         let gradients = gradients.map_or_else(|| FlatValues::zeros(self.parameters), Ok)?;
         for place in 0..self.parts.len() {
             self.ready(&gradients, place)?;
         }
-        self.finish(gradients, factor)
+        self.finish(gradients, total)
     }
 
     /// Takes a part as soon as its launches are recorded.
@@ -88,6 +93,9 @@ impl<'a> Exchange<'a> {
         let place = self.sums.len();
         let Some(values) = self.reading.remove(&place) else { return Ok(()) };
         let (part, mut values) = (&self.parts[place], values.wait()?);
+        if self.is_void {
+            values.fill(0.0);
+        }
         // What lies between parameters may be anything, and would count where values have a scale in common.
         let mut end = part.range.start;
         for entry in &self.parameters.entries()[part.entries.clone()] {
@@ -99,23 +107,20 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    fn finish(mut self, mut gradients: Gradients, factor: f64) -> Result<Option<Gradients>> {
+    fn finish(mut self, mut gradients: Gradients, total: f64) -> Result<Gradients> {
         while !self.reading.is_empty() {
             self.exchange()?;
         }
-        let mut own = vec![factor];
-        own.extend(gradients.present().iter().map(|&present| f64::from(u8::from(present))));
-        all_reduce_f64(&*self.parallel.ranks, &mut own)?;
-        let total = own[0];
-        if total <= 0.0 {
-            return Ok(None);
-        }
+        // A parameter that has a gradient on one rank has one.
+        let own = gradients.present().iter().map(|&present| f64::from(u8::from(present)));
+        let mut ranks: Vec<f64> = own.collect();
+        all_reduce_f64(&*self.parallel.ranks, &mut ranks)?;
         for (part, mut sums) in self.parts.iter().zip(self.sums) {
             sums.iter_mut().for_each(|sum| *sum = (f64::from(*sum) / total) as f32);
             gradients.write_part(part, &sums)?;
         }
-        let present: Vec<bool> = own[1..].iter().map(|&ranks| ranks > 0.0).collect();
+        let present: Vec<bool> = ranks.iter().map(|&ranks| ranks > 0.0).collect();
         gradients.set_all_present(&present)?;
-        Ok(Some(gradients))
+        Ok(gradients)
     }
 }

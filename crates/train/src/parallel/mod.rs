@@ -1,7 +1,7 @@
 //! Data-parallel training: ranks that each take a share of every batch, and make one step together.
 
 mod exchange;
-mod judge;
+mod predictions;
 mod state;
 
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wgrad_distributed::{Communicator, Solo, Wire, all_gather_bytes, all_reduce_f64};
 
 pub(crate) use exchange::{Exchange, Sum};
-pub(crate) use judge::Sent;
+pub(crate) use predictions::Sent;
 
 use crate::trainer::Means;
 use crate::{Error, Result};
@@ -21,8 +21,8 @@ use crate::{Error, Result};
 /// The batch size is each rank's: with n ranks a step sees n times as many rows, the rows that one rank with n times the batch size
 /// would see in that step. Rank 0 takes the first part of them, and so on. What is left at an epoch's end is divided evenly, so that
 /// ranks differ by one row at most; fewer rows than ranks are left out of that epoch. The gradient is that of one batch of all these
-/// rows: ranks count by their rows, or by what [`Output::counted`](crate::Output::counted) says. **The learning rate is as it was given**: whoever wants
-/// it to grow with the number of ranks sets a larger one.
+/// rows: ranks count by their rows, or by what [`Output::counted`](crate::Output::counted) says. **The learning rate is as it was
+/// given**: whoever wants it to grow with the number of ranks sets a larger one.
 ///
 /// Ranks begin with the weights of rank 0. Validation is divided among them, and every figure is one of all rows, the same on all ranks.
 /// Rank 0 logs, shows progress, and keeps checkpoints.
@@ -133,11 +133,22 @@ impl DataParallel {
         if self.average_every == Some(0) {
             return Err(Error::Usage("weights averaged every 0 steps: at least 1".to_owned()));
         }
+        if self.average_every.is_some() && self.wire != Wire::F32 {
+            let message = "averages are sent as f32: f16 is for gradients that are added up in each step";
+            return Err(Error::Usage(message.to_owned()));
+        }
         if self.average_every.is_some() && self.shards_optimizer {
             let message = "ranks that make steps of their own need an optimizer's state of their own: average or shard, not both";
             return Err(Error::Usage(message.to_owned()));
         }
         Ok(())
+    }
+
+    /// The number of batches, on each rank, of an epoch over so many rows: what is left at the end is one where each rank gets a row of it,
+    /// unless it is dropped.
+    pub fn batches(&self, rows: usize, batch_size: usize, drop_last: bool) -> usize {
+        let (of_all, size) = ((batch_size * self.size()).max(1), self.size());
+        rows / of_all + usize::from(!drop_last && rows % of_all >= size)
     }
 
     /// What must be equal for a run to continue another, in words; nothing of a single rank.
@@ -151,6 +162,12 @@ impl DataParallel {
         (!self.is_alone()).then_some(text)
     }
 
+    /// What of it decides which calls ranks make together.
+    pub(crate) fn calls(&self) -> String {
+        let Self { bucket_bytes, check_every, shards_optimizer, .. } = self;
+        format!("buckets of {bucket_bytes}, checks every {check_every}, shards {shards_optimizer}")
+    }
+
     /// The losses of all ranks from those of each.
     pub(crate) fn all_means(&self, own: Means) -> Result<Means> {
         if self.is_alone() {
@@ -162,6 +179,11 @@ impl DataParallel {
             means.each(|name, sum, weight| all.add_sum(name, sum, weight));
         }
         Ok(all)
+    }
+
+    /// Whether it is so on any rank.
+    pub(crate) fn any(&self, own: bool) -> Result<bool> {
+        Ok(self.sums([f64::from(u8::from(own))])? != [0.0])
     }
 
     /// The sums of numbers over ranks.

@@ -36,7 +36,9 @@ impl<B> Run<'_, '_, B> {
         if self.fit.place.rows < self.fit.epoch_rows {
             return Ok(());
         }
-        let seconds = started.elapsed().as_secs_f64();
+        // One figure, so that nothing is decided by ranks apart.
+        let own = if self.trainer.parallel.is_first() { started.elapsed().as_secs_f64() } else { 0.0 };
+        let [seconds] = self.trainer.parallel.sums([own])?;
         self.epoch_ended(seconds)?;
         self.checkpoint(Moment::Epoch)?;
         let record = self.fit.history.epochs.last();
@@ -105,6 +107,8 @@ impl<B> Run<'_, '_, B> {
                 [self.fit.epoch_rows, self.trainer.plan.batch_size],
                 self.forward,
             )?;
+            // Ranks drop elements of their own, before batch norm too.
+            self.trainer.parallel.broadcast_flats(parameters.buffer_flats())?;
         }
         Ok(())
     }

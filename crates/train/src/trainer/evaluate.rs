@@ -65,13 +65,15 @@ pub(crate) fn figures<B>(
         let output = no_grad(|| forward(&batch, Mode::Eval))?;
         match &output.judged {
             Some((prediction, target)) if !metrics.is_empty() => {
-                judged.update(prediction, target, counted, &mut accumulators)?;
+                judged.update(prediction, target, counted > 0, &mut accumulators)?;
             }
             None if !metrics.is_empty() => return Err(no_predictions()),
             _ => {}
         }
-        if counted > 0 {
-            waiting.push_back(BatchLosses::read(&output, output.weight.unwrap_or(counted as f64))?);
+        let output = output.with_weight_of(counted)?;
+        let weight = output.weight.filter(|weight| counted > 0 && *weight > 0.0);
+        if let Some(weight) = weight {
+            waiting.push_back(BatchLosses::read(&output, weight)?);
         }
         output.loss.gpu().submit()?;
         while waiting.len() > LAG {
@@ -95,12 +97,12 @@ struct Judged<'p> {
 }
 
 impl Judged<'_> {
-    /// Takes the first `rows` of a batch.
+    /// Takes a batch, or nothing of it where none of its rows counts.
     fn update(
         &mut self,
         prediction: &Tensor,
         target: &Tensor,
-        rows: usize,
+        counts: bool,
         accumulators: &mut [Box<dyn Accumulator>],
     ) -> Result<()> {
         if self.parallel.is_alone() {
@@ -108,7 +110,8 @@ impl Judged<'_> {
                 .iter_mut()
                 .try_for_each(|accumulator| accumulator.update(prediction, target));
         }
-        let [prediction, target] = [prediction.narrow(0, 0, rows)?, target.narrow(0, 0, rows)?];
+        let kept = |x: &Tensor| if counts { Ok(x.clone()) } else { x.narrow(0, 0, 0) };
+        let [prediction, target] = [kept(prediction)?, kept(target)?];
         self.sent.push_back([Sent::new(&prediction)?, Sent::new(&target)?]);
         if self.sent.len() > LAG { self.next(accumulators) } else { Ok(()) }
     }

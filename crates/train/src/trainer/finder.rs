@@ -66,6 +66,11 @@ impl<B> Trainer<'_, B> {
             return Err(Error::Usage(message));
         }
         self.plan.check_rows(train.len(), &DataParallel::solo())?;
+        if !self.optimizer.state().kept().iter().all(|&kept| kept) {
+            let message =
+                "the optimizer keeps a share of its state only: look for a rate before ranks share it";
+            return Err(Error::Usage(message.to_owned()));
+        }
         let weights = Weights::of(&self.parameters)?;
         let state = self.optimizer.state().to_state_dict()?;
         let (lr, draws) = (self.optimizer.lr(), self.parameters.draws());

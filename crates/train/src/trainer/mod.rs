@@ -1,6 +1,7 @@
 //! [`Trainer`]: epochs over any data set, for any model and any loss.
 
 mod average;
+mod batches;
 mod builder;
 mod callback;
 mod checkpoints;

@@ -33,7 +33,7 @@ pub(super) struct Run<'r, 'a, B> {
     /// The step at which the last checkpoint was made.
     saved_at: Option<u64>,
     /// The step after which ranks were made alike.
-    level_at: Option<u64>,
+    pub(super) level_at: Option<u64>,
     /// Whether all ranks know that one of them asked for the end.
     is_over: bool,
 }
@@ -82,6 +82,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
 
     pub(super) fn run(mut self) -> Result<History> {
         let trained = self.start().and_then(|()| self.epochs()).and_then(|()| self.end());
+        // What else is drawn is the same on all ranks.
+        self.trainer.parameters.set_random_stream(0);
         self.fit.failed = trained.is_err();
         let ended = self.each(|callback, fit| callback.on_fit_end(fit));
         let finished = self.loggers().map(|logger| logger.finish());
@@ -124,6 +126,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
                 ("run", &self.identity.run),
                 ("configuration", &trainer.plan.config),
                 ("data", &self.identity.data),
+                ("validation data", &trainer.valid.as_ref().map(|set| set.fingerprint()).unwrap_or_default()),
+                ("plan", &trainer.calls()),
                 ("model", &model(&trainer.parameters)),
             ],
         )?;
@@ -300,6 +304,20 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             }
             self.fit.history.messages.push(text);
         }
+    }
+}
+
+impl<B> Trainer<'_, B> {
+    /// What else decides which calls ranks make together, in words.
+    fn calls(&self) -> String {
+        let names = |metrics: &mut dyn Iterator<Item = String>| metrics.collect::<Vec<_>>().join(" ");
+        let Plan { epochs, max_steps, non_finite, .. } = &self.plan;
+        format!(
+            "{epochs} epochs, {max_steps:?} steps, {non_finite:?}, {}, metrics {}, of training {}",
+            self.parallel.calls(),
+            names(&mut self.metrics.iter().map(|metric| metric.name())),
+            names(&mut self.train_metrics.names()),
+        )
     }
 }
 

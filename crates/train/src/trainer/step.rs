@@ -2,15 +2,13 @@
 
 use wgrad_autograd::Tensor;
 use wgrad_autograd::device::Pending;
-use wgrad_nn::{Gradients, Mode};
+use wgrad_nn::Gradients;
 
 use super::NonFinite;
-use super::late::{Arrived, BatchLosses, LOSS, Step};
+use super::late::{Arrived, LOSS, Step};
 use super::run::Run;
-use super::window::Window;
 use crate::memory::Measuring;
-use crate::parallel::{Exchange, Sum};
-use crate::{Error, Output, Result};
+use crate::{Error, Result};
 
 impl<B> Run<'_, '_, B> {
     /// Records and submits one step.
@@ -31,7 +29,7 @@ impl<B> Run<'_, '_, B> {
                 step.norm = norm.map(|norm| norm.read_later()).transpose()?;
                 let mut means = self.fit.place.means.clone();
                 let arrived = step.wait(&mut means, &self.trainer.parallel)?;
-                if !arrived.is_finite() {
+                if self.trainer.parallel.any(!arrived.is_finite())? {
                     return self.skip(Some(arrived));
                 }
                 self.fit.place.means = means;
@@ -63,76 +61,6 @@ impl<B> Run<'_, '_, B> {
             self.arrived(step)?;
         }
         Ok(())
-    }
-
-    /// The gradient of the step's batches, and this rank's losses: fewer batches at an epoch's end. No gradient where nothing counts.
-    fn window(&mut self, measuring: &mut Option<Measuring>) -> Result<(Option<Gradients>, Vec<BatchLosses>)> {
-        let (mut window, mut sum, mut batches) = (Window::default(), Sum::default(), Vec::new());
-        let gpu = self.trainer.parameters.gpu().clone();
-        let (count, adds) = (self.trainer.plan.accumulate, self.trainer.parallel.adds_gradients());
-        for i in 0..count {
-            let of_all = self.trainer.plan.batch_size * self.trainer.parallel.size();
-            let rows = of_all.min(self.fit.epoch_rows - self.fit.place.rows);
-            if rows == 0 {
-                break;
-            }
-            if i > 0 {
-                gpu.submit()?;
-            }
-            let (output, weight) = self.output(rows)?;
-            if let (0, Some(measuring)) = (i, &mut *measuring) {
-                measuring.forward_done(&gpu);
-            }
-            self.fit.place.rows += rows;
-            // A mean over nothing is NaN, and counts for nothing.
-            if weight > 0.0 {
-                batches.push(BatchLosses::read(&output, weight)?);
-            }
-            let parameters = &self.trainer.parameters;
-            let factor = weight / self.trainer.plan.batch_size as f64;
-            match (adds, weight > 0.0) {
-                // The only batch: its gradient is sent while the backward pass goes on.
-                (true, true) if count == 1 => {
-                    let exchange = Exchange::new(&self.trainer.parallel, parameters);
-                    return Ok((exchange.of_loss(&output.loss, factor)?, batches));
-                }
-                (true, true) => sum.add(parameters, &output.loss, factor)?,
-                (false, true) => window.add(parameters.gradients(&output.loss)?, weight)?,
-                (_, false) => {}
-            }
-        }
-        if !adds {
-            return Ok((window.finish()?, batches));
-        }
-        Ok((Exchange::new(&self.trainer.parallel, &self.trainer.parameters).of_sum(sum)?, batches))
-    }
-
-    /// What the closure makes of this rank's share of the next batch, and how often that counts.
-    fn output(&mut self, rows: usize) -> Result<(Output, f64)> {
-        use wgrad_autograd::Error::Shape;
-        use wgrad_nn::Error::{Layer, Op};
-        let share = self.trainer.parallel.share(rows);
-        let (start, rows) = (self.fit.place.rows + share.start, share.len());
-        let batch = self.train.batch(start, rows)?;
-        let (batch_size, epoch_rows) = (self.trainer.plan.batch_size, self.fit.epoch_rows);
-        let output = (self.forward)(&batch, Mode::Train).map_err(|error| match error {
-            // Where it is the short last batch, this may be the reason.
-            Error::Model(source @ (Layer { source: Shape { .. }, .. } | Op(Shape { .. })))
-                if rows != batch_size.min(epoch_rows) =>
-            {
-                let (epoch, source) = (self.fit.place.epoch + 1, Box::new(source));
-                Error::LastBatch { epoch, rows, batch_size, epoch_rows, source }
-            }
-            error => error,
-        })?;
-        let weight = output.weight.unwrap_or(rows as f64);
-        if !(weight >= 0.0 && weight.is_finite()) {
-            let message = format!("an output counted {weight} times: the number is finite and at least 0");
-            return Err(Error::Usage(message));
-        }
-        // Predictions are of no other use here, and need not lie there during the backward pass.
-        self.trainer.train_metrics.note(&output)?;
-        Ok((Output { judged: None, ..output }, weight))
     }
 
     /// Clips the gradient, and gives the norm that it had, where somebody looks at it.
@@ -185,6 +113,8 @@ impl<B> Run<'_, '_, B> {
     /// Leaves everything but the place in the epoch as it was, and logs it.
     fn skip(&mut self, arrived: Option<Arrived>) -> Result<()> {
         self.fit.place.skipped += 1;
+        // Running estimates have moved all the same.
+        self.level_at = None;
         self.trainer.train_metrics.forget();
         let step = self.fit.place.step;
         let mut values = vec![("skipped", self.fit.place.skipped as f64)];

@@ -34,6 +34,10 @@ impl<'a> TrainMetrics<'a> {
         higher.map(|metric| format!("train_{}", metric.name()))
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.metrics.iter().map(|metric| metric.name())
+    }
+
     /// Begins an epoch.
     pub(crate) fn start(&mut self) {
         let accumulators = self.metrics.iter().map(|metric| metric.accumulator());

@@ -6,16 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wgrad_autograd::Tensor;
+use wgrad_autograd::{BatchNormOptions, CrossEntropyOptions, Tensor};
 use wgrad_data::{Batch, TensorBatches};
-use wgrad_distributed::{Communicator, Error as RanksError, Thread, Threads, Wire};
+use wgrad_distributed::{Communicator, Error as RanksError, Solo, Thread, Threads, Wire};
 use wgrad_nn::models::{Resnet9, Resnet9Options};
 use wgrad_nn::{
-    Activation, BuildOptions, Builder, Conv2d, Flatten, Linear, Mode, OneCycle, Sequential, StateDict,
-    build_with,
+    Activation, BatchNorm2d, BuildOptions, Builder, Conv2d, Flatten, Linear, Mode, OneCycle, Sequential,
+    StateDict, build_with,
 };
 use wgrad_train::{
-    Callback, Checkpoints, DataParallel, EarlyStopping, Ema, Error, Fit, History, Logger, Result, Trainer,
+    Callback, Checkpoints, DataParallel, EarlyStopping, Ema, Error, Fit, History, Logger, NonFinite, Output,
+    Result, Trainer,
 };
 
 use crate::support::{Accuracy, Setup, figures, rows};
@@ -58,7 +59,7 @@ fn train(
     setup: &Setup,
     count: usize,
     change: impl FnOnce(Trainer<'static>) -> Trainer<'static>,
-    mut forward: impl FnMut(&Setup, &Batch, Mode) -> Result<wgrad_train::Output>,
+    mut forward: impl FnMut(&Setup, &Batch, Mode) -> Result<Output>,
 ) -> Result<Came> {
     let (set, losses) = (rows(&setup.gpu, count), Losses::default());
     let valid = Box::leak(Box::new(rows(&setup.gpu, 7)));
@@ -68,7 +69,7 @@ fn train(
     Ok(Came { losses, state: setup.state(), history })
 }
 
-fn plain(setup: &Setup, batch: &Batch, mode: Mode) -> Result<wgrad_train::Output> {
+fn plain(setup: &Setup, batch: &Batch, mode: Mode) -> Result<Output> {
     setup.loss(batch, mode)
 }
 
@@ -206,9 +207,9 @@ fn ranks_count_by_what_their_losses_count() {
         let terms = kept.iter().filter(|y| **y >= 0).count();
         let y = setup.model.forward(&batch.x, mode)?;
         let targets = Tensor::from_slice(&setup.gpu, &kept, &[kept.len()])?;
-        let options = wgrad_autograd::CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
+        let options = CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
         let loss = y.cross_entropy_with(&targets, options)?;
-        Ok(wgrad_train::Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+        Ok(Output::new(loss).judged(y, &batch.y).counted(terms as f64))
     };
     let whole = train(&Setup::plain(), 45, |trainer| trainer.batch_size(12).epochs(3), forward).unwrap();
     for accumulate in [1, 2] {
@@ -224,36 +225,125 @@ fn ranks_count_by_what_their_losses_count() {
     }
 }
 
+/// The loss of a batch in which, in the third step, the second half of all rows counts for nothing: all that rank 1 of two has.
+fn half_ignored(rank: Option<usize>) -> impl FnMut(&Setup, &Batch, Mode) -> Result<Output> {
+    let mut step = 0;
+    move |setup: &Setup, batch: &Batch, mode: Mode| {
+        let mut labels = batch.y.to_vec_as::<i32>()?;
+        step += usize::from(mode == Mode::Train);
+        if step == 3 && mode == Mode::Train {
+            let first = rank.map_or(labels.len() / 2, |rank| if rank == 1 { 0 } else { labels.len() });
+            labels[first..].fill(-100);
+        }
+        let terms = labels.iter().filter(|label| **label >= 0).count();
+        let y = setup.model.forward(&batch.x, mode)?;
+        let targets = Tensor::from_slice(&setup.gpu, &labels, &[labels.len()])?;
+        let options = CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
+        let loss = y.cross_entropy_with(&targets, options)?;
+        Ok(Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+    }
+}
+
 #[test]
 fn a_rank_on_which_nothing_counts_takes_part_all_the_same() {
-    // In the third step the second half of the rows counts for nothing: all that rank 1 has.
-    let forward = |half: Option<usize>| {
-        let mut step = 0;
-        move |setup: &Setup, batch: &Batch, mode: Mode| {
-            let mut labels = batch.y.to_vec_as::<i32>()?;
-            step += usize::from(mode == Mode::Train);
-            if step == 3 && mode == Mode::Train {
-                let first = half.map_or(labels.len() / 2, |rank| if rank == 1 { 0 } else { labels.len() });
-                labels[first..].fill(-100);
-            }
-            let terms = labels.iter().filter(|label| **label >= 0).count();
-            let y = setup.model.forward(&batch.x, mode)?;
-            let targets = Tensor::from_slice(&setup.gpu, &labels, &[labels.len()])?;
-            let options =
-                wgrad_autograd::CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
-            let loss = y.cross_entropy_with(&targets, options)?;
-            Ok(wgrad_train::Output::new(loss).judged(y, &batch.y).counted(terms as f64))
-        }
+    let whole =
+        train(&Setup::plain(), 40, |trainer| trainer.batch_size(8).epochs(1), half_ignored(None)).unwrap();
+    let run = |change: fn(DataParallel) -> DataParallel, setup: fn(Arc<dyn Communicator>) -> Setup| {
+        on_each(2, |ranks| {
+            let rank = ranks_of(&ranks);
+            let ranks: Arc<dyn Communicator> = Arc::new(ranks);
+            let setup = setup(Arc::clone(&ranks));
+            let parallel = change(DataParallel::over(ranks).bucket_bytes(1));
+            let change = move |trainer: Trainer<'static>| trainer.batch_size(4).epochs(1).parallel(parallel);
+            train(&setup, 40, change, half_ignored(Some(rank))).unwrap()
+        })
     };
-    let whole = train(&Setup::plain(), 40, |trainer| trainer.batch_size(8).epochs(1), forward(None)).unwrap();
-    let all = on_each(2, |ranks| {
-        let rank = ranks_of(&ranks);
-        let parallel = DataParallel::new(ranks).bucket_bytes(1);
-        let change = move |trainer: Trainer<'static>| trainer.batch_size(4).epochs(1).parallel(parallel);
-        train(&Setup::plain(), 40, change, forward(Some(rank))).unwrap()
-    });
+    let all = run(|parallel| parallel, |_| Setup::plain());
     assert_close(&all[0].losses, &whole.losses, 1e-5, "a step of half the rows");
     assert_eq!(bits(&all[1].state), bits(&all[0].state));
+    // Batch norm waits for all ranks in the backward pass too.
+    let all = run(|parallel| parallel, synchronized);
+    assert_eq!(all[0].losses.len(), 5);
+    assert_eq!(bits(&all[1].state), bits(&all[0].state));
+    // Ranks that step by themselves still step together.
+    let all = run(|parallel| parallel.average_every(2), |_| Setup::plain());
+    assert_eq!((all[0].history.steps, all[1].history.steps), (5, 5));
+    assert_eq!(bits(&all[1].state), bits(&all[0].state));
+}
+
+/// A model with batch norm over all ranks.
+fn synchronized(ranks: Arc<dyn Communicator>) -> Setup {
+    let gpu = crate::support::gpu();
+    let options = BuildOptions { synchronized: Some(ranks), ..Default::default() };
+    let (model, params) = build_with(&gpu, 3, options, |b| {
+        Sequential::new(b)
+            .with(|b| BatchNorm2d::new(b, 1, BatchNormOptions::default()))
+            .with(|_| Flatten)
+            .with(|b| Linear::new(b, 4, 2))
+    })
+    .unwrap();
+    Setup { gpu, model, params }
+}
+
+#[test]
+fn a_step_that_one_rank_cannot_make_is_skipped_by_all() {
+    for average in [false, true] {
+        let all = on_each(2, |ranks| {
+            let rank = ranks_of(&ranks);
+            let mut step = 0;
+            let forward = move |setup: &Setup, batch: &Batch, mode: Mode| {
+                step += usize::from(mode == Mode::Train);
+                let y = setup.model.forward(&batch.x, mode)?;
+                let factor = if step == 2 && rank == 1 && mode == Mode::Train { f32::INFINITY } else { 1.0 };
+                let loss = y.cross_entropy(&batch.y, 0.0)?.mul_add_scalar(factor, 0.0)?;
+                Ok(Output::new(loss).judged(y, &batch.y))
+            };
+            let parallel = DataParallel::new(ranks);
+            let parallel = if average { parallel.average_every(2) } else { parallel };
+            let change = move |trainer: Trainer<'static>| {
+                trainer.batch_size(4).epochs(1).non_finite(NonFinite::Skip).parallel(parallel)
+            };
+            train(&Setup::plain(), 40, change, forward).unwrap()
+        });
+        for came in &all {
+            assert_eq!((came.history.steps, came.history.skipped), (4, 1), "averages: {average}");
+            assert_eq!(bits(&came.state), bits(&all[0].state));
+        }
+    }
+}
+
+#[test]
+fn validation_of_several_rows_a_sample_and_of_fewer_samples_than_ranks_counts_each_once() {
+    // Two predictions a sample, and in a set of two samples one rank has none.
+    let forward = |setup: &Setup, batch: &Batch, mode: Mode| {
+        let y = setup.model.forward(&batch.x, mode)?;
+        let loss = y.cross_entropy(&batch.y, 0.0)?;
+        let twice =
+            Tensor::stack(&[&y, &y.mul_add_scalar(-1.0, 0.0)?], 1)?.reshape(&[2 * y.shape()[0], 2])?;
+        let targets = Tensor::stack(&[&batch.y, &batch.y], 1)?.reshape(&[2 * y.shape()[0]])?;
+        Ok(Output::new(loss).judged(twice, &targets))
+    };
+    for samples in [2, 7] {
+        let run = |parallel: DataParallel, batch: usize| {
+            let setup = Setup::plain();
+            let (set, valid) = (rows(&setup.gpu, 24), rows(&setup.gpu, samples));
+            let mut trainer = setup
+                .trainer(setup.adam())
+                .validate(&valid)
+                .metric(Accuracy)
+                .train_metric(Accuracy)
+                .batch_size(batch)
+                .epochs(1)
+                .parallel(parallel);
+            let history = trainer.fit(&set, |batch, mode| forward(&setup, batch, mode)).unwrap();
+            ["val_accuracy", "train_accuracy", "val_loss"].map(|figure| history.last(figure).unwrap())
+        };
+        let whole = run(DataParallel::new(Solo), 6);
+        for found in on_each(3, |ranks| run(DataParallel::new(ranks), 2)) {
+            assert_eq!(found[..2], whole[..2], "{samples} samples");
+            assert!((found[2] - whole[2]).abs() < 1e-5 * whole[2], "{found:?}, not {whole:?}");
+        }
+    }
 }
 
 #[test]
@@ -400,7 +490,7 @@ fn ranks_drop_elements_of_their_own() {
             let y = setup.model.forward(&x, mode)?;
             seen.push(y.to_vec()?);
             let targets = batch.y.narrow(0, 0, 1)?;
-            Ok(wgrad_train::Output::new(y.narrow(0, 0, 1)?.cross_entropy(&targets, 0.0)?).judged(y, &batch.y))
+            Ok(Output::new(y.narrow(0, 0, 1)?.cross_entropy(&targets, 0.0)?).judged(y, &batch.y))
         };
         let set = rows(&setup.gpu, 4);
         let mut trainer =

@@ -45,11 +45,14 @@ impl Sent {
         words.extend(self.shape.iter().flat_map(|&axis| (axis as u64).to_le_bytes()));
         let shapes = all_gather_bytes(&*parallel.ranks, &words)?;
         let all = all_gather_bytes(&*parallel.ranks, &bytes)?.concat();
-        let known = shapes.iter().map(|words| shape(words)).find(|(_, shape)| !shape.contains(&0));
-        let (is_float, mut shape) = known.unwrap_or((is_float, self.shape));
+        let mut known = shapes.iter().map(|words| shape(words)).filter(|(_, shape)| !shape.contains(&0));
+        let (is_float, mut shape) = known.next().unwrap_or((is_float, self.shape));
+        let is_alike =
+            |(other, axes): (bool, Vec<usize>)| other == is_float && axes.get(1..) == shape.get(1..);
         let row: usize = shape.iter().skip(1).product();
-        if shape.is_empty() || row == 0 || all.len() % (4 * row) != 0 {
-            return Err(Error::Usage("predictions of other shapes on other ranks".to_owned()));
+        if !known.all(is_alike) || shape.is_empty() || row == 0 || all.len() % (4 * row) != 0 {
+            let message = "ranks judge predictions or targets of other shapes or types: all have the same axes but for the rows";
+            return Err(Error::Usage(message.to_owned()));
         }
         shape[0] = all.len() / 4 / row;
         Ok(if is_float {

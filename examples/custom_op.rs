@@ -3,7 +3,7 @@
 //!
 //!     cargo run --release --example custom_op
 use wgrad::device::shaders::{File, Kernel};
-use wgrad::{Elementwise, Gpu, Op, Tensor};
+use wgrad::{DType, Elementwise, Gpu, Op, Tensor};
 use wgrad_testkit::{Array, compare::check_close, gradient::numeric_gradient, sample::Sampler};
 
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
@@ -12,7 +12,8 @@ type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 static RMS_NORM: File = File::new(
     "rms_norm",
     "
-struct Params { rows: u32, cols: u32 }
+// Uses: index.
+struct Params { first_group: u32, rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
@@ -24,17 +25,17 @@ fn inverse_rms(first: u32) -> f32 {
     return inverseSqrt(sum / f32(p.cols) + 1e-6);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let row = id.x + id.y * groups.x * 64u; // Large grids are folded.
+    let row = thread_index(id, groups); // Large grids are folded, and a launch may be cut.
     if row >= p.rows { return; }
     let scale = inverse_rms(row * p.cols);
     for (var i = row * p.cols; i < (row + 1u) * p.cols; i++) { out[i] = x[i] * scale; }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let row = id.x + id.y * groups.x * 64u;
+    let row = thread_index(id, groups);
     if row >= p.rows { return; }
     let scale = inverse_rms(row * p.cols);
     var mean = 0.0;
@@ -77,7 +78,13 @@ fn rms_norm(x: &Tensor) -> wgrad::autograd::Result<Tensor> {
     if x.shape().len() != 2 {
         return Err(wgrad::autograd::Error::shape("rms_norm", format!("{:?} is no matrix", x.shape())));
     }
-    let op = RmsNorm(x.contiguous()?);
+    if !x.dtype().is_float() {
+        let message = format!("a tensor of {}: it takes floats; convert it with to_dtype first", x.dtype());
+        return Err(wgrad::autograd::Error::DType { op: "rms_norm", message });
+    }
+    // The kernel reads array<f32>, row after row: halves would be taken for other numbers, and a view's rows lie elsewhere. Both
+    // conversions are ops, so gradients go back through them; y is f32.
+    let op = RmsNorm(x.to_dtype(DType::F32)?.contiguous()?);
     Ok(op.launch("forward", None)?.with_op(&[&op.0], || RmsNorm(op.0.clone())))
 }
 

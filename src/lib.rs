@@ -26,8 +26,10 @@
 //!
 //! - [`Gpu`] is the device, [`Tensor`] its values, and [`autograd`] the ops and their gradients;
 //! - [`nn`] has layers, optimizers, and state dicts that PyTorch reads and writes;
-//! - [`data`] has CIFAR-10, MNIST and a synthetic set, held on the device as bytes;
-//! - [`train`] has the loop over epochs, with progress, metrics and checkpoints;
+//! - [`data`] has CIFAR-10 and 100, MNIST and a synthetic set, held on the device as bytes, and behind features of wgrad-data
+//!   folders of images, which can be streamed, CSV tables and safetensors files;
+//! - [`train`] has the loop over epochs, with validation, metrics, callbacks and checkpoints;
+//! - [`distributed`] has the ranks that train one model together, over threads or MPI;
 //! - [`device`] is the layer below, for kernels of your own and for a wgpu device that you already have.
 
 pub use wgrad_autograd as autograd;

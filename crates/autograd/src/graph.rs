@@ -121,10 +121,16 @@ pub fn saved_output(saved: &Tensor) -> Tensor {
 
 /// Runs `f` while the gradients of this node, whose output has the number `id`, are being recorded.
 pub(crate) fn walking<T>(id: u64, node: &Arc<Node>, f: impl FnOnce() -> T) -> T {
-    let before = WALKED.replace(Some((id, Arc::clone(node))));
-    let result = f();
-    WALKED.replace(before);
-    result
+    // Restored by a drop, so that a panic of a user's op that is caught does not leave the node behind.
+    struct Restore(Option<(u64, Arc<Node>)>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // What is replaced goes after the cell was given back: dropping it may run code of an op.
+            drop(WALKED.replace(self.0.take()));
+        }
+    }
+    let _restore = Restore(WALKED.replace(Some((id, Arc::clone(node)))));
+    f()
 }
 
 /// Runs `f` without recording gradients on this thread.

@@ -134,7 +134,7 @@ pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> R
         .progress(options.progress)
         .line(line)
         .validate(&judged)
-        .metric(Named);
+        .metric(TestAccuracy);
     if let Some(schedule) = options.schedule {
         trainer = trainer.schedule(schedule);
     }
@@ -193,15 +193,15 @@ fn line(record: &EpochRecord, epochs: usize) -> String {
 }
 
 /// The share of the images that are named rightly.
-struct Named;
+struct TestAccuracy;
 
-impl Metric for Named {
+impl Metric for TestAccuracy {
     fn name(&self) -> String {
         "accuracy".to_owned()
     }
 
     fn accumulator(&self) -> Box<dyn Accumulator> {
-        Box::new(Answers(Vec::new()))
+        Box::new(AccuracyCounter(Vec::new()))
     }
 
     fn higher_is_better(&self) -> bool {
@@ -210,9 +210,9 @@ impl Metric for Named {
 }
 
 /// The classes that the model names for each batch, and the right ones, under way.
-struct Answers(Vec<[Pending<i32>; 2]>);
+struct AccuracyCounter(Vec<[Pending<i32>; 2]>);
 
-impl Accumulator for Answers {
+impl Accumulator for AccuracyCounter {
     fn update(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         self.0.push([logits.argmax(1)?.read_later_as()?, labels.read_later_as()?]);
         Ok(())

@@ -1,5 +1,5 @@
-//! The training loop of wgrad: epochs over a data set that lies on the device, with progress, metrics, checkpoints
-//! that survive a kill, exact resumption, and a stop at the first loss that is no number.
+//! The training loop of wgrad: epochs over whatever implements `Batches`, by one rank or several, with validation, metrics,
+//! callbacks, progress, checkpoints that survive a kill, exact resumption, and a stop at the first loss that is no number.
 
 mod accuracy;
 #[cfg(not(target_arch = "wasm32"))]

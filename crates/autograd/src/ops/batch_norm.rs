@@ -106,12 +106,12 @@ impl Geometry {
         let count = self.count / width;
         // Two visits of the channel's elements, the sums of the lanes, what is left over from blocks, and each loop's last
         // check.
-        let trips = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
+        let iterations = |lanes: usize| 2 * count.div_ceil(lanes) + 32;
         let (by, lanes, groups): (&'static File, _, _) = match (gpu.family(), gpu.subgroup()) {
-            (Family::Cpu, Some(lanes)) if trips(lanes as usize) as u64 <= gpu.loop_limit() => {
+            (Family::Cpu, Some(lanes)) if iterations(lanes as usize) as u64 <= gpu.loop_limit() => {
                 (&shaders::BATCH_NORM_LANES_SUBGROUP, lanes as usize, self.channels)
             }
-            (Family::Cpu, None) if trips(1) as u64 <= gpu.loop_limit() => {
+            (Family::Cpu, None) if iterations(1) as u64 <= gpu.loop_limit() => {
                 (&shaders::BATCH_NORM_LANES_SINGLE, 1, self.channels.div_ceil(8))
             }
             // Also where fewer lanes would loop too long.
@@ -125,7 +125,7 @@ impl Geometry {
             .constant("TRAINING", usize::from(self.source == Source::Batch))
             .constants(of_subgroup.chain(of_pooled))
             .set("count", count)
-            .max_iterations(trips(lanes))
+            .max_iterations(iterations(lanes))
             .groups(groups)
     }
 }

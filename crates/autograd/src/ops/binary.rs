@@ -15,7 +15,7 @@ struct Binary {
     file: &'static File,
     /// Whether the gradient looks at the operands: otherwise they are not kept.
     saves: bool,
-    /// Whether it is one of integers too.
+    /// Whether it takes i32 as well as floats.
     integers: bool,
     /// The gradients of both operands in the shape of `dy`, before they are summed to the operands' shapes. The slice
     /// holds the operands where `saves` says so, and nothing otherwise.
@@ -103,7 +103,7 @@ static KEEP_WHERE: Binary = Binary {
     gradient: |saved, dy, _| Ok([Some(dy.keep_where(&saved[1])?), None]),
 };
 
-/// Of an operand that lost nothing comes back, of equal ones half; a NaN on either side passes all of it to both, as in PyTorch.
+/// The gradient goes to the operand that wins; equal operands get half each. If either is NaN, both get all of it, as in PyTorch.
 /// The first operand loses where operand `order[0]` is less than operand `order[1]`.
 fn extreme_gradient(of: [&Tensor; 2], order: [usize; 2], dy: &Tensor, needed: &[bool]) -> Result<Pair> {
     let shared = dy.mul(&of[0].equal(of[1])?.mul_add_scalar(-0.5, 1.0)?)?;

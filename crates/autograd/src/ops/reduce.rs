@@ -16,7 +16,7 @@ pub(super) struct Reduction {
     orders: Option<[&'static File; 2]>,
     /// Words of S.
     state: usize,
-    /// Whether it is one of integers too.
+    /// Whether it takes i32 as well as floats.
     integers: bool,
     /// Whether the result is the index of an element, i32.
     gives_index: bool,
@@ -41,6 +41,8 @@ macro_rules! table {
 const LARGER: Option<[&File; 2]> = Some([&shaders::ORDER_LARGER_F32, &shaders::ORDER_LARGER_I32]);
 const SMALLER: Option<[&File; 2]> = Some([&shaders::ORDER_SMALLER_F32, &shaders::ORDER_SMALLER_I32]);
 
+// The columns: the name; the file; the orders; the words of S; whether it takes i32; whether it gives an index; the result over no
+// elements.
 table! {
     SUM = "sum" REDUCE_SUM None, 1 true false Some(0.0);
     MEAN = "mean" REDUCE_SUM None, 1 false false Some(f32::NAN);

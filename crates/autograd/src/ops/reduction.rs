@@ -43,7 +43,7 @@ impl Lanes {
     }
 
     /// Loop iterations over `n` units, each of them with `inner` more, and those in which the lanes meet.
-    fn trips(self, n: usize, inner: usize) -> usize {
+    fn iterations(self, n: usize, inner: usize) -> usize {
         (n.div_ceil(self.lanes) + 1) * (1 + inner) + 40
     }
 }
@@ -110,8 +110,8 @@ impl<'a> Rows<'a> {
             Family::Gpu if lanes.lanes == 1 => 16 * 1024,
             Family::Gpu => 256,
         };
-        let trips = (self.gpu.loop_limit() as usize - 64) / (1 + inner);
-        let most = lanes.lanes.saturating_mul(LONGEST.min(trips));
+        let iterations = (self.gpu.loop_limit() as usize - 64) / (1 + inner);
+        let most = lanes.lanes.saturating_mul(LONGEST.min(iterations));
         let wanted = match (n <= SHORT, rows >= enough) {
             (true, _) | (_, true) => n,
             _ => n.div_ceil(enough / rows.max(1)).max(256),
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
                 .set_all([("offset", offset), ("length", self.length)])
                 .set_f32("a", self.a)
                 .set("b", self.b as usize)
-                .max_iterations(lanes.trips(chunk.max(chunks), inner) + kept.len())
+                .max_iterations(lanes.iterations(chunk.max(chunks), inner) + kept.len())
                 .set_rows("kept", kept)
                 .set_rows("reduced", reduced)
         };
@@ -176,7 +176,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         let lanes = Lanes::of(self.gpu, n, false);
-        let trips = 2 * lanes.trips(n, 0);
+        let iterations = 2 * lanes.iterations(n, 0);
         // Few long rows leave most of the device idle, if one workgroup or invocation has each.
         let few = match self.gpu.family() {
             Family::Cpu => n > SHORT && rows < 512,
@@ -200,7 +200,7 @@ impl<'a> Rows<'a> {
             .set_all([("rows", rows), ("n", n), ("length", self.length)])
             .set_f32("a", self.a)
             .set("b", self.b as usize)
-            .max_iterations(trips)
+            .max_iterations(iterations)
             .groups(lanes.groups(rows));
         Ok(bind(launch, &[terms, keep.as_slice()].concat(), writes).enqueue()?)
     }

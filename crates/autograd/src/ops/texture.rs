@@ -11,7 +11,7 @@ use crate::{Error, Gpu, Result, Tensor};
 pub struct TextureOptions {
     /// The layer of an array texture.
     pub layer: u32,
-    /// Taken off the channels red, green, blue and alpha.
+    /// Subtracted from red, green, blue and alpha.
     pub mean: [f32; 4],
     /// What they are then divided by.
     pub std: [f32; 4],

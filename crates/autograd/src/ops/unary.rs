@@ -48,6 +48,7 @@ macro_rules! table {
     };
 }
 
+// The columns: the name; the file; what the derivative is a function of; whether there is an `f` for integers; the gradient as ops.
 table! {
     NEG = "neg" UNARY_NEG Nothing true Some(|_, _, dy| dy.neg());
     EXP = "exp" UNARY_EXP Output false Some(|_, y, dy| dy.mul(y));
@@ -188,7 +189,7 @@ impl Unary {
         UnaryOp { op: self, saved: Some(y.clone()), a: 0.0, b: 0.0 }.input_grad(dy)
     }
 
-    /// The same as ops of the graph.
+    /// As `gradient_by_output`, recorded.
     pub(crate) fn recorded_gradient_by_output(&'static self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
         let op = UnaryOp { op: self, saved: Some(y.clone()), a: 0.0, b: 0.0 };
         let no_derivative = Error::NoSecondDerivative { op: self.name };

@@ -57,7 +57,7 @@ impl Activation {
         self.function().map_or_else(|| Ok(dy.clone()), |f| f.gradient_by_output(y, dy))
     }
 
-    /// The same as ops of the graph.
+    /// As `gradient_by_output`, recorded.
     pub(super) fn recorded_gradient_by_output(self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
         self.function().map_or_else(|| Ok(dy.clone()), |f| f.recorded_gradient_by_output(y, dy))
     }

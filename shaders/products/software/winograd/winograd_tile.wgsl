@@ -5,7 +5,7 @@ struct Params {
     first_group: u32,
     images: u32, channels: u32, h: u32, w: u32,
     tiles_x: u32, // columns of tiles: two for each eight pixels of a row, the last of which may lie beyond it; of a 4 × 4 image, one
-    tiles_per_image: u32, // tiles
+    tiles_per_image: u32,
     as_a: u32, // see winograd_input.wgsl
     bias_of: u32, activate: u32, // see epilogue.wgsl
     panel: u32, // rows or columns of a panel

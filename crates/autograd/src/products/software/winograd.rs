@@ -13,8 +13,8 @@ use wgrad_device::{Buffer, Gpu, View};
 
 use super::pack::Columns;
 use super::panels::{PanelProduct, PanelSizes};
-use super::winograd_guard::{Convolved, Summaries, direct_trips};
-use super::winograd_sizes::{EDGE, TRIPS, Winograd, floats};
+use super::winograd_guard::{Convolved, Summaries, direct_iterations};
+use super::winograd_sizes::{EDGE, ITERATIONS, Winograd, floats};
 use crate::launch::launch;
 use crate::products::epilogue::{ConvOutput, FusedEpilogue, Width};
 use crate::products::operand::images;
@@ -42,7 +42,7 @@ impl Winograd {
         let most_channels = self.c_in.max(self.c_out);
         filled
             && self.c_in.min(self.c_out) >= FEWEST_CHANNELS
-            && (direct_trips(self.c_in, pooled).max(direct_trips(self.c_out, false)) as u64)
+            && (direct_iterations(self.c_in, pooled).max(direct_iterations(self.c_out, false)) as u64)
                 < gpu.loop_limit()
             && most_channels <= LONGEST_SUM
             && self.fits(gpu)
@@ -113,7 +113,7 @@ impl Winograd {
             .bind_all([("w", w.bind()), ("out", u.whole()), ("summary", filters.bind())])
             .set_all([("rows", to), ("depth", from), ("flipped", usize::from(flipped))])
             .set_all([("panel", sizes.rows), ("edge", EDGE)])
-            .max_iterations(TRIPS)
+            .max_iterations(ITERATIONS)
             .threads(to * k / 4)
             .enqueue()?;
         for (first, part) in self.parts(FORWARD_WORKSPACE) {

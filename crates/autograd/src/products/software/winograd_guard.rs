@@ -75,7 +75,7 @@ impl Summaries {
 
 /// Loop iterations of `winograd_direct` for an output channel that sums over `depth` others: a row of four pixels, or of
 /// `winograd_direct_pooled`, four windows of four.
-pub(super) fn direct_trips(depth: usize, pooled: bool) -> usize {
+pub(super) fn direct_iterations(depth: usize, pooled: bool) -> usize {
     // Three filter rows of every channel.
     let pixel = depth * 5 + 1;
     if pooled { 4 * (4 * (pixel + 1) + 2) + 12 } else { 4 * (pixel + 1) + 2 }
@@ -99,8 +99,8 @@ impl Winograd {
         // Groups of filters are vec4 of input channels, and their channels the filters.
         let (guard_filter, _) = of.filters.guard_channels(gpu)?;
         let [guard, mean] = of.inputs.guard_tiles(gpu, &guard_filter, of.channels)?;
-        let trips = direct_trips(of.depth, output.mask.is_some());
-        let per = usize::try_from((gpu.loop_limit() - 1) / trips as u64)
+        let iterations = direct_iterations(of.depth, output.mask.is_some());
+        let per = usize::try_from((gpu.loop_limit() - 1) / iterations as u64)
             .unwrap_or(usize::MAX)
             .clamp(1, of.channels);
         let file = &shaders::WINOGRAD_DIRECT;
@@ -124,7 +124,7 @@ impl Winograd {
             .set("as_a", 0)
             .set_all([("group_base", 0), ("depth", of.depth), ("flipped", usize::from(of.flipped))])
             .set("per", per)
-            .max_iterations(per * trips + 1)
+            .max_iterations(per * iterations + 1)
             .threads(places * of.channels.div_ceil(per))
             .enqueue()?;
         Ok(())

@@ -10,7 +10,7 @@ use crate::Result;
 pub(super) const EDGE: usize = 6;
 
 /// Loop iterations of a transform at most: over an edge, and over the elements of a row or a square in each turn.
-pub(super) const TRIPS: usize = EDGE * 32;
+pub(super) const ITERATIONS: usize = EDGE * 32;
 
 /// Sizes of a 3 × 3 convolution with padding 1.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ impl Winograd {
             .set_all([("images", self.images), ("channels", channels), ("h", self.h)])
             .set_all([("w", self.w), ("tiles_x", self.tiles_x()), ("tiles_per_image", self.tiles_of_image())])
             .set_all([("panel", panel), ("edge", EDGE)])
-            .max_iterations(TRIPS)
+            .max_iterations(ITERATIONS)
     }
 
     pub fn tiles(&self) -> usize {

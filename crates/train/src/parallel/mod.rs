@@ -147,8 +147,18 @@ impl DataParallel {
     /// The number of batches, on each rank, of an epoch over so many rows: what is left at the end is one where each rank gets a row of it,
     /// unless it is dropped.
     pub fn batches(&self, rows: usize, batch_size: usize, drop_last: bool) -> usize {
-        let (of_all, size) = ((batch_size * self.size()).max(1), self.size());
-        rows / of_all + usize::from(!drop_last && rows % of_all >= size)
+        self.epoch_rows(rows, batch_size, drop_last).div_ceil(self.rows_at_once(batch_size))
+    }
+
+    /// The rows that an epoch takes of so many.
+    pub(crate) fn epoch_rows(&self, rows: usize, batch_size: usize, drop_last: bool) -> usize {
+        let left = rows % self.rows_at_once(batch_size);
+        // Each rank takes a row at least.
+        if drop_last || left < self.size() { rows - left } else { rows }
+    }
+
+    fn rows_at_once(&self, batch_size: usize) -> usize {
+        (batch_size * self.size()).max(1)
     }
 
     /// What must be equal for a run to continue another, in words; nothing of a single rank.

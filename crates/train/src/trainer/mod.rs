@@ -110,9 +110,7 @@ struct Plan {
 impl Plan {
     /// The rows that an epoch takes of a data set of so many.
     fn epoch_rows(&self, rows: usize, parallel: &DataParallel) -> usize {
-        let left = rows % (self.batch_size * parallel.size()).max(1);
-        // Each rank takes a row at least.
-        if self.drop_last || left < parallel.size() && !parallel.is_alone() { rows - left } else { rows }
+        parallel.epoch_rows(rows, self.batch_size, self.drop_last)
     }
 
     /// Fails where an epoch takes no rows at all.

@@ -61,7 +61,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             failed: false,
             said: Vec::new(),
         };
-        let batches = epoch_rows.div_ceil((plan.batch_size * trainer.parallel.size()).max(1));
+        let batches = trainer.parallel.batches(train.len(), plan.batch_size, plan.drop_last);
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
         let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
         Self {
@@ -114,8 +114,6 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         trainer.rates.start(self.total_steps)?;
         trainer.rates.figure().map_or(Ok(()), |figure| self.fit.check_figure(figure))?;
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
-        let average = |averaging| Average::new(averaging, &trainer.parameters);
-        trainer.average = trainer.averaging.map(average).transpose()?;
         trainer.plan.check_rows(self.train.len(), &trainer.parallel)?;
         trainer.train_metrics.start();
         trainer.parallel.check()?;
@@ -131,6 +129,10 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
                 ("model", &model(&trainer.parameters)),
             ],
         )?;
+        // Before an average begins as the weights.
+        trainer.parallel.broadcast(&trainer.parameters)?;
+        let average = |averaging| Average::new(averaging, &trainer.parameters);
+        trainer.average = trainer.averaging.map(average).transpose()?;
         let saved = self.resume();
         let trainer = &mut *self.trainer;
         let saved = trainer.parallel.agree(saved)?;
@@ -140,7 +142,6 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             self.saved_at = Some(place.step);
             (self.fit.place, self.fit.history) = (place, history);
         }
-        trainer.parallel.broadcast(&trainer.parameters)?;
         trainer.parallel.shard(&trainer.parameters, &mut *trainer.optimizer)?;
         trainer.parameters.set_random_stream(trainer.parallel.rank() as u32);
         self.each(|callback, fit| callback.on_fit_start(fit))?;

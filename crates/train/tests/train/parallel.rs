@@ -480,6 +480,25 @@ fn an_optimizer_in_shares_is_the_whole_one_to_the_bit() {
 }
 
 #[test]
+fn ranks_begin_and_average_from_the_weights_of_rank_0() {
+    let all = on_each(2, |ranks| {
+        let setup = Setup::plain();
+        if ranks_of(&ranks) == 1 {
+            setup.params.reinit("*", wgrad_nn::Init::Constant(0.5), 0).unwrap();
+        }
+        let change = move |trainer: Trainer<'static>| {
+            trainer.batch_size(4).epochs(2).average(Ema::new(0.9)).parallel(DataParallel::new(ranks))
+        };
+        train(&setup, 24, change, plain).unwrap()
+    });
+    let alone =
+        train(&Setup::plain(), 24, |trainer| trainer.batch_size(8).epochs(2).average(Ema::new(0.9)), plain)
+            .unwrap();
+    assert_eq!(bits(&all[1].state), bits(&all[0].state));
+    assert_close(&all[0].losses, &alone.losses, 1e-5, "the weights of rank 0");
+}
+
+#[test]
 fn ranks_drop_elements_of_their_own() {
     let masks = on_each(2, |ranks| {
         let (setup, rank) = (Setup::new(), ranks_of(&ranks));

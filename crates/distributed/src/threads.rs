@@ -11,17 +11,10 @@ use crate::{Communicator, Error, Result};
 /// ```
 /// use wgrad_distributed::{Communicator, Threads, Wire, all_reduce};
 ///
-/// let sums: Vec<f32> = std::thread::scope(|scope| {
-///     let ranks = Threads::new(3).into_iter();
-///     let started: Vec<_> = ranks
-///         .map(|rank| {
-///             scope.spawn(move || {
-///                 let mut values = [1.0 + rank.rank() as f32];
-///                 all_reduce(&rank, &mut values, Wire::F32).map(|()| values[0])
-///             })
-///         })
-///         .collect();
-///     started.into_iter().map(|thread| thread.join().expect("no panic").expect("all ranks are there")).collect()
+/// let sums: Vec<f32> = Threads::run(Threads::new(3), |rank| {
+///     let mut values = [1.0 + rank.rank() as f32];
+///     all_reduce(&rank, &mut values, Wire::F32).expect("all ranks are there");
+///     values[0]
 /// });
 /// assert_eq!(sums, [6.0, 6.0, 6.0]);
 /// ```
@@ -40,6 +33,17 @@ impl Threads {
         let round = Round { sent: vec![None; size], taken: 0, gone: None };
         let table = Arc::new(Table { round: Mutex::new(round), changed: Condvar::new(), timeout });
         (0..size).map(|rank| Thread { rank, size, table: Arc::clone(&table) }).collect()
+    }
+
+    /// What `f` gives on each of these ranks, each in a thread of its own, in their order. A panic of one of them is the caller's,
+    /// once all have ended.
+    pub fn run<T: Send>(ranks: Vec<Thread>, f: impl Fn(Thread) -> T + Sync) -> Vec<T> {
+        let f = &f;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(move || f(rank))).collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended.map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
     }
 }
 

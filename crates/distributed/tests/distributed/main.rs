@@ -12,12 +12,7 @@ use wgrad_distributed::{
 
 /// What `f` gives on each of `n` ranks.
 fn on_each<T: Send>(n: usize, f: impl Fn(Thread) -> T + Sync) -> Vec<T> {
-    let f = &f;
-    std::thread::scope(|scope| {
-        let ranks = Threads::with_timeout(n, Duration::from_secs(20)).into_iter();
-        let threads: Vec<_> = ranks.map(|rank| scope.spawn(move || f(rank))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no rank panics")).collect()
-    })
+    Threads::run(Threads::with_timeout(n, Duration::from_secs(20)), f)
 }
 
 /// Values of a rank, of all magnitudes and signs.

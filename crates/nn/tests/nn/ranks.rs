@@ -7,14 +7,7 @@ use wgrad_nn::distributed::{Communicator, Threads, Wire, all_reduce};
 
 /// What `f` gives on each of so many ranks.
 pub fn on_ranks<T: Send>(size: usize, f: impl Fn(Arc<dyn Communicator>) -> T + Sync) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let start = |rank| {
-            let f = &f;
-            scope.spawn(move || f(Arc::new(rank)))
-        };
-        let threads: Vec<_> = Threads::new(size).into_iter().map(start).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+    Threads::run(Threads::new(size), |rank| f(Arc::new(rank)))
 }
 
 /// Replaces gradients by their sums over all ranks.

@@ -23,12 +23,7 @@ use crate::support::{Accuracy, Setup, figures, rows};
 
 /// What `f` gives on each of `n` ranks, each with a device of its own.
 fn on_each<T: Send>(n: usize, f: impl Fn(Thread) -> T + Sync) -> Vec<T> {
-    let f = &f;
-    std::thread::scope(|scope| {
-        let ranks = Threads::with_timeout(n, Duration::from_secs(60)).into_iter();
-        let threads: Vec<_> = ranks.map(|rank| scope.spawn(move || f(rank))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
+    Threads::run(Threads::with_timeout(n, Duration::from_secs(60)), f)
 }
 
 /// Takes down the loss of each step.

@@ -30,6 +30,9 @@ pub enum Found {
     Crash(u64, Vec<u8>, String),
 }
 
+/// Files that are kept to be damaged further, at most: a reader that puts pieces of the file into its words has millions.
+const CORPUS: usize = 4096;
+
 /// Runs `target` on its seeds, and then on what `seed` makes of them, while `more` says so of the number of cases so far.
 pub fn campaign(target: &Target, seed: u64, mut more: impl FnMut(u64) -> bool) -> Found {
     let mut rng = Pcg64::seed_from_u64(seed);
@@ -43,7 +46,7 @@ pub fn campaign(target: &Target, seed: u64, mut more: impl FnMut(u64) -> bool) -
         match judge(target, &input) {
             Err(problem) => return Found::Crash(cases, input, problem),
             Ok(outcome) => {
-                if outcomes.insert(shape(&outcome)) && cases >= seeds {
+                if outcomes.insert(shape(&outcome)) && cases >= seeds && corpus.len() < CORPUS {
                     corpus.push(input);
                 }
             }

@@ -1,5 +1,6 @@
 // Arithmetic in place on values that are laid out like parameters, such as gradients: a has n vec4s.
-//   flat_combine  a = alpha·a + beta·b      flat_scale  a = alpha·a      flat_clamp  a within ±alpha, NaN stays
+//   flat_add      a = a + alpha·b           flat_scale  a = alpha·a      flat_clamp  a within ±alpha, NaN stays
+//   flat_lerp     a = a + alpha·(b - a), as torch.lerp: where a is b it stays, and with alpha 1 it becomes b, to the bit
 //   flat_clip     a = a · min(1, alpha / (norm + 1e-6)), PyTorch's clip_grad_norm_
 //   flat_penalty  a = a + alpha·sign b + beta·b, where there is a value
 //   flat_fill     a = alpha                 flat_keep   a
@@ -20,10 +21,24 @@ fn is_value(i: u32) -> vec4<bool> {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn flat_combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn flat_add(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = thread_index(id, groups);
     if i < p.n {
-        a[i] = p.alpha * a[i] + p.beta * b[i];
+        a[i] += p.alpha * b[i];
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn flat_lerp(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = thread_index(id, groups);
+    if i < p.n {
+        let difference = b[i] - a[i];
+        // Each is exact at its own end.
+        if p.alpha < 0.5 {
+            a[i] += p.alpha * difference;
+        } else {
+            a[i] = b[i] - (1.0 - p.alpha) * difference;
+        }
     }
 }
 

@@ -487,6 +487,10 @@ fn check_range(gpu: &Gpu, buffer: &Buffer, offset: u64, bytes: u64, shape: &[usi
     Err(Error::shape("from_buffer", message))
 }
 
+/// Elements of a tensor at most, even where buffers may be larger: kernels count them with u32, and divide their numbers as i32
+/// (`divide.wgsl`).
+pub(crate) const MAX_ELEMENTS: u32 = i32::MAX as u32;
+
 /// Size in bytes of a tensor of this shape, if the adapter can hold and kernels can index it.
 pub(crate) fn checked_bytes(gpu: &Gpu, shape: &[usize], dtype: DType) -> Result<u64> {
     if dtype == DType::F16 && !gpu.has_f16() {
@@ -497,8 +501,7 @@ pub(crate) fn checked_bytes(gpu: &Gpu, shape: &[usize], dtype: DType) -> Result<
         });
     }
     let (limits, size) = (gpu.limits(), dtype.size() as u64);
-    // Kernels index with u32, so that many elements are the limit even where buffers may be larger.
-    let indexable = u64::from(u32::MAX) * size;
+    let indexable = u64::from(MAX_ELEMENTS) * size;
     let (limit_name, limit) = [
         ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
         ("max_buffer_size", limits.max_buffer_size),

@@ -74,6 +74,11 @@ fn types_that_do_not_fit_are_named_with_shapes() -> Result<()> {
         ("concat", &["f32", "i32"], concat(&[&x, &whole], 0)),
         ("index_select", &["indices [2, 3] of f32"], x.flatten(0)?.index_select(0, &x).or(x.gather(0, &x))),
         ("cross_entropy", &["labels [2] of f32"], x.cross_entropy(&counted(&gpu, &[2]), 0.0)),
+        (
+            "broadcast_to",
+            &["50000, 50000", "2147483647"],
+            counted(&gpu, &[50_000, 1]).broadcast_to(&[50_000, 50_000]),
+        ),
     ];
     for (op, parts, result) in refused {
         let message = result.expect_err(op).to_string();
@@ -406,5 +411,19 @@ fn operators_are_ops() -> Result<()> {
     // The sign of zero stays.
     assert!((&b * 3.0)?.to_vec()?[1].is_sign_negative());
     assert!((&a + &counted(&gpu, &[2])).is_err());
+    // Of f16, where neither the number nor its inverse can be one: PyTorch's results.
+    let half = |value: f32| Tensor::full(&gpu, &[], value)?.to_dtype(DType::F16);
+    let value = |x: Result<Tensor>| x?.to_dtype(DType::F32)?.item();
+    assert_eq!(value(half(60000.0)? / 1e5)?, ::half::f16::from_f32(0.6).to_f32());
+    assert_eq!(value(half(1e-4)? / 1e-8)?, 10_000.0);
+    assert_eq!(value(1e6 / half(1000.0)?)?, 1000.5);
+    // d(a/b)/db where dy · a overflows.
+    let (a, b) = (half(1000.0)?, half(10.0)?.tracked());
+    let gradients = a.div(&b)?.mul(&half(1000.0)?)?.backward()?;
+    assert_eq!(value(Ok(gradients.get(&b).unwrap().clone()))?, -10_000.0);
+    // More elements than f16 counts share the gradient of their maximum.
+    let many = Tensor::zeros(&gpu, &[70_000])?.to_dtype(DType::F16)?.tracked();
+    let share = many.max_all()?.backward()?.get(&many).unwrap().to_dtype(DType::F32)?.to_vec()?;
+    assert!(share.iter().all(|share| (share - 1.0 / 70_000.0).abs() < 1e-7), "{}", share[0]);
     Ok(())
 }

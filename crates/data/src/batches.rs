@@ -141,7 +141,13 @@ impl Batches for ImageBatches<'_> {
     }
 
     fn fingerprint(&self) -> String {
-        self.images.fingerprint().to_owned()
+        let changes = Changes {
+            normalize: self.normalize,
+            by_channel: self.by_channel.as_ref(),
+            augment: self.augment,
+            weights: self.weights.as_deref(),
+        };
+        changes.fingerprint(self.images.fingerprint())
     }
 }
 
@@ -235,7 +241,42 @@ impl Batches for TensorBatches {
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        let weights = self.weights.as_deref();
+        Changes { weights, ..Changes::default() }.fingerprint(&self.fingerprint)
+    }
+}
+
+/// What is done to rows besides reading them: a run that goes on with another choice, or a rank that has made one, would see other
+/// batches of the same data.
+#[derive(Default)]
+pub(crate) struct Changes<'a> {
+    pub(crate) normalize: Normalize,
+    pub(crate) by_channel: Option<&'a ChannelStats>,
+    pub(crate) augment: Option<Augment>,
+    pub(crate) weights: Option<&'a [f32]>,
+}
+
+impl Changes<'_> {
+    /// The fingerprint of data, and of what is done to them where it is anything.
+    pub(crate) fn fingerprint(&self, data: &str) -> String {
+        let crc = |values: &mut dyn Iterator<Item = f32>| {
+            let mut hash = crc32fast::Hasher::new();
+            values.for_each(|value| hash.update(&value.to_le_bytes()));
+            format!("crc {:08x}", hash.finalize())
+        };
+        let mut text = data.to_owned();
+        if let Some(ChannelStats { mean, std }) = self.by_channel {
+            text += &format!(", by channel {}", crc(&mut mean.iter().chain(std).copied()));
+        } else if self.normalize != Normalize::default() {
+            text += &format!(", mean {} and deviation {}", self.normalize.mean, self.normalize.std);
+        }
+        if let Some(Augment { padding, flip }) = self.augment {
+            text += &format!(", shifted by {padding}{}", if flip { " and mirrored" } else { "" });
+        }
+        if let Some(weights) = self.weights {
+            text += &format!(", weights {}", crc(&mut weights.iter().copied()));
+        }
+        text
     }
 }
 

@@ -24,7 +24,8 @@ pub fn split(n: usize, fraction: f64, seed: u64) -> Result<Rows> {
     stratified_split(&vec![(); n], fraction, seed)
 }
 
-/// As [`split`]; the test part's share of each class is within a row of `fraction`.
+/// As [`split`]; the test part's share of each class is within a row of `fraction`. A class of one row is trained on, unless there are
+/// too many such classes for a test part of this size.
 ///
 /// # Errors
 /// As [`split`].
@@ -37,9 +38,15 @@ pub fn stratified_split<L: Ord>(labels: &[L], fraction: f64, seed: u64) -> Resul
     }
     let test = test as u128;
     // The test part's places lie evenly among all, so evenly among each class's as well.
-    let before = |place: usize| place as u128 * test / n as u128;
-    let (mut train_rows, mut test_rows) = (Vec::new(), Vec::new());
-    for (place, row) in by_class(labels, seed).into_iter().enumerate() {
+    let classes = by_class(labels, seed);
+    let single = classes.iter().filter(|rows| rows.len() == 1).count();
+    let spares_single = (n - single) as u128 >= test;
+    let (spared, divided): (Vec<_>, Vec<_>) =
+        classes.into_iter().partition(|rows| rows.len() == 1 && spares_single);
+    let divided = divided.concat();
+    let before = |place: usize| place as u128 * test / divided.len() as u128;
+    let (mut train_rows, mut test_rows) = (spared.concat(), Vec::new());
+    for (place, &row) in divided.iter().enumerate() {
         if before(place + 1) > before(place) { test_rows.push(row) } else { train_rows.push(row) }
     }
     train_rows.sort_unstable();
@@ -68,7 +75,7 @@ pub fn stratified_k_fold<L: Ord>(labels: &[L], k: usize, seed: u64) -> Result<Ve
         return Err(Error::Rows(message));
     }
     let mut folds = vec![0; labels.len()];
-    for (place, row) in by_class(labels, seed).into_iter().enumerate() {
+    for (place, row) in by_class(labels, seed).concat().into_iter().enumerate() {
         folds[row] = place % k;
     }
     let rows = |test: usize| {
@@ -124,8 +131,8 @@ pub fn weighted_rows(weights: &[f32], draw: Draw) -> Result<Vec<usize>> {
     Ok(weights.iter().map(|_| row((dice.next_u64() >> 11) as f64 * unit * total)).collect())
 }
 
-/// All rows, class after class, in random order within each.
-fn by_class<L: Ord>(labels: &[L], seed: u64) -> Vec<usize> {
+/// The rows of each class, in random order.
+fn by_class<L: Ord>(labels: &[L], seed: u64) -> Vec<Vec<usize>> {
     let mut classes: BTreeMap<&L, Vec<usize>> = BTreeMap::new();
     for (row, label) in labels.iter().enumerate() {
         classes.entry(label).or_default().push(row);
@@ -137,7 +144,7 @@ fn by_class<L: Ord>(labels: &[L], seed: u64) -> Vec<usize> {
             rows.swap(i, below);
         }
     }
-    classes.into_values().flatten().collect()
+    classes.into_values().collect()
 }
 
 fn dice(seed: u64) -> Pcg32 {

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use rayon::prelude::*;
 use wgrad_autograd::Gpu;
 
+use crate::batches::Changes;
 use crate::folder::{Files, Item, Prepare, load_image};
 use crate::order::{AUGMENT, check_range, key, random, shuffled_row};
 use crate::{
@@ -55,12 +56,30 @@ struct Ring {
     rows: Rows,
     draw: Option<Draw>,
     batches: VecDeque<UnderWay>,
+    /// Where the last batch began that was asked for in this order, and its rows.
+    last: Option<(usize, usize)>,
+    /// How far apart batches begin, where that is not their number of rows: each of several ranks takes its part of every step.
+    stride: Option<usize>,
 }
 
 struct UnderWay {
     start: usize,
     rows: usize,
     bytes: Receiver<Result<Bytes>>,
+}
+
+impl Ring {
+    /// Drops batches that were prepared for another request than this one, and says how far apart the next ones begin.
+    fn turn_to(&mut self, start: usize, rows: usize) -> usize {
+        if self.batches.front().is_none_or(|next| (next.start, next.rows) != (start, rows)) {
+            self.batches.clear();
+            if let Some((before, _)) = self.last.filter(|&(_, count)| count == rows) {
+                self.stride = start.checked_sub(before).filter(|&stride| stride > rows);
+            }
+        }
+        self.last = Some((start, rows));
+        self.stride.unwrap_or(rows)
+    }
 }
 
 /// Pixels and labels of a batch.
@@ -115,7 +134,7 @@ impl StreamedImages {
         if source.labels.is_empty() {
             return Err(Error::Rows("there are no images to stream".to_owned()));
         }
-        let ring = RefCell::new(Ring { rows: Rows::Own, draw: None, batches: VecDeque::new() });
+        let ring = Ring { rows: Rows::Own, draw: None, batches: VecDeque::new(), last: None, stride: None };
         Ok(Self {
             gpu: gpu.clone(),
             source: Arc::new(source),
@@ -124,7 +143,7 @@ impl StreamedImages {
             augment: None,
             weights: None,
             ahead: AHEAD,
-            ring,
+            ring: RefCell::new(ring),
             fingerprint,
         })
     }
@@ -204,7 +223,8 @@ impl Batches for StreamedImages {
                 (Rows::Drawn(Arc::new(split::weighted_rows(weights, draw)?)), Some(draw))
             }
         };
-        *self.ring.borrow_mut() = Ring { rows, draw, batches: VecDeque::new() };
+        let mut ring = self.ring.borrow_mut();
+        *ring = Ring { rows, draw, batches: VecDeque::new(), last: None, stride: ring.stride };
         Ok(())
     }
 
@@ -214,15 +234,12 @@ impl Batches for StreamedImages {
             augment.check(self.source.shape)?;
         }
         let mut ring = self.ring.borrow_mut();
-        if ring.batches.front().is_none_or(|next| (next.start, next.rows) != (start, rows)) {
-            ring.batches.clear();
-        }
-        let mut next = ring.batches.back().map_or(start, |last| last.start + last.rows);
+        let stride = ring.turn_to(start, rows);
+        let mut next = ring.batches.back().map_or(start, |last| last.start.saturating_add(stride));
         while ring.batches.len() <= self.ahead && next < self.len() && rows > 0 {
-            let count = rows.min(self.len() - next);
-            let under_way = self.prepare(&ring, next, count);
+            let under_way = self.prepare(&ring, next, rows.min(self.len() - next));
             ring.batches.push_back(under_way);
-            next += count;
+            next = next.saturating_add(stride);
         }
         let received = ring.batches.pop_front().and_then(|first| first.bytes.recv().ok());
         let Bytes(pixels, labels) =
@@ -236,7 +253,13 @@ impl Batches for StreamedImages {
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        let changes = Changes {
+            normalize: self.normalize,
+            by_channel: self.by_channel.as_ref(),
+            augment: self.augment,
+            weights: self.weights.as_deref(),
+        };
+        changes.fingerprint(&self.fingerprint)
     }
 }
 
@@ -289,4 +312,32 @@ fn changed(image: &[u8], [c, h, w]: [usize; 3], number: usize, augment: Augment,
         to.extend(columns.iter().map(|&column| line[column]));
     }
     to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch that was prepared.
+    fn under_way((start, rows): (usize, usize)) -> UnderWay {
+        UnderWay { start, rows, bytes: channel().1 }
+    }
+
+    #[test]
+    fn batches_of_one_of_several_ranks_are_expected_where_they_are() {
+        let mut ring =
+            Ring { rows: Rows::Own, draw: None, batches: VecDeque::new(), last: None, stride: None };
+        assert_eq!(ring.turn_to(32, 32), 32);
+        ring.batches.extend([(64, 32), (96, 32)].map(under_way));
+        // Not what was expected: from now on every other batch is.
+        assert_eq!((ring.turn_to(96, 32), ring.batches.len()), (64, 0));
+        ring.batches.push_back(under_way((160, 32)));
+        assert_eq!((ring.turn_to(160, 32), ring.batches.len()), (64, 1));
+        // The smaller batch at an epoch's end tells nothing, and neither does the first of the next one.
+        assert_eq!(ring.turn_to(210, 18), 64);
+        (ring.batches, ring.last) = (VecDeque::new(), None);
+        assert_eq!(ring.turn_to(32, 32), 64);
+        // Somebody who goes back, or over all, is followed too.
+        assert_eq!((ring.turn_to(0, 32), ring.turn_to(32, 32)), (32, 32));
+    }
 }

@@ -1,12 +1,11 @@
 //! Inputs and targets in a safetensors file (cargo feature `safetensors`): the tensors `x` and `y`, row by row.
 
+use std::fs;
 use std::path::Path;
-use std::{fmt, fs};
 
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use wgrad_autograd::{Gpu, Tensor};
 
 use crate::error::some_of;
@@ -143,7 +142,7 @@ fn open<'b>(bytes: &'b [u8], path: &Path) -> Result<SafeTensors<'b>> {
             "a safetensors file",
         )
     })?;
-    match repeated(bytes) {
+    match wgrad_nn::repeated_name(bytes) {
         Some(name) => Err(Error::format(path, format!("two tensors called {name:?}"), "names that differ")),
         None => Ok(file),
     }
@@ -163,40 +162,6 @@ fn wrong(name: &str, view: &TensorView<'_>, expected: &str, path: &Path) -> Erro
 
 fn inputs(x: &TensorView<'_>, path: &Path) -> Result<Vec<f32>> {
     numbers(x).ok_or_else(|| wrong("x", x, "F64, F32, F16, BF16 or U8", path))
-}
-
-/// A name that stands twice in the header of a file that is whole otherwise: a map of them would keep the last alone.
-fn repeated(bytes: &[u8]) -> Option<String> {
-    let (length, rest) = bytes.split_first_chunk::<8>()?;
-    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let Names(mut names) = serde_json::from_slice(header).ok()?;
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
-}
-
-/// The keys of a JSON object, as they stand there.
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Names;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        from.deserialize_map(Keys)
-    }
 }
 
 fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {

@@ -29,7 +29,7 @@ impl FlatValues {
     /// # Errors
     /// [`Error::Options`] for values of other parameters, [`Error::Op`].
     pub fn add(&mut self, other: &Self) -> Result<()> {
-        self.combine(1.0, other, 1.0)
+        self.add_scaled(other, 1.0)
     }
 
     /// Adds the values of `other` times `factor`, as [`FlatValues::add`] does.
@@ -37,7 +37,7 @@ impl FlatValues {
     /// # Errors
     /// As [`FlatValues::add`].
     pub fn add_scaled(&mut self, other: &Self, factor: f32) -> Result<()> {
-        self.combine(1.0, other, factor)
+        self.combine("flat_add", other, factor)
     }
 
     /// Moves the values towards those of `other`: `self + weight · (other - self)`, as `torch.lerp`. With the weights of a
@@ -46,16 +46,18 @@ impl FlatValues {
     /// # Errors
     /// As [`FlatValues::add`].
     pub fn lerp(&mut self, other: &Self, weight: f32) -> Result<()> {
-        self.combine(1.0 - weight, other, weight)
+        self.combine("flat_lerp", other, weight)
     }
 
-    fn combine(&mut self, alpha: f32, other: &Self, beta: f32) -> Result<()> {
+    fn combine(&mut self, entry: &'static str, other: &Self, factor: f32) -> Result<()> {
         self.check_same(other)?;
         for (a, b) in self.flats.iter().zip(&other.flats) {
-            if a.bind().buffer.id() == b.bind().buffer.id() {
-                elementwise("flat_scale", a, [alpha + beta, 0.0]).enqueue()?;
-            } else {
-                elementwise("flat_combine", a, [alpha, beta]).bind("b", b.bind()).enqueue()?;
+            let is_same = a.bind().buffer.id() == b.bind().buffer.id();
+            match (is_same, entry) {
+                (false, _) => elementwise(entry, a, [factor, 0.0]).bind("b", b.bind()).enqueue()?,
+                // A kernel cannot bind one buffer to read and to write.
+                (true, "flat_add") => elementwise("flat_scale", a, [1.0 + factor, 0.0]).enqueue()?,
+                (true, _) => {}
             }
         }
         self.present.iter_mut().zip(&other.present).for_each(|(present, other)| *present |= other);

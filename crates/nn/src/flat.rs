@@ -118,6 +118,10 @@ impl FlatValues {
             let (name, shape, found) = (&entry.name, entry.tensor.shape(), value.shape());
             return Err(error(format!("{name} {shape:?} gets a value {found:?}: both have one shape")));
         }
+        if value.is_empty() {
+            self.present[index] = true;
+            return Ok(());
+        }
         let value = value.to_dtype(DType::F32)?.contiguous()?;
         let flat = &self.flats[entry.flat];
         let (src, dst) = (value.bind(), entry.range_of(flat));

@@ -129,9 +129,9 @@ fn fans(shape: &[usize]) -> Option<[f32; 2]> {
 
 impl Init {
     /// PyTorch's default for the weights and biases of linear and convolution layers: uniform between
-    /// ±1/√fan_in (which is what `kaiming_uniform_(a=√5)` comes to), `fan_in` inputs to each output.
+    /// ±1/√fan_in (which is what `kaiming_uniform_(a=√5)` comes to), `fan_in` inputs to each output; 0 for no inputs.
     pub fn fan_in(fan_in: usize) -> Self {
-        Self::Uniform { bound: 1.0 / (fan_in as f32).sqrt() }
+        Self::Uniform { bound: if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f32).sqrt() } }
     }
 
     /// The same distribution of a parameter of this shape, told without its fans.
@@ -234,11 +234,17 @@ fn unit(rng: &mut Pcg64Mcg) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 
+/// The length of Box and Muller's transform. The greatest of the numbers that it is given is above 1 by a rounding, and would make
+/// a root of less than 0.
+fn normal_length(even: f64) -> f64 {
+    (-2.0 * even.ln()).max(0.0).sqrt()
+}
+
 /// A normal number by Box and Muller's transform, with both numbers in 0..1 and the first above 0.
 fn normal(rng: &mut Pcg64Mcg) -> f64 {
     let mut unit = || (f64::from(rng.next_u32()) + 0.5) / f64::from(u32::MAX);
-    let (length, angle) = ((-2.0 * unit().ln()).sqrt(), std::f64::consts::TAU * unit());
-    length * angle.cos()
+    let (even, angle) = (unit(), std::f64::consts::TAU * unit());
+    normal_length(even) * angle.cos()
 }
 
 /// A normal number between bounds: drawn until it is, evenly where the range is so narrow that few normal ones hit it.
@@ -263,4 +269,15 @@ fn truncated(rng: &mut Pcg64Mcg, [mean, std]: [f32; 2], [low, high]: [f32; 2]) -
 fn key(seed: u64, name: &str) -> u64 {
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |key, byte| (key ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    /// All numbers but one in four billion are below 1, too many for a test that draws them.
+    #[test]
+    fn the_greatest_number_drawn_has_a_normal_one() {
+        let greatest = (f64::from(u32::MAX) + 0.5) / f64::from(u32::MAX);
+        assert!(greatest > 1.0);
+        assert_eq!(super::normal_length(greatest), 0.0);
+    }
 }

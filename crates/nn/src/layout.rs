@@ -123,7 +123,10 @@ impl Layout {
         for (i, (param, init, offset)) in parts.iter().enumerate() {
             let numel = param.shape().iter().product::<usize>();
             init.fill(&mut values[*offset..offset + numel], param.shape(), seed, param.name());
-            blocks[offset / BLOCK..(offset + numel).div_ceil(BLOCK)].fill((self.entries.len() + i) as u32);
+            // One without elements has the block where it would begin, unless the next one begins there.
+            let first = offset / BLOCK;
+            let end = (offset + numel).div_ceil(BLOCK).max(first + 1).min(blocks.len());
+            blocks[first.min(end)..end].fill((self.entries.len() + i) as u32);
         }
         let flat = Tensor::from_slice(gpu, &values, &[values.len()])?;
         for (param, _, offset) in parts {

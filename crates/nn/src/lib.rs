@@ -31,6 +31,7 @@ mod load;
 pub mod losses;
 pub mod models;
 mod moments;
+mod names;
 mod optim;
 mod parameters;
 mod parts;
@@ -51,6 +52,7 @@ pub use layers::{
 };
 pub use layout::Entry;
 pub use load::{Load, LoadReport};
+pub use names::repeated_name;
 pub use optim::{
     Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions,
     AmsGrad, AmsGradOptions, Lamb, LambOptions, Lion, LionOptions, Muon, MuonAdjust, MuonOptions, NAdam,

@@ -69,6 +69,9 @@ impl StateDict {
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self> {
         let failed = |message: String| Error::Format { file: file.to_owned(), message };
         let parsed = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
+        if let Some(name) = crate::repeated_name(bytes) {
+            return Err(failed(format!("two tensors are called {name:?}")));
+        }
         let (mut tensors, mut integers) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in parsed.tensors() {
             let dtype = view.dtype();

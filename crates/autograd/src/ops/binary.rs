@@ -55,11 +55,12 @@ static DIV: Binary = Binary {
     file: &shaders::BINARY_DIV,
     saves: true,
     integers: false,
-    // d(a/b)/db = -(a/b)/b.
+    // d(a/b)/db = -(a/b)/b, in this order, in which nothing is larger than it need be: f16 ends early.
     gradient: |saved, dy, needed| {
-        let da = dy.div(&saved[1])?;
-        let db = needed[1].then(|| da.mul(&saved[0])?.div(&saved[1])?.neg()).transpose()?;
-        Ok([needed[0].then_some(da), db])
+        let [a, b] = [&saved[0], &saved[1]];
+        let da = needed[0].then(|| dy.div(b)).transpose()?;
+        let db = needed[1].then(|| a.div(b)?.div(b)?.mul(dy)?.neg()).transpose()?;
+        Ok([da, db])
     },
 };
 

@@ -129,7 +129,10 @@ impl Op for Picked {
     fn backward_into(&self, dy: &Tensor, _: &[bool], into: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let dx = match into {
             [Some(into)] => {
-                dy.gpu().clear(&into.bind())?;
+                // A tensor without elements is bound as some bytes of its buffer, which are another's.
+                if !into.is_empty() {
+                    dy.gpu().clear(&into.bind())?;
+                }
                 into.clone()
             }
             _ => Tensor::zeros_of(dy.gpu(), &self.shape, dy.dtype())?,

@@ -4,6 +4,7 @@ use wgrad_device::shaders::{self, Kernel};
 
 use crate::launch::launch;
 use crate::shape::{broadcast, broadcast_strides, checked_axis, merged, numel, reshaped, strides};
+use crate::tensor::MAX_ELEMENTS;
 use crate::{DType, Error, Op, Result, Tensor};
 
 /// A view: its gradient is the gradient seen the other way round.
@@ -315,8 +316,8 @@ impl Tensor {
         if shape == self.shape() {
             return Ok(self.clone());
         }
-        if numel(shape) > u32::MAX as usize {
-            let message = format!("{shape:?} has more elements than kernels can count, {}", u32::MAX);
+        if numel(shape) > MAX_ELEMENTS as usize {
+            let message = format!("{shape:?} has more elements than kernels can count, {MAX_ELEMENTS}");
             return Err(Error::shape("broadcast_to", message));
         }
         let by = broadcast_strides(self.shape(), &self.strides(), shape);

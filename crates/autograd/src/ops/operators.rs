@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::{Result, Tensor};
+use crate::{DType, Result, Tensor};
 
 macro_rules! operators {
     ($($trait:ident $method:ident, $by_number:expr, $of_number:expr;)*) => {$(
@@ -47,12 +47,20 @@ operators! {
     Add add, |x, n| x.mul_add_scalar(1.0, n), |n, x| x.mul_add_scalar(1.0, n);
     Sub sub, |x, n| x.mul_add_scalar(1.0, -n), |n, x| x.mul_add_scalar(-1.0, n);
     Mul mul, |x, n| x.mul_add_scalar(n, -0.0), |n, x| x.mul_add_scalar(n, -0.0);
-    Div div, |x, n| x.div(&number(x, n)?), |n, x| number(x, n)?.div(x);
+    Div div, |x, n| with_number(x, n, |x, n| x.div(n)), |n, x| with_number(x, n, |x, n| n.div(x));
 }
 
-/// A number as a scalar of a tensor's type.
-fn number(x: &Tensor, value: f32) -> Result<Tensor> {
-    Tensor::full(x.gpu(), &[], value)?.to_dtype(x.dtype())
+/// What `f` makes of a tensor and a number, in f32 where the tensor is f16, which holds few of all numbers.
+fn with_number(
+    x: &Tensor,
+    number: f32,
+    f: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let number = Tensor::full(x.gpu(), &[], number)?;
+    match x.dtype() {
+        DType::F16 => f(&x.to_dtype(DType::F32)?, &number)?.to_dtype(DType::F16),
+        dtype => f(x, &number.to_dtype(dtype)?),
+    }
 }
 
 impl Neg for Tensor {

@@ -3,7 +3,7 @@
 use super::reduce::{LOGSUMEXP, MAX, MIN, NORM, PROD, Reduction, SUM, VAR, without};
 use crate::graph::{no_grad, saved_output};
 use crate::shape::checked_axes;
-use crate::{Op, Result, Tensor};
+use crate::{DType, Op, Result, Tensor};
 
 /// The gradient of a reduction's input x by its output y and the output's gradient, both with the reduced axes kept as 1, and
 /// its number a: made of ops.
@@ -57,11 +57,11 @@ fn or_one(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.add(&is_zero)?, is_zero))
 }
 
-/// Equal extremes share the gradient.
+/// Equal extremes share the gradient. They are counted in f32: f16 ends at 65,504.
 fn extreme_gradient(x: &Tensor, y: &Tensor, dy: &Tensor, axes: &[usize], _: f32) -> Result<Tensor> {
     let share = no_grad(|| {
-        let is_extreme = x.equal(y)?;
-        is_extreme.div(&SUM.apply(&is_extreme, axes, 1.0, None)?)
+        let is_extreme = x.equal(y)?.to_dtype(DType::F32)?;
+        is_extreme.div(&SUM.apply(&is_extreme, axes, 1.0, None)?)?.to_dtype(x.dtype())
     })?;
     dy.mul(&share)
 }

@@ -175,7 +175,8 @@ impl Schema {
         }
         match (&self.target, to) {
             (Target::Classes { classes, .. }, Targets::Classes(to)) => {
-                let class = classes.iter().position(|class| is_same_class(class, cell));
+                let exact = classes.iter().position(|class| class == cell);
+                let class = exact.or_else(|| classes.iter().position(|class| is_same_class(class, cell)));
                 to.push(class.ok_or_else(|| table.bad_cell(row, column, known(classes)))? as i32);
             }
             (Target::Number { offset, scale, .. }, Targets::Numbers(to)) => {

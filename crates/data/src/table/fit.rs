@@ -126,6 +126,18 @@ fn has_leading_zeros(cell: &str) -> bool {
     digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit()
 }
 
+/// The training rows without those that are left out because of missing values.
+fn whole_rows(table: &Table, rows: &[usize], options: &Options) -> Vec<usize> {
+    let names = table.names().iter().enumerate();
+    let columns: Vec<usize> =
+        names.filter(|(_, name)| !options.ignored.contains(name)).map(|(column, _)| column).collect();
+    let lacks = |row: usize| {
+        columns.iter().any(|&column| is_missing(table.cell(row, column), &options.missing_markers))
+    };
+    let is_kept = |row: &usize| options.missing != Missing::DropRow || !lacks(*row);
+    rows.iter().copied().filter(is_kept).collect()
+}
+
 /// A column of a table while it is fitted.
 struct Fit<'a> {
     table: &'a Table,
@@ -135,7 +147,7 @@ struct Fit<'a> {
 
 impl Schema {
     /// Finds how the columns of `table` become numbers: kinds from all rows, means, scales and categories from `rows`, the
-    /// numbers of the training rows. Classes are those of all rows.
+    /// numbers of the training rows, without those that are left out because of missing values. Classes are those of all rows.
     ///
     /// # Errors
     /// [`Error::Table`] where a column that is named is not there, has no values or too many categories, or the target has
@@ -153,7 +165,11 @@ impl Schema {
                 table.bad(format!("there is no column {name:?}; there are {}", some_of(table.names())))
             );
         }
-        let fit = Fit { table, rows, options };
+        let whole = whole_rows(table, rows, options);
+        if whole.is_empty() {
+            return Err(table.bad("each of the training rows lacks a value, and such rows are left out"));
+        }
+        let fit = Fit { table, rows: &whole, options };
         let target = fit.target()?;
         let mut columns = Vec::new();
         for (i, name) in table.names().iter().enumerate() {

@@ -48,7 +48,6 @@ impl Table {
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter.unwrap_or_else(|| find_delimiter(text)))
-            .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
         let mut table = Self {
             path: path.into(),
@@ -66,6 +65,15 @@ impl Table {
             let start = end + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             line += count_lines(bytes.get(counted..start).unwrap_or_default());
             counted = start;
+            if let Some(cell) =
+                record.iter().find(|cell| cell.trim_start().starts_with('"') && !cell.starts_with('"'))
+            {
+                return Err(fail(
+                    line,
+                    format!("{cell:?} has a space before its quote, which then quotes nothing; take it out"),
+                ));
+            }
+            record.trim();
             if table.names.is_empty() {
                 table.names = header(&record).map_err(|message| fail(line, message))?;
             } else {
@@ -208,7 +216,8 @@ fn find_delimiter(text: &str) -> u8 {
     let mut quoted = false;
     for byte in text.bytes() {
         match byte {
-            b'"' => quoted = !quoted,
+            // A quote further in is a part of the name, as in `size (")`.
+            b'"' if quoted || text.starts_with('"') => quoted = !quoted,
             b',' | b';' | b'\t' if !quoted => return byte,
             b'\n' | b'\r' if !quoted => break,
             _ => {}

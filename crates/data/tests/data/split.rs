@@ -64,6 +64,20 @@ fn a_stratified_split_has_each_class_s_share() {
 }
 
 #[test]
+fn the_only_row_of_a_class_is_trained_on() {
+    let labels = [0, 0, 0, 0, 1, 2, 2, 2, 2, 2];
+    for seed in 0..20 {
+        let rows = stratified_split(&labels, 0.2, seed).unwrap();
+        check(&rows, labels.len());
+        assert_eq!((rows.test.len(), rows.train.contains(&4)), (2, true));
+    }
+    // Where there is not enough else, such rows are divided as others are.
+    let rows = stratified_split(&[0, 1, 2, 3, 4], 0.4, 0).unwrap();
+    check(&rows, 5);
+    assert_eq!(rows.test.len(), 2);
+}
+
+#[test]
 fn folds_differ_by_one_row_at_most_in_total_and_in_each_class() {
     let labels = labels();
     for k in [2, 3, 5, 10, 71] {

@@ -44,6 +44,8 @@ fn same(streamed: &StreamedImages, device: &ImageBatches<'_>, batch: usize) {
 #[test]
 fn batches_from_the_host_are_those_of_the_device() {
     let gpu = gpu();
+    // What is done to images is told apart as well as the images.
+    let mut prints = std::collections::HashSet::new();
     for (shape, ahead) in [([3, 5, 7], 1), ([1, 8, 8], 3), ([3, 4, 4], 100)] {
         let images = images(41, shape);
         let device = DeviceImages::new(&gpu, &images).unwrap();
@@ -61,8 +63,10 @@ fn batches_from_the_host_are_those_of_the_device() {
             let device = device.weighted(weights).unwrap();
             same(&streamed, &device, 8);
             assert_eq!(streamed.fingerprint(), device.fingerprint());
+            prints.insert(device.fingerprint());
         }
     }
+    assert_eq!(prints.len(), 9);
 }
 
 #[test]
@@ -81,6 +85,11 @@ fn any_batch_can_be_asked_for() {
     }
     for (start, rows) in [(29, 2), (30, 1), (usize::MAX, 2)] {
         assert!(streamed.batch(start, rows).err().unwrap().to_string().contains("of 30"));
+    }
+    // As one of two ranks, over two epochs whose last batches are smaller.
+    for start in [4, 12, 20, 4, 12, 20] {
+        let (got, want) = (streamed.batch(start, 4).unwrap(), device.batch(start, 4).unwrap());
+        assert!(bits(&got) == bits(&want), "a rank's 4 from {start}");
     }
     assert!(streamed.batch(3, 0).is_err());
     let padded = streamed.augmented(Some(Augment { padding: 2, flip: false }));

@@ -70,6 +70,8 @@ fn separators_are_found_from_the_header_or_given() {
     for text in ["a,b;c\n1,2\n", "\"a,x\";b\n1,5;2\n", "a\tb\n1,5\t2\n"] {
         assert_eq!(table(text).names().len(), 2, "{text:?}");
     }
+    // A quote within a name is a part of it.
+    assert_eq!(table("size (\")\tb\n1,5\t2\n").names(), ["size (\")", "b"]);
     let given = Table::parse(b"a|b,c\n1|2\n", Path::new("t.csv"), Some(b'|')).unwrap();
     assert_eq!(given.names(), ["a", "b,c"]);
 }
@@ -82,6 +84,8 @@ fn texts_that_are_no_tables_are_refused() {
     refusal(parse("a,b\n1,2\n1,2,3\n"), &["line 3", "3 fields", "2 columns"]);
     refusal(parse("a,b\n\n1\n"), &["line 3", "1 fields"]);
     refusal(parse("a,b\n1,2\n3,\"x\n4,5\n"), &["line 3", "quote"]);
+    refusal(parse("a,b\n1,2\n3, \"2.5\"\n"), &["line 3", "space", "quote"]);
+    refusal(parse("a, \"b\"\n1,2\n"), &["line 1", "space", "quote"]);
     let latin = Table::parse(b"a,b\n1,2\nx\xe9,3\n", Path::new("t.csv"), None);
     refusal(latin, &["line 3", "UTF-8"]);
 }
@@ -128,6 +132,11 @@ fn missing_values_are_filled_in_as_asked() {
     options.missing = Missing::DropRow;
     let kept = fit(&table, &options).encode(&table, &all(&table)).unwrap();
     assert_eq!((kept.rows, kept.dropped, kept.x.len()), (vec![0, 1, 2, 3], 1, 4));
+    // Rows that are left out have no say in means, scales and categories.
+    let two = self::table("a,b,y\n1,red,.5\n3,red,1.5\n1000,,2.5\n5,blue,\n");
+    let kept = fit(&two, &options).encode(&two, &all(&two)).unwrap();
+    assert_eq!((kept.rows, kept.x), (vec![0, 1], vec![-1., 1., 1., 1.]));
+    refusal(Schema::fit(&two, &[2, 3], &options), &["lacks a value"]);
     options.missing = Missing::Error;
     let schema = fit(&table, &options);
     refusal(schema.encode(&table, &all(&table)), &["line 6", "\"a\"", "missing"]);
@@ -211,6 +220,10 @@ fn classes_become_numbers() {
         schema.target,
         Target::Classes { name: "y".into(), classes: vec!["cat".into(), "dog".into()] }
     );
+    // Texts among which some are numbers each mean themselves.
+    let table = self::table("a,y\n1,1\n2,1.0\n3,x\n");
+    let schema = fit(&table, &Options::new("y"));
+    assert_eq!(schema.encode(&table, &[0, 1, 2]).unwrap().y, Targets::Classes(vec![0, 1, 2]));
 }
 
 #[test]

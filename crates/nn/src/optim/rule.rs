@@ -160,7 +160,7 @@ impl<R: UpdateRule> Optim<R> {
         let (gpu, w) = (parameters.gpu(), &parameters.flats()[flat]);
         let entries = parameters.entries().iter().zip(takes_part);
         let changed: Vec<_> = entries
-            .filter(|(entry, takes)| **takes && entry.flat == flat)
+            .filter(|(entry, takes)| **takes && entry.flat == flat && !entry.tensor.is_empty())
             .map(|(e, _)| e.tensor.bind())
             .collect();
         if changed.is_empty() {

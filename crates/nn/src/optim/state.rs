@@ -86,8 +86,10 @@ impl OptimizerState {
         &self.tensors[parameter]
     }
 
+    /// A state that starts anew counts its steps anew: its bias correction is that of a first step.
     pub(super) fn set_tensors_of(&mut self, parameter: usize, tensors: Named) {
         self.tensors[parameter] = tensors;
+        self.counts[parameter] = 0;
     }
 
     /// Bytes on the device.

@@ -115,20 +115,19 @@ impl<R: TensorRule> TensorOptim<R> {
             let message = format!("update() of {} gave tensors of other shapes than it got", entry.name);
             return Err(Error::Options { what: R::NAME, message });
         }
-        for (from, to) in std::iter::once((&new, &w)).chain(states.iter().zip(state)) {
-            assign(from, to)?;
+        let places: Vec<&Tensor> = std::iter::once(&w).chain(state).collect();
+        // Copied before anything is written: what a rule gives may be what it got, as a history of gradients is.
+        let apart = |tensor: &Tensor| -> Result<Tensor> {
+            let tensor = tensor.contiguous()?;
+            let is_old = places.iter().any(|old| old.bind().buffer.id() == tensor.bind().buffer.id());
+            Ok(if is_old { tensor.mul_add_scalar(1.0, -0.0)? } else { tensor })
+        };
+        let values = std::iter::once(&new).chain(&states).map(apart).collect::<Result<Vec<_>>>()?;
+        for (from, to) in values.iter().zip(&places) {
+            to.gpu().copy(&from.bind(), &to.bind())?;
         }
         Ok(())
     }
-}
-
-/// Writes the values of `from` to where `to` lies.
-fn assign(from: &Tensor, to: &Tensor) -> Result<()> {
-    let from = from.contiguous()?;
-    // Nothing is copied within one buffer.
-    let is_within = from.bind().buffer.id() == to.bind().buffer.id();
-    let from = if is_within { from.mul_add_scalar(1.0, -0.0)? } else { from };
-    Ok(to.gpu().copy(&from.bind(), &to.bind())?)
 }
 
 fn check_rule<R: TensorRule>(rule: &R) -> Result<()> {

@@ -63,7 +63,7 @@ fn what_is_done_to_all_gradients_takes_one_launch() {
     assert_eq!(values_of(&sum), a);
 
     let ((), names) = launches(&gpu, || sum.add(&other).unwrap());
-    assert_eq!(names, ["flat_combine"]);
+    assert_eq!(names, ["flat_add"]);
     let total: Vec<Vec<f32>> =
         a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect();
     assert_eq!(values_of(&sum), total);
@@ -207,11 +207,19 @@ fn an_average_of_the_weights_is_a_launch_a_step() {
     let start = flat(&parameters);
     parameters.values().scale(3.0).unwrap();
     let ((), names) = launches(&gpu, || average.lerp(&parameters.values(), 0.25).unwrap());
-    assert_eq!(names, ["flat_combine"]);
+    assert_eq!(names, ["flat_lerp"]);
     let got = average.get("a").unwrap().to_vec().unwrap();
     assert!(got.iter().zip(&start).all(|(got, start)| (got - 1.5 * start).abs() < 1e-6));
     parameters.values().assign(&average).unwrap();
     assert_eq!(parameters.get("a").unwrap().to_vec().unwrap(), got);
+    // What is frozen is its own average, to the bit, however often it is taken; and a weight of 1 takes the other.
+    for _ in 0..50 {
+        average.lerp(&parameters.values(), 1e-3).unwrap();
+    }
+    assert_eq!(average.get("a").unwrap().to_vec().unwrap(), got);
+    parameters.values().scale(1.1).unwrap();
+    average.lerp(&parameters.values(), 1.0).unwrap();
+    assert_eq!(average.get("a").unwrap().to_vec().unwrap(), parameters.get("a").unwrap().to_vec().unwrap());
 }
 
 /// A net of 5,980 values, trained a few steps: its parameters by name.

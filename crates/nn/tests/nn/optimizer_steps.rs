@@ -229,6 +229,69 @@ fn groups_have_rates_of_their_own() {
     assert!(matches!(lamb.group("c", |o| o.eps = -1.0).unwrap_err(), Error::Options { what: "lamb", .. }));
 }
 
+/// SGD that keeps the last weights and the last two gradients: what its update gives is what it got.
+#[derive(Clone)]
+struct History;
+
+impl TensorRule for History {
+    const NAME: &'static str = "history";
+
+    fn state(&self, shape: &[usize]) -> Vec<(&'static str, Vec<usize>)> {
+        ["weights", "newer", "older"].map(|name| (name, shape.to_vec())).to_vec()
+    }
+
+    fn update(
+        &self,
+        w: &Tensor,
+        gradient: &Tensor,
+        state: &[&Tensor],
+        _: u64,
+    ) -> wgrad_nn::autograd::Result<(Tensor, Vec<Tensor>)> {
+        Ok((w.sub(gradient)?, vec![w.clone(), gradient.clone(), state[1].clone()]))
+    }
+
+    fn lr(&self) -> f64 {
+        1.0
+    }
+
+    fn set_lr(&mut self, _: f64) {}
+}
+
+#[test]
+fn what_a_rule_gives_may_be_what_it_got() {
+    let gpu = gpu();
+    let (_, parameters) = build(&gpu, 0, |b| b.param("a", &[3], Init::Constant(10.0))).unwrap();
+    let mut optimizer = TensorOptim::new(&parameters, History).unwrap();
+    for step in [1.0, 2.0, 3.0] {
+        let mut gradients = Gradients::zeros(&parameters).unwrap();
+        gradients.set("a", &Tensor::full(&gpu, &[3], step).unwrap()).unwrap();
+        optimizer.step(&gradients).unwrap();
+    }
+    let state = optimizer.state().to_state_dict().unwrap();
+    let kept = ["weights.a", "newer.a", "older.a"].map(|name| state.tensors[name].1[0]);
+    assert_eq!((flat(&parameters)[0], kept), (4.0, [7.0, 3.0, 2.0]));
+}
+
+#[test]
+fn a_state_that_starts_anew_counts_its_steps_anew() {
+    let gpu = gpu();
+    let (_, parameters) = build(&gpu, 0, |b| b.param("a", &[2, 2], Init::Constant(1.0))).unwrap();
+    let mut muon = Muon::new(&parameters, MuonOptions { lr: 0.5, ..Default::default() }).unwrap();
+    let mut gradients = Gradients::zeros(&parameters).unwrap();
+    gradients.fill(2.0).unwrap();
+    for _ in 0..20 {
+        muon.step(&gradients).unwrap();
+    }
+    assert_eq!(muon.state().steps_of("a"), Some(20));
+    muon.group("a", |o| (o.adam_only, o.weight_decay) = (true, 0.0)).unwrap();
+    let before = parameters.get("a").unwrap().to_vec().unwrap();
+    muon.step(&gradients).unwrap();
+    let after = parameters.get("a").unwrap().to_vec().unwrap();
+    // Adam's first step is the rate, times what Muon's scale of it is.
+    let rate = 0.5 * MuonOptions::default().adam_scale as f32;
+    assert!((before[0] - after[0] - rate).abs() < 1e-3 * rate, "{before:?} {after:?}");
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let gpu = gpu();

@@ -254,6 +254,8 @@ fn garbage_is_refused() {
         format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#)
     };
     assert!(StateDict::from_bytes(&file(&tensor("[2]", "[0,8]"), 8), "whole").is_ok());
+    let twice = tensor("[2]", "[0,8]").replace("}}", "}") + "," + &tensor("[1,2]", "[0,8]")[1..];
+    assert_refused(&file(&twice, 8), "one name for two tensors");
     assert_refused(&file(&tensor("[3]", "[0,8]"), 8), "a shape larger than its bytes");
     assert_refused(&file(&tensor("[2]", "[0,16]"), 8), "offsets beyond the file");
     assert_refused(&file(&tensor("[2]", "[8,0]"), 8), "offsets that run backwards");

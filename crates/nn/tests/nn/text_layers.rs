@@ -1,7 +1,7 @@
 //! Layers of models of text.
 
-use wgrad_nn::autograd::Tensor;
-use wgrad_nn::{ConvTranspose2d, Embedding, LayerNorm, build};
+use wgrad_nn::autograd::{Tensor, concat};
+use wgrad_nn::{BuildOptions, ConvTranspose2d, Embedding, LayerNorm, build, build_with};
 use wgrad_testkit::Array;
 use wgrad_testkit::compare::assert_close;
 
@@ -112,4 +112,33 @@ fn a_parameter_without_elements_has_a_place() {
     assert!(y.to_vec().unwrap().iter().all(|v| v.is_finite()));
     let gradients = params.gradients(&y.sum_all().unwrap()).unwrap();
     assert_eq!(gradients.get("fc3.bias").unwrap().to_vec().unwrap(), [2.0; 3]);
+    let (layer, _) = build(&gpu, 0, |b| wgrad_nn::Linear::new(b, 0, 5)).unwrap();
+    let y = layer.forward(&Tensor::zeros(&gpu, &[2, 0]).unwrap()).unwrap();
+    assert_eq!(y.to_vec().unwrap(), [0.0; 10]);
+}
+
+/// Where it has a flat buffer of its own, nothing of that is a value; where it shares one, nobody else's value is touched.
+#[test]
+fn what_has_no_elements_counts_for_nothing() {
+    let gpu = wgrad_nn::autograd::Gpu::builder().family(FAMILIES[0]).poison().quiet().build().unwrap();
+    let layers =
+        |b: &wgrad_nn::Builder| [8, 0, 3].map(|n| wgrad_nn::Linear::new(&b.scope(format!("fc{n}")), 8, n));
+    let options = BuildOptions { flat_bytes: Some(256), ..Default::default() };
+    let ([eight, none, three], params) = build_with(&gpu, 0, options, layers).unwrap();
+    let x = Tensor::full(&gpu, &[1, 8], 1.0).unwrap();
+    let outputs = [eight.forward(&x), none.forward(&x), three.forward(&x)].map(Result::unwrap);
+    let y = concat(&outputs.each_ref(), 1).unwrap();
+    let mut gradients = params.gradients(&y.sum_all().unwrap()).unwrap();
+    gradients.set("fc0.weight", &Tensor::zeros(&gpu, &[0, 8]).unwrap()).unwrap();
+    // Each of eleven outputs has eight weights and a bias, whose gradient is 1.
+    assert_eq!(gradients.clip_norm(100.0).unwrap().to_vec().unwrap(), [99f32.sqrt()]);
+
+    let layers = |b: &wgrad_nn::Builder| {
+        (wgrad_nn::Linear::new(&b.scope("fc"), 8, 3), Embedding::new(&b.scope("none"), 5, 0))
+    };
+    let ((three, none), params) = build(&gpu, 0, layers).unwrap();
+    let rows = none.forward(&Tensor::from_slice(&gpu, &[4], &[1]).unwrap()).unwrap();
+    let y = three.forward(&concat(&[&rows, &x], 1).unwrap()).unwrap();
+    let gradients = params.gradients(&y.sum_all().unwrap()).unwrap();
+    assert_eq!(gradients.get("fc.weight").unwrap().to_vec().unwrap(), [1.0; 24]);
 }

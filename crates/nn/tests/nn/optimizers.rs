@@ -91,6 +91,7 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
     all.fill(1.0).unwrap();
     all.add(&all.copy().unwrap()).unwrap();
     all.scale(0.5).unwrap();
+    all.lerp(&all.copy().unwrap(), 0.5).unwrap();
     all.clip_value(0.5).unwrap();
     all.clip_norm(0.5).unwrap();
     all.map(|x| Ok(x.clone())).unwrap();

@@ -1,7 +1,7 @@
 //! What ranks begin with, keep alike, and compare.
 
 use wgrad_autograd::Tensor;
-use wgrad_distributed::{Error as RanksError, Wire, agree, all_gather_bytes, all_reduce, broadcast_bytes};
+use wgrad_distributed::{Error as RanksError, Wire, all_gather_bytes, all_reduce, broadcast_bytes};
 use wgrad_nn::{Optimizer, Parameters, StateDict};
 
 use super::DataParallel;
@@ -9,18 +9,6 @@ use crate::Result;
 use crate::trainer::Saved;
 
 impl DataParallel {
-    /// The value, where all ranks have one, or on all ranks the error of the first that failed.
-    pub(crate) fn agree<T>(&self, own: Result<T>) -> Result<T> {
-        if self.is_alone() {
-            return own;
-        }
-        match own {
-            // The rank that failed keeps its own words.
-            Err(error) => agree(&*self.ranks, Err::<T, _>(&error)).map_err(|_| error),
-            Ok(value) => Ok(agree(&*self.ranks, Ok::<_, RanksError>(value))?),
-        }
-    }
-
     /// Gives all ranks the parameters and buffers of rank 0.
     pub(crate) fn broadcast(&self, parameters: &Parameters) -> Result<()> {
         self.broadcast_flats(parameters.flats())?;

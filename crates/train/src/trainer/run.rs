@@ -1,7 +1,7 @@
 //! The loop of a fit.
 
 use wgrad_data::Batches;
-use wgrad_distributed::same_everywhere;
+use wgrad_distributed::{agree, same_everywhere};
 use wgrad_nn::{FlatValues, Mode, Parameters, StateDict};
 
 use super::callback::{Callback, Fit, Moment, Place, Saved};
@@ -135,10 +135,10 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         trainer.average = trainer.averaging.map(average).transpose()?;
         let saved = self.resume();
         let trainer = &mut *self.trainer;
-        let saved = trainer.parallel.agree(saved)?;
+        let saved = agree(&*trainer.parallel.ranks, saved)?;
         if let Some(saved) = trainer.parallel.broadcast_saved(saved)? {
             let loaded = trainer.load_state(saved, &self.identity, self.fit.epoch_rows);
-            let (place, history) = trainer.parallel.agree(loaded)?;
+            let (place, history) = agree(&*trainer.parallel.ranks, loaded)?;
             self.saved_at = Some(place.step);
             (self.fit.place, self.fit.history) = (place, history);
         }
@@ -263,7 +263,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.saved_at = Some(step);
         let optimizer = self.trainer.parallel.optimizer_state(&*self.trainer.optimizer)?;
         let written = if is_first { self.write(&wanted, optimizer) } else { Ok(()) };
-        self.trainer.parallel.agree(written)
+        agree(&*self.trainer.parallel.ranks, written)
     }
 
     fn write(&mut self, wanted: &[bool], optimizer: StateDict) -> Result<()> {

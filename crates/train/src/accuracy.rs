@@ -67,6 +67,6 @@ fn ask(
     Ok(answers)
 }
 
-pub(crate) fn matches(named: &[i32], labels: &[i32]) -> usize {
+fn matches(named: &[i32], labels: &[i32]) -> usize {
     named.iter().zip(labels).filter(|(named, label)| named == label).count()
 }

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use wgrad_data::{Augment, Batch, DeviceImages, ImageBatches, Normalize};
 use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
-use crate::checkpoint::{Checkpoint, Identity, Position, SingleFile};
-use crate::logs::Metrics;
+use crate::checkpoint::{Checkpoint, CheckpointFile, Identity, Position};
+use crate::logs::MetricsFile;
 use crate::metrics::Score;
 use crate::trainer::{Ended, EpochRecord};
 use crate::{DataParallel, Error, Interrupt, Logger, Output, Result, StepMemory, Trainer};
@@ -137,10 +137,11 @@ pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> R
     }
     if let Some(checkpoint) = checkpoint {
         let identity = Identity::new(options, train.len());
-        trainer = trainer.callback(SingleFile::new(checkpoint, identity, options.resume, &resumed));
+        trainer = trainer.callback(CheckpointFile::new(checkpoint, identity, options.resume, &resumed));
     }
     if let Some(path) = &options.metrics {
-        trainer = trainer.logger(Lines { path: path.clone(), resumed: Rc::clone(&resumed), metrics: None });
+        trainer =
+            trainer.logger(MetricsLogger { path: path.clone(), resumed: Rc::clone(&resumed), metrics: None });
     }
     let history = trainer.fit(&images, |Batch { x, y }, mode| -> Result<Output> {
         let logits = model.forward(x, mode)?;
@@ -190,15 +191,15 @@ fn line(record: &EpochRecord, epochs: usize) -> String {
 }
 
 /// The metrics file as a logger.
-struct Lines {
+struct MetricsLogger {
     path: PathBuf,
     resumed: Rc<Cell<Option<Position>>>,
-    metrics: Option<Metrics>,
+    metrics: Option<MetricsFile>,
 }
 
-impl Logger for Lines {
+impl Logger for MetricsLogger {
     fn start(&mut self, _: u64) -> Result<()> {
-        self.metrics = Some(Metrics::open(&self.path, self.resumed.take().as_ref())?);
+        self.metrics = Some(MetricsFile::open(&self.path, self.resumed.take().as_ref())?);
         Ok(())
     }
 

@@ -11,9 +11,10 @@ mod evaluate;
 mod finder;
 mod fold;
 mod folder;
+mod gradient_mean;
 mod history;
-mod late;
 mod means;
+mod pending;
 mod reader;
 mod run;
 mod running;
@@ -23,7 +24,6 @@ mod step;
 mod time_limit;
 mod train_metrics;
 mod weights;
-mod window;
 
 use wgrad_data::{Batch, Batches};
 use wgrad_nn::{Mode, Optimizer, Parameters};
@@ -31,7 +31,7 @@ use wgrad_nn::{Mode, Optimizer, Parameters};
 use crate::parallel::DataParallel;
 use crate::{Interrupt, Logger, Metric, Output, Result};
 
-use average::Average;
+use average::WeightAverage;
 pub use average::{Averaging, Ema, Swa};
 pub use callback::{Callback, Fit, Moment, Saved};
 pub use checkpoints::Checkpoints;
@@ -41,8 +41,8 @@ pub use finder::{LrFinder, LrSearch};
 pub use fold::{CrossValidation, cross_validate};
 pub use folder::Folder;
 pub use history::{Ended, EpochRecord, History};
-pub(crate) use late::LOSS;
 pub(crate) use means::Means;
+pub(crate) use pending::LOSS;
 use schedule::Rates;
 pub(crate) use state::SCHEMA;
 pub use state::averaged;
@@ -80,7 +80,7 @@ pub struct Trainer<'a, B = Batch> {
     parallel: DataParallel,
     rates: Rates<'a>,
     averaging: Option<Averaging>,
-    average: Option<Average>,
+    average: Option<WeightAverage>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
     metrics: Vec<Box<dyn Metric + 'a>>,
     train_metrics: TrainMetrics<'a>,

@@ -9,9 +9,9 @@ use crate::Result;
 use crate::checkpoint::Position;
 use crate::fit::EpochReport;
 
-pub(crate) struct Metrics(LineFile);
+pub(crate) struct MetricsFile(LineFile);
 
-impl Metrics {
+impl MetricsFile {
     /// A new file, or for a resumed run the old one without what came after `resumed`.
     pub(crate) fn open(path: &Path, resumed: Option<&Position>) -> Result<Self> {
         let Some(position) = resumed else { return LineFile::create(path).map(Self) };

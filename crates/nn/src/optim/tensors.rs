@@ -3,7 +3,7 @@
 use wgrad_autograd::{Tensor, no_grad};
 
 use super::groups::Groups;
-use super::state::Named;
+use super::state::{Named, assign};
 use super::{Optimizer, OptimizerState, check_lr};
 use crate::{Error, Gradients, Parameters, Result};
 
@@ -120,15 +120,6 @@ impl<R: TensorRule> TensorOptim<R> {
         }
         Ok(())
     }
-}
-
-/// Writes the values of `from` to where `to` lies.
-fn assign(from: &Tensor, to: &Tensor) -> Result<()> {
-    let from = from.contiguous()?;
-    // Nothing is copied within one buffer.
-    let is_within = from.bind().buffer.id() == to.bind().buffer.id();
-    let from = if is_within { from.mul_add_scalar(1.0, -0.0)? } else { from };
-    Ok(to.gpu().copy(&from.bind(), &to.bind())?)
 }
 
 fn check_rule<R: TensorRule>(rule: &R) -> Result<()> {

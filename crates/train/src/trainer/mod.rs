@@ -15,6 +15,7 @@ mod gradient_mean;
 mod history;
 mod means;
 mod pending;
+mod ranks;
 mod reader;
 mod run;
 mod running;

@@ -5,9 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::lines::LineFile;
-use crate::Result;
-use crate::checkpoint::Position;
-use crate::fit::EpochReport;
+use crate::{EpochReport, Position, Result};
 
 pub(crate) struct MetricsFile(LineFile);
 

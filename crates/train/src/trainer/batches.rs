@@ -3,9 +3,9 @@
 use wgrad_nn::{FlatValues, Gradients, Mode};
 
 use super::gradient_mean::GradientMean;
+use super::memory::Measuring;
 use super::pending::BatchLosses;
 use super::run::Run;
-use crate::memory::Measuring;
 use crate::parallel::{Exchange, LocalGradients};
 use crate::{Error, Output, Result};
 

@@ -7,11 +7,11 @@ use wgrad_data::{Draw, Order};
 use super::callback::{Moment, Place};
 use super::evaluate::figures;
 use super::history::EpochRecord;
+use super::progress::Progress;
 use super::run::Run;
 use super::weights::Weights;
 use super::{WeightAverage, running};
 use crate::Result;
-use crate::progress::Progress;
 
 impl<B> Run<'_, '_, B> {
     /// One epoch, or what is left of it, or less if the fit is over.

@@ -7,10 +7,10 @@ use wgrad_nn::{Mode, StateDict};
 use super::callback::{Callback, Fit, Moment, Place, Saved};
 use super::history::{Ended, History};
 use super::pending::PendingSteps;
+use super::progress::{Progress, print_line};
 use super::ranks::names_and_shapes;
 use super::state::{Identity, identity};
 use super::{Plan, Trainer, WeightAverage};
-use crate::progress::Progress;
 use crate::{Error, Logger, Output, Result};
 
 /// The pool holds what a step needs by then.
@@ -266,7 +266,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     pub(super) fn show_messages(&mut self) {
         for text in std::mem::take(&mut self.fit.messages) {
             if self.trainer.plan.progress && self.trainer.parallel.is_first() {
-                crate::progress::print_line(&text);
+                print_line(&text);
             }
             self.fit.history.messages.push(text);
         }

@@ -5,9 +5,9 @@ use wgrad_autograd::device::Pending;
 use wgrad_nn::Gradients;
 
 use super::NonFinite;
+use super::memory::Measuring;
 use super::pending::{LOSS, PendingStep, StepResult};
 use super::run::Run;
-use crate::memory::Measuring;
 use crate::{Error, Result};
 
 impl<B> Run<'_, '_, B> {

@@ -1,5 +1,7 @@
 //! [`fit`]: the trainer for images and cross-entropy, with a checkpoint and a metrics file of its own formats.
 
+mod checkpoint;
+
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -7,7 +9,8 @@ use std::rc::Rc;
 use wgrad_data::{Augment, Batch, DeviceImages, ImageBatches, Normalize};
 use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
-use crate::checkpoint::{Checkpoint, CheckpointFile, Identity, Position};
+pub use self::checkpoint::{Checkpoint, Position};
+use self::checkpoint::{CheckpointFile, Identity};
 use crate::logs::MetricsFile;
 use crate::metrics::Score;
 use crate::trainer::{Ended, EpochRecord};

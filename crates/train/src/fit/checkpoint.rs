@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use wgrad_nn::StateDict;
 
-use crate::fit::Options;
+use super::Options;
 use crate::trainer::{LOSS, Means, SCHEMA as TRAINER_SCHEMA};
 use crate::{Callback, DataParallel, Error, Fit, Moment, Result, Saved};
 

@@ -2,7 +2,7 @@
 
 use wgrad_autograd::{DType, Gpu, Tensor};
 
-use crate::order::RowOrder;
+use crate::order::{RowOrder, check_range};
 use crate::{Augment, ChannelStats, DeviceImages, Draw, Error, Normalize, Result, split};
 
 /// In which order an epoch takes its rows.
@@ -236,7 +236,8 @@ impl Batches for TensorBatches {
     }
 
     fn batch(&self, start: usize, rows: usize) -> Result<Batch> {
-        let places = self.order.slice(start, rows)?;
+        check_range(start, rows, self.order.len())?;
+        let places = self.order.tensor().slice(0, start, start + rows)?;
         Ok(Batch { x: self.x.index_select(0, &places)?, y: self.y.index_select(0, &places)? })
     }
 

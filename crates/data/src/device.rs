@@ -63,7 +63,6 @@ pub struct DeviceImages {
     order: RowOrder,
     labels_on_host: Vec<u8>,
     shape: [usize; 3],
-    #[cfg(not(target_arch = "wasm32"))]
     fingerprint: String,
 }
 
@@ -88,9 +87,7 @@ impl DeviceImages {
             return Err(Error::shape("images", message));
         }
         let set = Self::upload(gpu, images.shape(), &images.pixels, images.labels.clone())?;
-        #[cfg(not(target_arch = "wasm32"))]
-        let set = Self { fingerprint: images.fingerprint(), ..set };
-        Ok(set)
+        Ok(Self { fingerprint: images.fingerprint(), ..set })
     }
 
     /// The images of one batch, in order.
@@ -116,13 +113,11 @@ impl DeviceImages {
             order: RowOrder::new(gpu, labels_on_host.len())?,
             labels_on_host,
             shape,
-            #[cfg(not(target_arch = "wasm32"))]
             fingerprint: String::new(),
         })
     }
 
     /// A text that is the same for the same images and labels: see [`Images::fingerprint`].
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -169,7 +164,6 @@ impl DeviceImages {
     ///
     /// # Errors
     /// For another number of rows, a row that is not there, or a lost device.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn take_rows(&self, rows: &[usize]) -> Result<()> {
         self.order.take(rows)
     }

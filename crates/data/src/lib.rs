@@ -62,15 +62,15 @@ pub mod table;
 #[cfg(feature = "safetensors")]
 pub mod tensors;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use batches::{Batch, Batches, ImageBatches, Order, TensorBatches};
-#[cfg(not(target_arch = "wasm32"))]
-pub use detect::{Kind, detect};
 pub use device::{Augment, DeviceImages, Draw};
 pub use error::{Error, Result};
 pub use images::{Images, Split};
 pub use normalize::{ChannelStats, Normalize};
-#[cfg(not(target_arch = "wasm32"))]
 pub use order::shuffled_row;
 #[cfg(feature = "image-files")]
 pub use stream::StreamedImages;
+#[cfg(not(target_arch = "wasm32"))]
+pub use {
+    batches::{Batch, Batches, ImageBatches, Order, TensorBatches},
+    detect::{Kind, detect},
+};

@@ -3,7 +3,6 @@
 use wgrad_autograd::device::shaders::{self, Kernel};
 use wgrad_autograd::{DType, Error, Gpu, Result, Tensor};
 
-#[cfg(not(target_arch = "wasm32"))]
 use crate::Draw;
 
 /// Rounds of the kernel that shuffles.
@@ -40,7 +39,6 @@ impl RowOrder {
     }
 
     /// These rows, as many as there are.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn take(&self, rows: &[usize]) -> Result<()> {
         let n = self.len();
         if rows.len() != n || rows.iter().any(|&row| row >= n) {
@@ -77,13 +75,6 @@ impl RowOrder {
             .enqueue()?;
         Ok(())
     }
-
-    /// The numbers of the rows at places `start..start + rows`, i32 of shape `[rows]`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn slice(&self, start: usize, rows: usize) -> Result<Tensor> {
-        check_range(start, rows, self.len())?;
-        self.0.slice(0, start, start + rows)
-    }
 }
 
 /// Fails for places that are not all of the data set's.
@@ -96,7 +87,6 @@ pub(crate) fn check_range(start: usize, rows: usize, len: usize) -> Result<()> {
 
 /// The row at `place` of an epoch's shuffled order of `n` rows: what the kernel `shuffle` writes there, and so the row that
 /// [`DeviceImages`](crate::DeviceImages) and [`TensorBatches`](crate::TensorBatches) take. `place` is below `n`, and `n` fits in 32 bits.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn shuffled_row(n: usize, place: usize, draw: Draw) -> usize {
     let (n, key) = (n as u32, key(draw.seed, SHUFFLE));
     let mut x = place as u32;
@@ -112,12 +102,10 @@ pub fn shuffled_row(n: usize, place: usize, draw: Draw) -> usize {
 }
 
 /// `random_u32` of the shaders.
-#[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn random(key: u32, counter: u32, index: u32) -> u32 {
     pcg(pcg(pcg(key) ^ counter) ^ index)
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 fn pcg(word: u32) -> u32 {
     let state = word.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let mixed = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);

@@ -2,6 +2,7 @@
 
 use crate::compose::Texts;
 use crate::gpu::{Family, Gpu};
+use crate::platform;
 use crate::{Error, Result};
 
 /// How a [`Gpu`] is made.
@@ -118,7 +119,7 @@ impl Builder {
     async fn first_usable(&self, backends: wgpu::Backends, tried: &mut Vec<String>) -> Option<Gpu> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         descriptor.backends &= backends;
-        let mut adapters = enumerate(&wgpu::Instance::new(descriptor)).await;
+        let mut adapters = platform::adapters(&wgpu::Instance::new(descriptor)).await;
         adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
         let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase());
         let is_other = |adapter: &wgpu::Adapter| {
@@ -185,17 +186,6 @@ pub fn optional_features(adapter: &wgpu::Adapter) -> wgpu::Features {
 /// `Limits::default()` will do, for tensors of up to 128 MiB.
 pub fn preferred_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
     adapter.limits()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
-    instance.enumerate_adapters(wgpu::Backends::all()).await
-}
-
-#[cfg(target_arch = "wasm32")]
-async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
-    // A browser hands out one adapter on request and lists none.
-    instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
 }
 
 /// Smaller is tried earlier.

@@ -12,6 +12,7 @@ use crate::buffer::{Buffer, View};
 use crate::health::{Health, Scopes};
 use crate::launch::{Launch, MAX_ITERATIONS};
 use crate::pipeline::{Composed, Pipelines, Trust};
+use crate::platform::IN_BROWSER;
 use crate::pool::Pool;
 use crate::readback::StagingPool;
 use crate::recording::{Command, Recorded, Recording};
@@ -152,7 +153,7 @@ impl Gpu {
         let loop_limit = if cuts_loops(&info) { MAX_ITERATIONS } else { u64::MAX };
         let health = Arc::new(Health::new(device.clone(), borrowed));
         // A browser's devices promise to tell all who ask; elsewhere there is one callback, the application's.
-        if !borrowed || cfg!(target_arch = "wasm32") {
+        if !borrowed || IN_BROWSER {
             let health = Arc::downgrade(&health);
             device.set_device_lost_callback(move |reason, message| {
                 if let Some(health) = health.upgrade() {

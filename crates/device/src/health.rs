@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::platform::IN_BROWSER;
 use crate::{Error, Result};
 
 type Caught = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Send>>;
@@ -83,7 +84,7 @@ impl Health {
     /// Finds out whether the device is lost.
     fn ask(&self) {
         // In a browser such buffers are made on lost devices too; there the loss comes as a promise, to all who listen.
-        if cfg!(target_arch = "wasm32") {
+        if IN_BROWSER {
             return;
         }
         let scopes = self.scopes();

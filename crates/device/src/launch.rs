@@ -10,6 +10,7 @@ use crate::buffer::View;
 use crate::compose::Declared;
 use crate::gpu::{Gpu, State};
 use crate::pipeline::{Pipeline, Trust};
+use crate::platform::IN_BROWSER;
 use crate::profile::Note;
 use crate::recording::Part;
 use crate::reflect::{Binding, Interface, Param, ParamKind};
@@ -270,7 +271,7 @@ impl<'a> Launch<'a> {
             return Ok(());
         }
         // A page does not know which writable variables are read as well.
-        let reads = |binding: &Binding| binding.read && !(cfg!(target_arch = "wasm32") && binding.writable);
+        let reads = |binding: &Binding| binding.read && !(IN_BROWSER && binding.writable);
         let bound = self.bindings.iter().zip(&pipeline.interface.storage);
         bound
             .filter(|(_, binding)| reads(binding))

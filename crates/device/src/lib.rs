@@ -21,6 +21,8 @@ mod gpu;
 mod health;
 mod launch;
 mod pipeline;
+#[cfg_attr(target_arch = "wasm32", path = "platform_browser.rs")]
+mod platform;
 mod pool;
 mod profile;
 mod readback;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wgrad_shaders::{File, Kernel};
 
 use crate::compose::{Declarations, Declared, Module, Texts, compose};
+use crate::platform::shader_source;
 use crate::reflect::{Interface, Refused, reflect};
 use crate::{Error, Gpu, Result};
 
@@ -213,18 +214,6 @@ impl Pipelines {
 fn in_words(module: &Module, refused: &Refused) -> String {
     let place = refused.at.map(|at| module.place(at)).filter(|place| !place.is_empty());
     place.map_or_else(|| refused.message.clone(), |place| format!("{place}: {}", refused.message))
-}
-
-/// The module as reflection parsed it, which spares wgpu to parse it again.
-#[cfg(not(target_arch = "wasm32"))]
-fn shader_source(module: naga::Module, _: &str) -> wgpu::ShaderSource<'_> {
-    wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module))
-}
-
-/// The text: a browser compiles it itself.
-#[cfg(target_arch = "wasm32")]
-fn shader_source(_: naga::Module, source: &str) -> wgpu::ShaderSource<'_> {
-    wgpu::ShaderSource::Wgsl(source.into())
 }
 
 fn bind_group_layout(device: &wgpu::Device, name: &str, interface: &Interface) -> wgpu::BindGroupLayout {

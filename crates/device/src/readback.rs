@@ -11,6 +11,7 @@ use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot
 
 use crate::buffer::View;
 use crate::gpu::Gpu;
+use crate::platform::IN_BROWSER;
 use crate::recording::Command;
 use crate::{Error, Result};
 
@@ -238,7 +239,7 @@ impl<T: bytemuck::AnyBitPattern> Future for Pending<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.poll_values(cx);
-        if polled.is_pending() && !self.gpu.0.borrowed && cfg!(not(target_arch = "wasm32")) {
+        if polled.is_pending() && !self.gpu.0.borrowed && !IN_BROWSER {
             // Nobody else drives an owned native device: ask to be polled again.
             std::thread::yield_now();
             cx.waker().wake_by_ref();

@@ -12,6 +12,7 @@ use crate::gpu::Gpu;
 use crate::health::Scopes;
 use crate::launch::{MAX_GROUPS, fold};
 use crate::pipeline::Pipeline;
+use crate::platform::IN_BROWSER;
 use crate::profile::{Note, Profiler};
 use crate::readback::Request;
 use crate::timer::Watch;
@@ -480,7 +481,7 @@ impl Recording {
         gpu: &Gpu,
         index: wgpu::SubmissionIndex,
     ) -> Option<wgpu::SubmissionIndex> {
-        if gpu.0.borrowed || cfg!(target_arch = "wasm32") {
+        if gpu.0.borrowed || IN_BROWSER {
             return None;
         }
         self.in_flight.push_back(index);

@@ -3,6 +3,7 @@
 use naga::valid::GlobalUse;
 use naga::{AddressSpace, ImageClass, ScalarKind, Statement, TypeInner};
 
+use crate::platform::IN_BROWSER;
 use crate::texture::STORAGE_FORMATS;
 
 /// One storage binding.
@@ -93,10 +94,7 @@ pub(crate) fn reflect(source: &str, entry: &str) -> Result<(naga::Module, Interf
         .iter()
         .position(|point| point.name == entry)
         .ok_or_else(|| format!("no entry point named {entry}"))?;
-    #[cfg(not(target_arch = "wasm32"))]
-    let uses = validated_uses(&module, index)?;
-    #[cfg(target_arch = "wasm32")]
-    let uses = declared_uses(&module, index);
+    let uses = if IN_BROWSER { declared_uses(&module, index) } else { validated_uses(&module, index)? };
     let (mut storage, mut textures) = (Vec::new(), Vec::new());
     let mut uniform = None;
     for ((_, variable), uses) in module.global_variables.iter().zip(uses) {
@@ -154,7 +152,6 @@ fn texture_type(ty: &TypeInner) -> Option<wgpu::BindingType> {
 }
 
 /// What the code that an entry point reaches does with each variable, in their order.
-#[cfg(any(test, not(target_arch = "wasm32")))]
 fn validated_uses(module: &naga::Module, index: usize) -> Result<Vec<GlobalUse>, Refused> {
     use naga::valid::{Capabilities, ValidationFlags, Validator};
     let validator = &mut Validator::new(ValidationFlags::all(), Capabilities::all());
@@ -175,7 +172,6 @@ fn validated_uses(module: &naga::Module, index: usize) -> Result<Vec<GlobalUse>,
 
 /// The same without naga's validator, a tenth of a page's download, whose browser validates what it compiles: a variable
 /// that is used at all counts as used in every way that its declaration allows.
-#[cfg(any(test, target_arch = "wasm32"))]
 fn declared_uses(module: &naga::Module, index: usize) -> Vec<GlobalUse> {
     use naga::compact::{KeepUnused, compact};
     // What is left of the variables once the other entry points are gone.

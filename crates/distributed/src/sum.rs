@@ -111,20 +111,24 @@ pub fn broadcast_bytes(ranks: &dyn Communicator, mut bytes: Vec<u8>, root: usize
     Ok(bytes)
 }
 
-/// Lets all ranks know whether all of them got this far: the value, or on every rank an error that names the first rank that failed.
+/// Lets all ranks know whether all of them got this far: each has its value where all have one. A rank that failed returns its own
+/// error, and the others one that names the first rank that failed.
 ///
 /// # Errors
-/// [`Error::Rank`] for the first rank that failed, [`Error::Gone`].
-pub fn agree<T, E: std::fmt::Display>(ranks: &dyn Communicator, own: Result<T, E>) -> Result<T> {
+/// `own`'s error, [`Error::Rank`] for the first rank that failed, [`Error::Gone`].
+pub fn agree<T, E: std::fmt::Display + From<Error>>(
+    ranks: &dyn Communicator,
+    own: Result<T, E>,
+) -> Result<T, E> {
+    // An error may have no words.
     let text = own.as_ref().err().map_or(String::new(), |error| format!("x{error}"));
-    let all = all_gather_bytes(ranks, text.as_bytes())?;
-    let failed = all.iter().enumerate().find(|(_, text)| !text.is_empty());
-    match (own, failed) {
-        (Ok(value), None) => Ok(value),
-        (_, Some((rank, text))) => {
-            let message = String::from_utf8_lossy(text.get(1..).unwrap_or_default()).into_owned();
-            Err(Error::Rank { rank, message })
+    let all = all_gather_bytes(ranks, text.as_bytes());
+    let value = own?;
+    match all?.iter().enumerate().find(|(_, text)| !text.is_empty()) {
+        None => Ok(value),
+        Some((rank, text)) => {
+            let message = String::from_utf8_lossy(&text[1..]).into_owned();
+            Err(Error::Rank { rank, message }.into())
         }
-        (Err(error), None) => Err(Error::Rank { rank: ranks.rank(), message: error.to_string() }),
     }
 }

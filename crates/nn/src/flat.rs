@@ -2,8 +2,6 @@
 
 use wgrad_autograd::{DType, Tensor};
 
-#[cfg(not(target_arch = "wasm32"))]
-use crate::layout::read;
 use crate::layout::{Entry, read_async};
 use crate::{Error, Parameters, Result, StateDict};
 
@@ -171,7 +169,7 @@ impl FlatValues {
     /// [`Error::Op`] if reading from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn to_state_dict(&self) -> Result<StateDict> {
-        Ok(self.named(&read(&self.flats)?))
+        Ok(self.named(&crate::layout::read(&self.flats)?))
     }
 
     /// As [`FlatValues::to_state_dict`], without blocking.

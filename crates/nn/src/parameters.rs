@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wgrad_autograd::{Gpu, Tensor};
 
-#[cfg(not(target_arch = "wasm32"))]
-use crate::layout::read;
 use crate::layout::{Entry, Layout, check_init, read_async};
 use crate::{FlatValues, Gradients, Init, Load, LoadReport, Result, StateDict, pattern};
 
@@ -186,7 +184,7 @@ impl Parameters {
     /// [`crate::Error::Op`] if reading from the device fails.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn state_dict(&self) -> Result<StateDict> {
-        Ok(self.named(&read(self.flats())?, &read(self.buffer_flats())?))
+        Ok(self.named(&crate::layout::read(self.flats())?, &crate::layout::read(self.buffer_flats())?))
     }
 
     /// As [`Parameters::state_dict`], without blocking.

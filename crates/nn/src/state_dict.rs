@@ -97,12 +97,14 @@ impl StateDict {
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         Ok(Self { tensors, integers, metadata })
     }
+}
 
+#[cfg(not(target_arch = "wasm32"))]
+impl StateDict {
     /// Reads a file.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Format`].
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
@@ -113,7 +115,6 @@ impl StateDict {
     ///
     /// # Errors
     /// [`Error::Write`].
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
         crate::file::write_atomic(path.as_ref(), &self.to_bytes()?)
     }

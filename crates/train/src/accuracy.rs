@@ -19,8 +19,8 @@ pub fn accuracy(
     normalize: Normalize,
 ) -> Result<f64> {
     let mut right = 0;
-    for Answers { named, labels } in ask(model, images, batch, normalize)? {
-        right += matches(&named.wait()?, &labels.wait()?);
+    for PendingBatch { predicted, labels } in predict(model, images, batch, normalize)? {
+        right += count_equal(&predicted.wait()?, &labels.wait()?);
     }
     Ok(right as f64 / images.len() as f64)
 }
@@ -36,37 +36,37 @@ pub async fn accuracy_async(
     normalize: Normalize,
 ) -> Result<f64> {
     let mut right = 0;
-    for Answers { named, labels } in ask(model, images, batch, normalize)? {
-        right += matches(&named.await?, &labels.await?);
+    for PendingBatch { predicted, labels } in predict(model, images, batch, normalize)? {
+        right += count_equal(&predicted.await?, &labels.await?);
     }
     Ok(right as f64 / images.len() as f64)
 }
 
 /// The classes that the model names for a batch, and the right ones, under way.
-struct Answers {
-    named: Pending<i32>,
+struct PendingBatch {
+    predicted: Pending<i32>,
     labels: Pending<i32>,
 }
 
 /// Submits all batches.
-fn ask(
+fn predict(
     model: &dyn Module,
     images: &DeviceImages,
     batch: usize,
     normalize: Normalize,
-) -> Result<Vec<Answers>> {
+) -> Result<Vec<PendingBatch>> {
     let (mut start, mut answers) = (0, Vec::new());
     while start < images.len() {
         let rows = batch.clamp(1, images.len() - start);
         let (x, labels) = images.batch(start, rows, normalize)?;
-        let named = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
-        answers.push(Answers { named: named.read_later_as()?, labels: labels.read_later_as()? });
+        let predicted = no_grad(|| model.forward(&x, Mode::Eval))?.argmax(1)?;
+        answers.push(PendingBatch { predicted: predicted.read_later_as()?, labels: labels.read_later_as()? });
         x.gpu().submit()?;
         start += rows;
     }
     Ok(answers)
 }
 
-pub(crate) fn matches(named: &[i32], labels: &[i32]) -> usize {
-    named.iter().zip(labels).filter(|(named, label)| named == label).count()
+fn count_equal(predicted: &[i32], labels: &[i32]) -> usize {
+    predicted.iter().zip(labels).filter(|(predicted, label)| predicted == label).count()
 }

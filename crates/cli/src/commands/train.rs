@@ -100,10 +100,10 @@ fn device(ranks: &Arc<dyn Communicator>, json: bool) -> Result<Gpu> {
     let (place, _) = ranks.local();
     let builder = Gpu::builder().nth(place);
     let gpu = if ranks.rank() == 0 { builder.build() } else { builder.quiet().build() };
+    let gpu = agree(&**ranks, gpu.map_err(Error::from))?;
     if ranks.size() == 1 {
-        return Ok(gpu?);
+        return Ok(gpu);
     }
-    let gpu = agree(&**ranks, gpu)?;
     let all = all_gather_bytes(&**ranks, gpu.info().name.as_bytes())?;
     for (rank, name) in all.iter().enumerate().filter(|_| ranks.rank() == 0 && !json) {
         say(&format!("rank {rank} of {}: {}", ranks.size(), String::from_utf8_lossy(name)));
@@ -130,14 +130,11 @@ fn build_options(
 /// The configuration as rank 0 has it: the others need not see its files.
 fn shared(flags: &Train, ranks: &dyn Communicator) -> Result<Config> {
     let own = if ranks.rank() == 0 { configuration(flags) } else { Ok(Config::default()) };
+    let own = agree(ranks, own)?;
     if ranks.size() == 1 {
-        return own;
+        return Ok(own);
     }
-    if let Err(error) = agree(ranks, own.as_ref().map(|_| ())) {
-        // Rank 0 keeps its own words, and their exit code.
-        return Err(own.err().unwrap_or(error.into()));
-    }
-    let text = broadcast_bytes(ranks, own?.to_toml().into_bytes(), 0)?;
+    let text = broadcast_bytes(ranks, own.to_toml().into_bytes(), 0)?;
     Config::parse(&String::from_utf8_lossy(&text)).map_err(Error::usage)
 }
 

@@ -110,14 +110,18 @@ fn bytes_of_any_length_are_gathered_and_broadcast() {
 #[test]
 fn an_error_of_one_rank_is_everybodys() {
     let found = on_each(3, |ranks| {
-        let own = if ranks.rank() == 1 { Err("no such file") } else { Ok(7) };
+        let own =
+            if ranks.rank() > 0 { Err(Error::Usage(format!("no file {}", ranks.rank()))) } else { Ok(7) };
         let all: Result<i32, Error> = agree(&ranks, own);
         let next = agree(&ranks, Ok::<_, Error>(ranks.rank()));
         (all, next)
     });
     for (rank, (all, next)) in found.into_iter().enumerate() {
-        assert_eq!(all, Err(Error::Rank { rank: 1, message: "no such file".to_owned() }));
-        assert_eq!(next, Ok(rank));
+        let error = match rank {
+            0 => Error::Rank { rank: 1, message: "no file 1".to_owned() },
+            _ => Error::Usage(format!("no file {rank}")),
+        };
+        assert_eq!((all, next), (Err(error), Ok(rank)));
     }
 }
 

@@ -156,8 +156,11 @@ fn sums() {
     for (root, sent) in all.into_iter().enumerate() {
         assert_eq!(broadcast_bytes(&ranks, bytes(own), root), Ok(sent));
     }
-    let failed = agree(&ranks, if own + 1 == size { Err("no such file") } else { Ok(()) });
-    assert_eq!(failed, Err(Error::Rank { rank: size - 1, message: "no such file".to_owned() }));
+    let message = "no such file".to_owned();
+    let is_last = own + 1 == size;
+    let failed = agree(&ranks, if is_last { Err(Error::Usage(message.clone())) } else { Ok(()) });
+    let error = if is_last { Error::Usage(message) } else { Error::Rank { rank: size - 1, message } };
+    assert_eq!(failed, Err(error));
     assert_eq!((ranks.barrier(), ranks.broadcast(&mut [], 0)), (Ok(()), Ok(())));
     assert!(ranks.broadcast(&mut [0], size).is_err() && ranks.all_gather(&[0], &mut []).is_err());
     assert!(Mpi::init().is_err(), "MPI starts once");

@@ -72,6 +72,8 @@ mod models;
 mod optimizer_steps;
 #[path = "../../../nn/tests/nn/optimizers.rs"]
 mod optimizers;
+#[path = "../../../nn/tests/nn/own_optimizer.rs"]
+mod own_optimizer;
 #[path = "../../../nn/tests/nn/parameters.rs"]
 mod parameters;
 #[path = "../../../nn/tests/nn/ranks.rs"]

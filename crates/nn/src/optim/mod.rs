@@ -12,6 +12,7 @@ mod muon;
 mod nadam;
 mod rmsprop;
 mod rule;
+mod saved_state;
 mod sgd;
 mod state;
 mod tensors;
@@ -32,7 +33,20 @@ pub use tensors::{TensorOptim, TensorRule};
 
 use crate::{Error, Gradients, Result};
 
-/// Changes parameters by their gradients.
+/// Changes parameters by their gradients. Counterpart: `torch.optim.Optimizer`.
+///
+/// What follows one formula for each element is an [`UpdateRule`], what follows one for each parameter a [`TensorRule`]: options and
+/// the formula, of which [`Optim`] and [`TensorOptim`] make optimizers. Anything else implements this trait by itself, over an
+/// [`OptimizerState`], so that trainers and checkpoints take it as they take the others. Its `step`
+///
+/// 1. asks [`OptimizerState::takes_part`] which parameters have a gradient and are not frozen,
+/// 2. computes new values of those of them that [`OptimizerState::kept`] names, by ops within `no_grad`, from
+///    [`Gradients::get`], the parameter's [`Entry::tensor`](crate::Entry::tensor), and [`OptimizerState::tensor`],
+/// 3. writes them by [`Parameters::values`](crate::Parameters::values), whose `set` takes a parameter's name, and
+///    [`OptimizerState::set_tensor`],
+/// 4. and counts itself by [`OptimizerState::count_step`].
+///
+/// `crates/nn/tests/nn/own_optimizer.rs` has LARS as an example.
 pub trait Optimizer {
     /// One step. Parameters without a gradient, and frozen ones, stay as they are.
     ///

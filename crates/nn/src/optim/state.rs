@@ -3,7 +3,7 @@
 use wgrad_autograd::Tensor;
 
 use crate::layout::Entry;
-use crate::{Error, FlatValues, Gradients, Load, LoadReport, Parameters, Result, StateDict};
+use crate::{Error, FlatValues, Gradients, Parameters, Result};
 
 /// Tensors of one parameter by name.
 pub(super) type Named = Vec<(&'static str, Tensor)>;
@@ -11,16 +11,16 @@ pub(super) type Named = Vec<(&'static str, Tensor)>;
 /// Steps made, in all and by each parameter; named values laid out like the parameters; and named tensors of any shape for each
 /// parameter. Where several ranks share it, only a part of the values and tensors: see [`OptimizerState::keep_only`].
 pub struct OptimizerState {
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     /// Laid out like each flat buffer of parameters that is kept.
-    values: Vec<(&'static str, Vec<Option<Tensor>>)>,
+    pub(super) values: Vec<(&'static str, Vec<Option<Tensor>>)>,
     /// Of each parameter.
-    tensors: Vec<Named>,
+    pub(super) tensors: Vec<Named>,
     /// For each flat buffer of parameters, whether it is stepped, and its state kept.
-    kept: Vec<bool>,
-    steps: u64,
+    pub(super) kept: Vec<bool>,
+    pub(super) steps: u64,
     /// Steps in which each parameter had a gradient.
-    counts: Vec<u64>,
+    pub(super) counts: Vec<u64>,
 }
 
 impl OptimizerState {
@@ -76,10 +76,47 @@ impl OptimizerState {
         &self.kept
     }
 
-    /// The tensor `name` of a parameter, where the optimizer keeps one that is not laid out like the parameters.
-    pub fn tensor(&self, name: &str, parameter: &str) -> Option<&Tensor> {
-        let (i, _) = self.entries().find(|(_, entry)| entry.name == parameter)?;
-        self.tensors[i].iter().find(|(known, _)| *known == name).map(|(_, tensor)| tensor)
+    /// The tensor `name` of a parameter, where it is kept: the parameter's part of the values of that name, a view in the parameter's
+    /// shape, or a tensor of another shape ([`OptimizerState::add_tensor`]).
+    pub fn tensor(&self, name: &str, parameter: &str) -> Option<Tensor> {
+        let (i, entry) = self.entries().find(|(_, entry)| entry.name == parameter)?;
+        if let Some((_, tensor)) = self.tensors[i].iter().find(|(known, _)| *known == name) {
+            return Some(tensor.clone());
+        }
+        let (_, values) = self.of_flat(entry.flat).find(|(known, _)| *known == name)?;
+        // A view fails for places outside of the buffer only.
+        entry.view_of(values).ok()
+    }
+
+    /// Has a parameter keep a tensor of this shape too, 0 at first. Nothing is kept where another rank keeps the parameter's state.
+    ///
+    /// # Errors
+    /// [`Error::Options`] for an unknown parameter, or a name that the parameter has a tensor of; [`Error::Op`].
+    pub fn add_tensor(&mut self, name: &'static str, parameter: &str, shape: &[usize]) -> Result<()> {
+        let found = self.entries().find(|(_, entry)| entry.name == parameter);
+        let found = found.map(|(i, entry)| (i, self.kept[entry.flat]));
+        let (i, is_kept) = found.ok_or_else(|| error(format!("there is no parameter {parameter}")))?;
+        if self.tensor(name, parameter).is_some() {
+            return Err(error(format!("{parameter} has a tensor {name}: take another name")));
+        }
+        if is_kept {
+            self.tensors[i].push((name, Tensor::zeros(self.parameters.gpu(), shape)?));
+        }
+        Ok(())
+    }
+
+    /// Overwrites the tensor `name` of a parameter by `value`, f32 of the same shape.
+    ///
+    /// # Errors
+    /// [`Error::Options`] where no such tensor is kept, or for another shape; [`Error::Op`].
+    pub fn set_tensor(&mut self, name: &str, parameter: &str, value: &Tensor) -> Result<()> {
+        let kept = self.tensor(name, parameter);
+        let kept = kept.ok_or_else(|| error(format!("no tensor {name} is kept of {parameter}")))?;
+        if value.shape() != kept.shape() {
+            let (shape, found) = (kept.shape(), value.shape());
+            return Err(error(format!("{name} of {parameter} {shape:?} gets a value {found:?}")));
+        }
+        if value.is_empty() { Ok(()) } else { assign(value, &kept) }
     }
 
     pub(super) fn tensors_of(&self, parameter: usize) -> &Named {
@@ -99,11 +136,16 @@ impl OptimizerState {
         flats.chain(own).map(|tensor| tensor.bind().buffer.size()).sum()
     }
 
-    /// Which parameters a step with these gradients changes, here or where their state is kept.
-    pub(super) fn takes_part(&self, gradients: &Gradients) -> Result<Vec<bool>> {
+    /// Whether a step with these gradients changes each parameter, in the order of [`Parameters::entries`]: it does where the parameter
+    /// has a gradient and is not frozen. Where ranks share the state, a rank steps those of them whose flat buffer it keeps
+    /// ([`OptimizerState::kept`]).
+    ///
+    /// # Errors
+    /// [`Error::Options`] for gradients of other parameters than the optimizer's.
+    pub fn takes_part(&self, gradients: &Gradients) -> Result<Vec<bool>> {
         if gradients.parameters().id() != self.parameters.id() {
             let message = "it was made for other parameters than the gradients' are; make one of these parameters with new()";
-            return Err(Error::Options { what: "optimizer", message: message.to_owned() });
+            return Err(error(message.to_owned()));
         }
         Ok(self.entries().map(|(i, entry)| gradients.has(i) && entry.is_trainable()).collect())
     }
@@ -145,121 +187,32 @@ impl OptimizerState {
         self.counts[parameter]
     }
 
-    /// Counts a step in which these parameters took part.
-    pub(crate) fn count_step(&mut self, takes_part: &[bool]) {
+    /// Counts a step in which these parameters took part, as [`OptimizerState::takes_part`] gave them.
+    pub fn count_step(&mut self, takes_part: &[bool]) {
         self.steps = self.steps.saturating_add(1);
         let counts = self.counts.iter_mut().zip(takes_part).filter(|(_, takes)| **takes);
         counts.for_each(|(count, _)| *count = count.saturating_add(1));
     }
 
-    fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
         self.parameters.entries().iter().enumerate()
     }
 
     /// The parameters whose state is kept.
-    fn kept_entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn kept_entries(&self) -> impl Iterator<Item = &Entry> {
         self.parameters.entries().iter().filter(|entry| self.kept[entry.flat])
     }
+}
 
-    /// Names and shapes of the tensors that [`OptimizerState::to_state_dict`] gives.
-    pub fn shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
-        let entry = |name, entry: &Entry| format!("{name}.{}", entry.name);
-        let own = self.own_tensors().map(|(key, tensor)| (key, tensor.shape()));
-        let of_flats = move |(name, _): &(&'static str, _)| {
-            let name = *name;
-            self.kept_entries().map(move |e| (entry(name, e), e.tensor.shape()))
-        };
-        self.values.iter().flat_map(of_flats).chain(own)
-    }
+/// Writes the values of `from` to where `to` lies.
+pub(super) fn assign(from: &Tensor, to: &Tensor) -> Result<()> {
+    let from = from.contiguous()?;
+    // Nothing is copied within one buffer.
+    let is_within = from.bind().buffer.id() == to.bind().buffer.id();
+    let from = if is_within { from.mul_add_scalar(1.0, -0.0)? } else { from };
+    Ok(to.gpu().copy(&from.bind(), &to.bind())?)
+}
 
-    /// The tensors that are not laid out like the parameters, as `<name>.<parameter>`.
-    fn own_tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.entries().flat_map(|(i, entry)| {
-            self.tensors[i].iter().map(|(name, tensor)| (format!("{name}.{}", entry.name), tensor))
-        })
-    }
-
-    /// All that is kept: tensors `<name>.<parameter>`, and in the metadata `steps` and `steps.<parameter>`. Those of several ranks,
-    /// of which each keeps a share, are parts of one: [`OptimizerState::gathered_state_dict`] puts them together.
-    ///
-    /// # Errors
-    /// [`Error::Op`] if reading from the device fails.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn to_state_dict(&self) -> Result<StateDict> {
-        let mut state = StateDict::default();
-        for flat in 0..self.kept.len() {
-            for (name, values) in self.of_flat(flat) {
-                let values = values.to_vec()?;
-                for entry in self.kept_entries().filter(|entry| entry.flat == flat) {
-                    let part = values[entry.offset..entry.end()].to_vec();
-                    let key = format!("{name}.{}", entry.name);
-                    state.tensors.insert(key, (entry.tensor.shape().to_vec(), part));
-                }
-            }
-        }
-        for (key, tensor) in self.own_tensors() {
-            state.tensors.insert(key, (tensor.shape().to_vec(), tensor.to_vec()?));
-        }
-        let counts = self.entries().map(|(i, entry)| (format!("steps.{}", entry.name), self.counts[i]));
-        let counts = counts.chain([("steps".to_owned(), self.steps)]);
-        state.metadata.extend(counts.map(|(key, count)| (key, count.to_string())));
-        Ok(state)
-    }
-
-    /// Replaces all of it by what `state` holds, as [`OptimizerState::to_state_dict`] wrote it; `file` stands for it in
-    /// errors. A parameter whose steps it does not tell is taken to have made all of them. Where only a part is kept, tensors of
-    /// the other parameters are passed over.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] unless it holds exactly these tensors, [`Error::Format`] for steps that are no number; nothing is
-    /// then changed.
-    pub fn load_state_dict(&mut self, state: &StateDict, file: &str) -> Result<()> {
-        let keys: Vec<_> = self.shapes().collect();
-        let model = keys.iter().map(|(key, shape)| (key.as_str(), *shape));
-        let plan = Load::partial().plan(model, state)?;
-        self.check_report(&plan.report, file)?;
-        let steps = self.steps_in(state, "steps", file)?.unwrap_or(0);
-        let count = |(_, entry): (usize, &Entry)| {
-            Ok(self.steps_in(state, &format!("steps.{}", entry.name), file)?.unwrap_or(steps))
-        };
-        let counts = self.entries().map(count).collect::<Result<_>>()?;
-        for entry in self.kept_entries() {
-            for (name, values) in self.of_flat(entry.flat) {
-                if let Some(new) = plan.values(&format!("{name}.{}", entry.name)) {
-                    self.parameters.gpu().write(&entry.range_of(values), new)?;
-                }
-            }
-        }
-        for (key, tensor) in self.own_tensors() {
-            if let Some(new) = plan.values(&key).filter(|new| !new.is_empty()) {
-                self.parameters.gpu().write(&tensor.bind(), new)?;
-            }
-        }
-        (self.steps, self.counts) = (steps, counts);
-        Ok(())
-    }
-
-    /// Fails unless a state has exactly the tensors that are kept, apart from those of parameters whose state is not.
-    fn check_report(&self, report: &LoadReport, file: &str) -> Result<()> {
-        let is_of_others = |key: &String| {
-            let of = key.split_once('.').map(|(_, parameter)| parameter);
-            self.entries().any(|(_, entry)| !self.kept[entry.flat] && Some(entry.name.as_str()) == of)
-        };
-        let unexpected: Vec<_> = report.unexpected.iter().filter(|key| !is_of_others(key)).cloned().collect();
-        let (missing, mismatched) = (report.missing.clone(), report.mismatched.clone());
-        if unexpected.is_empty() && missing.is_empty() && mismatched.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Mismatch { file: file.to_owned(), missing, unexpected, mismatched })
-    }
-
-    fn steps_in(&self, state: &StateDict, key: &str, file: &str) -> Result<Option<u64>> {
-        let parse = |text: &String| {
-            text.parse().map_err(|_| Error::Format {
-                file: file.to_owned(),
-                message: format!("{key} is {text:?}, which is no number of steps"),
-            })
-        };
-        state.metadata.get(key).map(parse).transpose()
-    }
+fn error(message: String) -> Error {
+    Error::Options { what: "optimizer", message }
 }

@@ -16,6 +16,7 @@ mod losses;
 mod models;
 mod optimizer_steps;
 mod optimizers;
+mod own_optimizer;
 mod parameters;
 mod ranks;
 mod reproducible;

@@ -1,14 +1,14 @@
 //! Where a run writes its figures: JSON lines, a table, event files for TensorBoard. Each is a [`Logger`](crate::Logger).
 
 mod csv;
-mod fit_lines;
 mod jsonl;
 mod lines;
+mod metrics_file;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
 
 pub use csv::Csv;
-pub(crate) use fit_lines::Metrics;
 pub use jsonl::Jsonl;
+pub(crate) use metrics_file::MetricsFile;
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;

@@ -3,7 +3,7 @@
 use wgrad_autograd::{DType, Gpu, Tensor};
 use wgrad_nn::StateDict;
 
-use super::kept::{number, tensor, wrong};
+use super::metric_state::{number, tensor, wrong};
 use super::outputs::{class_targets, classes_of, one_hot};
 use super::{ConfusionMatrix, Outputs};
 use crate::{Error, Result};

@@ -4,7 +4,7 @@ use wgrad_autograd::{Error as OpError, Tensor};
 use wgrad_nn::StateDict;
 
 use super::Outputs;
-use super::kept::number;
+use super::metric_state::number;
 use super::outputs::{class_targets, single_column};
 use crate::{Error, Result};
 

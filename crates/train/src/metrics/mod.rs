@@ -10,7 +10,7 @@
 mod confusion;
 mod counts;
 mod hits;
-mod kept;
+mod metric_state;
 mod outputs;
 mod ranking;
 mod regression;

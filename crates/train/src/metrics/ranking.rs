@@ -7,7 +7,7 @@ use wgrad_autograd::{DType, Tensor};
 use wgrad_nn::StateDict;
 
 use super::Outputs;
-use super::kept::{number, tensor, wrong};
+use super::metric_state::{number, tensor, wrong};
 use super::outputs::{class_targets, classes_of, single_column};
 use crate::{Error, Result};
 

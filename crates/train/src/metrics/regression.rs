@@ -6,7 +6,7 @@ use wgrad_autograd::device::Pending;
 use wgrad_autograd::{DType, Error as OpError, Gpu, Tensor};
 use wgrad_nn::StateDict;
 
-use super::kept::{tensor, wrong};
+use super::metric_state::{tensor, wrong};
 use crate::Result;
 
 /// Batches whose sums are under way at most.

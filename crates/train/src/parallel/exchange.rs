@@ -15,13 +15,13 @@ const READ_AHEAD: usize = 3;
 
 /// A rank's gradients of some batches, each times its factor, before anything of them is sent.
 #[derive(Default)]
-pub(crate) struct Sum {
+pub(crate) struct LocalGradients {
     gradients: Option<Gradients>,
     /// What the factors of all ranks come to.
     pub total: f64,
 }
 
-impl Sum {
+impl LocalGradients {
     /// Adds the gradient of a loss times `factor`.
     pub(crate) fn add(&mut self, parameters: &Parameters, loss: &Tensor, factor: f64) -> Result<()> {
         let gradients = parameters.gradients(&scaled(loss, factor)?)?;
@@ -69,7 +69,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Of a sum, which is nothing where no batch of this rank counted.
-    pub(crate) fn of_sum(mut self, Sum { gradients, total }: Sum) -> Result<Gradients> {
+    pub(crate) fn of_sum(mut self, LocalGradients { gradients, total }: LocalGradients) -> Result<Gradients> {
         let gradients = gradients.map_or_else(|| FlatValues::zeros(self.parameters), Ok)?;
         for place in 0..self.parts.len() {
             self.ready(&gradients, place)?;

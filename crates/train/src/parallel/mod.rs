@@ -1,7 +1,7 @@
 //! Data-parallel training: ranks that each take a share of every batch, and make one step together.
 
 mod exchange;
-mod predictions;
+mod gathered_rows;
 mod state;
 
 use std::ops::Range;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use wgrad_distributed::{Communicator, Solo, Wire, all_gather_bytes, all_reduce_f64};
 
-pub(crate) use exchange::{Exchange, Sum};
-pub(crate) use predictions::Sent;
+pub(crate) use exchange::{Exchange, LocalGradients};
+pub(crate) use gathered_rows::RowsToGather;
 
 use crate::trainer::Means;
 use crate::{Error, Result};
@@ -172,8 +172,8 @@ impl DataParallel {
         (!self.is_alone()).then_some(text)
     }
 
-    /// What of it decides which calls ranks make together.
-    pub(crate) fn calls(&self) -> String {
+    /// The options that decide which calls ranks make together, in words.
+    pub(crate) fn exchange_options(&self) -> String {
         let Self { bucket_bytes, check_every, shards_optimizer, .. } = self;
         format!("buckets of {bucket_bytes}, checks every {check_every}, shards {shards_optimizer}")
     }
@@ -186,7 +186,7 @@ impl DataParallel {
         let mut all = Means::default();
         for text in all_gather_bytes(&*self.ranks, own.to_text().as_bytes())? {
             let means = std::str::from_utf8(&text).ok().and_then(Means::from_text).unwrap_or_default();
-            means.each(|name, sum, weight| all.add_sum(name, sum, weight));
+            means.for_each(|name, sum, weight| all.add_sum(name, sum, weight));
         }
         Ok(all)
     }

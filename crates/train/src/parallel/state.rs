@@ -1,7 +1,7 @@
 //! What ranks begin with, keep alike, and compare.
 
 use wgrad_autograd::Tensor;
-use wgrad_distributed::{Error as RanksError, Wire, agree, all_gather_bytes, all_reduce, broadcast_bytes};
+use wgrad_distributed::{Error as RanksError, Wire, all_gather_bytes, all_reduce, broadcast_bytes};
 use wgrad_nn::{Optimizer, Parameters, StateDict};
 
 use super::DataParallel;
@@ -9,26 +9,14 @@ use crate::Result;
 use crate::trainer::Saved;
 
 impl DataParallel {
-    /// The value, where all ranks have one, or on all ranks the error of the first that failed.
-    pub(crate) fn agree<T>(&self, own: Result<T>) -> Result<T> {
-        if self.is_alone() {
-            return own;
-        }
-        match own {
-            // The rank that failed keeps its own words.
-            Err(error) => agree(&*self.ranks, Err::<T, _>(&error)).map_err(|_| error),
-            Ok(value) => Ok(agree(&*self.ranks, Ok::<_, RanksError>(value))?),
-        }
-    }
-
     /// Gives all ranks the parameters and buffers of rank 0.
-    pub(crate) fn broadcast(&self, parameters: &Parameters) -> Result<()> {
-        self.broadcast_flats(parameters.flats())?;
-        self.broadcast_flats(parameters.buffer_flats())
+    pub(crate) fn broadcast_parameters(&self, parameters: &Parameters) -> Result<()> {
+        self.broadcast_tensors(parameters.flats())?;
+        self.broadcast_tensors(parameters.buffer_flats())
     }
 
-    /// Gives all ranks the buffers of rank 0, such as running estimates.
-    pub(crate) fn broadcast_flats(&self, flats: &[Tensor]) -> Result<()> {
+    /// Gives all ranks the values of rank 0 in these tensors, such as running estimates.
+    pub(crate) fn broadcast_tensors(&self, flats: &[Tensor]) -> Result<()> {
         if self.is_alone() {
             return Ok(());
         }
@@ -95,7 +83,7 @@ impl DataParallel {
     }
 
     /// Leaves this rank its share of an optimizer's state.
-    pub(crate) fn shard(&self, parameters: &Parameters, optimizer: &mut dyn Optimizer) -> Result<()> {
+    pub(crate) fn shard_state(&self, parameters: &Parameters, optimizer: &mut dyn Optimizer) -> Result<()> {
         if !self.shards_optimizer || self.is_alone() {
             return Ok(());
         }
@@ -105,7 +93,7 @@ impl DataParallel {
     }
 
     /// Sends the parameters that this rank has stepped to the others, and takes theirs.
-    pub(crate) fn share_steps(&self, parameters: &Parameters) -> Result<()> {
+    pub(crate) fn broadcast_stepped(&self, parameters: &Parameters) -> Result<()> {
         if !self.shards_optimizer || self.is_alone() {
             return Ok(());
         }

@@ -131,7 +131,7 @@ impl Plot {
             content.push_str(&series.svg(frame, color));
             if series.mark != Mark::Faint {
                 let fill = if series.mark == Mark::Guide { "guide".to_owned() } else { color.to_string() };
-                let said = series.said();
+                let said = series.last_value();
                 let _ = write!(
                     legend,
                     "<li><i class=\"f{fill}\"></i><b>{}</b>{said}</li>",
@@ -149,7 +149,7 @@ impl Plot {
 
 impl Series {
     /// The last value of a line, as words for the legend.
-    fn said(&self) -> String {
+    fn last_value(&self) -> String {
         match (self.mark, self.points.last()) {
             (Mark::Line, Some([_, last])) => format!(" &nbsp;last {}", figure(*last)),
             _ => String::new(),

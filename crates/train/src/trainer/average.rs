@@ -69,14 +69,14 @@ impl std::fmt::Display for Averaging {
 }
 
 /// An average under way.
-pub(crate) struct Average {
+pub(crate) struct WeightAverage {
     kind: Averaging,
     values: FlatValues,
     /// How many weights it is made of.
     count: u64,
 }
 
-impl Average {
+impl WeightAverage {
     pub(crate) fn new(kind: Averaging, parameters: &Parameters) -> Result<Self> {
         match kind {
             Averaging::Ema(Ema { decay }) if !(0.0..1.0).contains(&decay) => {

@@ -2,33 +2,33 @@
 
 use wgrad_nn::{FlatValues, Gradients, Mode};
 
-use super::late::BatchLosses;
+use super::gradient_mean::GradientMean;
+use super::memory::Measuring;
+use super::pending::BatchLosses;
 use super::run::Run;
-use super::window::Window;
-use crate::memory::Measuring;
-use crate::parallel::{Exchange, Sum};
+use crate::parallel::{Exchange, LocalGradients};
 use crate::{Error, Output, Result};
 
 /// What a step's batches give: their gradient, where anything counts, and this rank's losses.
-type Stepped = (Option<Gradients>, Vec<BatchLosses>);
+type StepGradient = (Option<Gradients>, Vec<BatchLosses>);
 
 impl<B> Run<'_, '_, B> {
     /// The gradient of the step's batches, fewer at an epoch's end. Either all ranks have one, or none.
-    pub(super) fn window(&mut self, measuring: &mut Option<Measuring>) -> Result<Stepped> {
+    pub(super) fn gradients(&mut self, measuring: &mut Option<Measuring>) -> Result<StepGradient> {
         if self.trainer.parallel.adds_gradients() {
-            return self.window_of_all(measuring);
+            return self.gradients_of_ranks(measuring);
         }
-        let (mut window, mut batches) = (Window::default(), Vec::new());
+        let (mut mean, mut batches) = (GradientMean::default(), Vec::new());
         for i in 0..self.trainer.plan.accumulate {
             let Some((output, _)) = self.next_batch(i, measuring)? else { break };
             let weight = output.weight.unwrap_or_default();
             // A mean over nothing is NaN, and counts for nothing.
             if weight > 0.0 {
                 batches.push(BatchLosses::read(&output, weight)?);
-                window.add(self.trainer.parameters.gradients(&output.loss)?, weight)?;
+                mean.add(self.trainer.parameters.gradients(&output.loss)?, weight)?;
             }
         }
-        let own = window.finish()?;
+        let own = mean.finish()?;
         if !self.trainer.parallel.any(own.is_some())? {
             return Ok((None, batches));
         }
@@ -38,8 +38,8 @@ impl<B> Run<'_, '_, B> {
     }
 
     /// The gradient over all ranks. A rank whose batch counts for nothing makes its passes too, since layers may wait for them.
-    fn window_of_all(&mut self, measuring: &mut Option<Measuring>) -> Result<Stepped> {
-        let (mut sum, mut batches, mut scale) = (Sum::default(), Vec::new(), None);
+    fn gradients_of_ranks(&mut self, measuring: &mut Option<Measuring>) -> Result<StepGradient> {
+        let (mut sum, mut batches, mut scale) = (LocalGradients::default(), Vec::new(), None);
         let (count, size) = (self.trainer.plan.accumulate, self.trainer.parallel.size() as f64);
         for i in 0..count {
             let Some((output, rows)) = self.next_batch(i, measuring)? else { break };
@@ -107,7 +107,7 @@ impl<B> Run<'_, '_, B> {
         })?;
         let output = output.with_weight_of(rows)?;
         // Predictions are of no other use here, and need not lie there during the backward pass.
-        self.trainer.train_metrics.note(&output)?;
+        self.trainer.train_metrics.hold(&output)?;
         Ok(Output { judged: None, ..output })
     }
 }

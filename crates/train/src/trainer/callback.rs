@@ -159,7 +159,7 @@ pub struct Fit {
     pub(crate) validates: bool,
     pub(crate) stop: Option<String>,
     pub(crate) failed: bool,
-    pub(crate) said: Vec<String>,
+    pub(crate) messages: Vec<String>,
 }
 
 impl Fit {
@@ -220,7 +220,7 @@ impl Fit {
 
     /// Says something to whoever watches: it is printed, where the fit shows its progress, and kept in the history.
     pub fn say(&mut self, text: impl Into<String>) {
-        self.said.push(text.into());
+        self.messages.push(text.into());
     }
 
     /// Whether a larger value of this figure is better, as metrics say; of losses a smaller one is.

@@ -7,11 +7,11 @@ use wgrad_data::{Draw, Order};
 use super::callback::{Moment, Place};
 use super::evaluate::figures;
 use super::history::EpochRecord;
+use super::progress::Progress;
 use super::run::Run;
 use super::weights::Weights;
-use super::{Average, running};
+use super::{WeightAverage, running};
 use crate::Result;
-use crate::progress::Progress;
 
 impl<B> Run<'_, '_, B> {
     /// One epoch, or what is left of it, or less if the fit is over.
@@ -23,16 +23,16 @@ impl<B> Run<'_, '_, B> {
         let shown = plan.progress && self.trainer.parallel.is_first();
         self.progress = Some(Progress::new(shown, label, self.fit.epoch_rows, place.rows));
         let started = Instant::now();
-        self.each(|callback, fit| callback.on_epoch_start(fit))?;
+        self.for_each_callback(|callback, fit| callback.on_epoch_start(fit))?;
         while self.fit.place.rows < self.fit.epoch_rows && !self.is_over() {
             self.step()?;
-            self.each(|callback, fit| callback.on_step_end(fit))?;
+            self.for_each_callback(|callback, fit| callback.on_step_end(fit))?;
             if self.fit.place.rows < self.fit.epoch_rows {
                 self.checkpoint(Moment::Step)?;
             }
-            self.hear();
+            self.show_messages();
         }
-        self.drain()?;
+        self.wait_for_losses()?;
         if self.fit.place.rows < self.fit.epoch_rows {
             return Ok(());
         }
@@ -45,13 +45,13 @@ impl<B> Run<'_, '_, B> {
         if let (Some(progress), Some(record)) = (self.progress.take(), record) {
             progress.finish(&(self.trainer.plan.line)(record, self.fit.epochs));
         }
-        self.hear();
+        self.show_messages();
         Ok(())
     }
 
     /// Validates, and tells everybody the epoch's figures.
     fn epoch_ended(&mut self, seconds: f64) -> Result<()> {
-        self.level()?;
+        self.synchronize_ranks()?;
         let (trainer, fit) = (&mut *self.trainer, &mut self.fit);
         let mut known = fit.place.means.figures("train_");
         known.extend(trainer.train_metrics.finish()?);
@@ -64,7 +64,7 @@ impl<B> Run<'_, '_, B> {
             known.push(("seconds".to_owned(), seconds));
             let record = EpochRecord { epoch, step: run.fit.place.step, figures: known };
             run.fit.history.epochs.push(record);
-            run.each(|callback, fit| callback.on_validation_end(fit))
+            run.for_each_callback(|callback, fit| callback.on_validation_end(fit))
         })?;
         let figures = self.fit.history.epochs.last().map(|record| record.figures.clone()).unwrap_or_default();
         let figure = self.trainer.rates.figure().map(|figure| self.fit.figure(figure)).transpose()?;
@@ -72,7 +72,7 @@ impl<B> Run<'_, '_, B> {
         let named = figures.iter().map(|(name, value)| (name.as_str(), *value));
         let all: Vec<(&str, f64)> = [("epoch", epoch as f64)].into_iter().chain(named).collect();
         self.log(self.fit.place.step, &all)?;
-        self.each(|callback, fit| callback.on_epoch_end(fit))
+        self.for_each_callback(|callback, fit| callback.on_epoch_end(fit))
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
@@ -85,7 +85,7 @@ impl<B> Run<'_, '_, B> {
 
     /// Calls `f` with the averaged weights in the model, if there are any, and puts the raw ones back, also if it fails.
     fn with_average<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.trainer.average.as_ref().and_then(Average::values).is_none() {
+        if self.trainer.average.as_ref().and_then(WeightAverage::values).is_none() {
             return f(self);
         }
         let raw = Weights::of(&self.trainer.parameters)?;
@@ -101,14 +101,14 @@ impl<B> Run<'_, '_, B> {
         let parameters = &self.trainer.parameters;
         parameters.values().assign(values)?;
         if average.needs_running_values() {
-            running::renew(
+            running::recompute(
                 parameters,
                 self.train,
                 [self.fit.epoch_rows, self.trainer.plan.batch_size],
                 self.forward,
             )?;
             // Ranks drop elements of their own, before batch norm too.
-            self.trainer.parallel.broadcast_flats(parameters.buffer_flats())?;
+            self.trainer.parallel.broadcast_tensors(parameters.buffer_flats())?;
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use wgrad_autograd::{Tensor, no_grad};
 use wgrad_data::{Batches, Order};
 use wgrad_nn::Mode;
 
-use super::late::BatchLosses;
 use super::means::Means;
-use crate::parallel::{DataParallel, Sent};
+use super::pending::BatchLosses;
+use crate::parallel::{DataParallel, RowsToGather};
 use crate::{Accumulator, Error, Metric, Output, Result};
 
 /// Batches under way at most.
@@ -55,7 +55,7 @@ pub(crate) fn figures<B>(
     let mut accumulators: Vec<Box<dyn Accumulator>> =
         metrics.iter().map(|metric| metric.accumulator()).collect();
     let (mut means, mut waiting, mut start) = (Means::default(), VecDeque::new(), 0);
-    let mut judged = Judged { parallel, sent: VecDeque::new() };
+    let mut queue = PredictionQueue { parallel, waiting: VecDeque::new() };
     while start < set.len() {
         let rows = (batch_size * parallel.size()).min(set.len() - start);
         // Ranks divide each batch. One that has no row of a short last batch looks at its first row, which does not count.
@@ -65,7 +65,7 @@ pub(crate) fn figures<B>(
         let output = no_grad(|| forward(&batch, Mode::Eval))?;
         match &output.judged {
             Some((prediction, target)) if !metrics.is_empty() => {
-                judged.update(prediction, target, counted > 0, &mut accumulators)?;
+                queue.update(prediction, target, counted > 0, &mut accumulators)?;
             }
             None if !metrics.is_empty() => return Err(no_predictions()),
             _ => {}
@@ -82,7 +82,7 @@ pub(crate) fn figures<B>(
         start += rows;
     }
     waiting.into_iter().try_for_each(|losses| losses.wait(&mut means))?;
-    judged.finish(&mut accumulators)?;
+    queue.finish(&mut accumulators)?;
     let mut figures = parallel.all_means(means)?.figures("");
     for (metric, accumulator) in metrics.iter().zip(&mut accumulators) {
         figures.push((metric.name(), accumulator.compute()?));
@@ -91,12 +91,12 @@ pub(crate) fn figures<B>(
 }
 
 /// Predictions and targets on their way to the metrics, which see the rows of all ranks in the order of the set.
-struct Judged<'p> {
+struct PredictionQueue<'p> {
     parallel: &'p DataParallel,
-    sent: VecDeque<[Sent; 2]>,
+    waiting: VecDeque<[RowsToGather; 2]>,
 }
 
-impl Judged<'_> {
+impl PredictionQueue<'_> {
     /// Takes a batch, or nothing of it where none of its rows counts.
     fn update(
         &mut self,
@@ -112,19 +112,19 @@ impl Judged<'_> {
         }
         let kept = |x: &Tensor| if counts { Ok(x.clone()) } else { x.narrow(0, 0, 0) };
         let [prediction, target] = [kept(prediction)?, kept(target)?];
-        self.sent.push_back([Sent::new(&prediction)?, Sent::new(&target)?]);
-        if self.sent.len() > LAG { self.next(accumulators) } else { Ok(()) }
+        self.waiting.push_back([RowsToGather::new(&prediction)?, RowsToGather::new(&target)?]);
+        if self.waiting.len() > LAG { self.update_oldest(accumulators) } else { Ok(()) }
     }
 
-    fn next(&mut self, accumulators: &mut [Box<dyn Accumulator>]) -> Result<()> {
-        let Some([prediction, target]) = self.sent.pop_front() else { return Ok(()) };
+    fn update_oldest(&mut self, accumulators: &mut [Box<dyn Accumulator>]) -> Result<()> {
+        let Some([prediction, target]) = self.waiting.pop_front() else { return Ok(()) };
         let (prediction, target) = (prediction.gather(self.parallel)?, target.gather(self.parallel)?);
         accumulators.iter_mut().try_for_each(|accumulator| accumulator.update(&prediction, &target))
     }
 
     fn finish(&mut self, accumulators: &mut [Box<dyn Accumulator>]) -> Result<()> {
-        while !self.sent.is_empty() {
-            self.next(accumulators)?;
+        while !self.waiting.is_empty() {
+            self.update_oldest(accumulators)?;
         }
         Ok(())
     }

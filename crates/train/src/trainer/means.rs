@@ -23,7 +23,7 @@ impl Means {
     }
 
     /// Calls `f` with the name, sum and weight of each.
-    pub(crate) fn each(&self, mut f: impl FnMut(&str, f64, f64)) {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&str, f64, f64)) {
         self.0.iter().for_each(|(name, sum, weight)| f(name, *sum, *weight));
     }
 

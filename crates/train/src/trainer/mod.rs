@@ -11,9 +11,17 @@ mod evaluate;
 mod finder;
 mod fold;
 mod folder;
+mod gradient_mean;
 mod history;
-mod late;
+mod interrupt;
+mod logger;
 mod means;
+mod memory;
+mod metric;
+mod output;
+mod pending;
+mod progress;
+mod ranks;
 mod reader;
 mod run;
 mod running;
@@ -23,15 +31,14 @@ mod step;
 mod time_limit;
 mod train_metrics;
 mod weights;
-mod window;
 
 use wgrad_data::{Batch, Batches};
 use wgrad_nn::{Mode, Optimizer, Parameters};
 
+use crate::Result;
 use crate::parallel::DataParallel;
-use crate::{Interrupt, Logger, Metric, Output, Result};
 
-use average::Average;
+use average::WeightAverage;
 pub use average::{Averaging, Ema, Swa};
 pub use callback::{Callback, Fit, Moment, Saved};
 pub use checkpoints::Checkpoints;
@@ -41,8 +48,13 @@ pub use finder::{LrFinder, LrSearch};
 pub use fold::{CrossValidation, cross_validate};
 pub use folder::Folder;
 pub use history::{Ended, EpochRecord, History};
-pub(crate) use late::LOSS;
+pub use interrupt::Interrupt;
+pub use logger::Logger;
 pub(crate) use means::Means;
+pub use memory::StepMemory;
+pub use metric::{Accumulator, Metric};
+pub use output::Output;
+pub(crate) use pending::LOSS;
 use schedule::Rates;
 pub(crate) use state::SCHEMA;
 pub use state::averaged;
@@ -80,7 +92,7 @@ pub struct Trainer<'a, B = Batch> {
     parallel: DataParallel,
     rates: Rates<'a>,
     averaging: Option<Averaging>,
-    average: Option<Average>,
+    average: Option<WeightAverage>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
     metrics: Vec<Box<dyn Metric + 'a>>,
     train_metrics: TrainMetrics<'a>,

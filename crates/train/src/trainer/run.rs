@@ -1,15 +1,16 @@
 //! The loop of a fit.
 
 use wgrad_data::Batches;
-use wgrad_distributed::same_everywhere;
-use wgrad_nn::{FlatValues, Mode, Parameters, StateDict};
+use wgrad_distributed::{agree, same_everywhere};
+use wgrad_nn::{Mode, StateDict};
 
 use super::callback::{Callback, Fit, Moment, Place, Saved};
 use super::history::{Ended, History};
-use super::late::Late;
+use super::pending::PendingSteps;
+use super::progress::{Progress, print_line};
+use super::ranks::names_and_shapes;
 use super::state::{Identity, identity};
-use super::{Average, Plan, Trainer};
-use crate::progress::Progress;
+use super::{Plan, Trainer, WeightAverage};
 use crate::{Error, Logger, Output, Result};
 
 /// The pool holds what a step needs by then.
@@ -23,7 +24,7 @@ pub(super) struct Run<'r, 'a, B> {
     pub train: &'r dyn Batches<Batch = B>,
     pub forward: Forward<'r, B>,
     pub fit: Fit,
-    pub late: Late,
+    pub pending: PendingSteps,
     pub progress: Option<Progress>,
     /// Steps whose memory is still to be measured.
     pub to_measure: usize,
@@ -32,10 +33,10 @@ pub(super) struct Run<'r, 'a, B> {
     identity: Identity,
     /// The step at which the last checkpoint was made.
     saved_at: Option<u64>,
-    /// The step after which ranks were made alike.
-    pub(super) level_at: Option<u64>,
+    /// The step after which ranks were last synchronized.
+    pub(super) synchronized_at: Option<u64>,
     /// Whether all ranks know that one of them asked for the end.
-    is_over: bool,
+    pub(super) end_is_agreed: bool,
 }
 
 impl<'r, 'a, B> Run<'r, 'a, B> {
@@ -59,33 +60,33 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             validates: trainer.valid.is_some(),
             stop: None,
             failed: false,
-            said: Vec::new(),
+            messages: Vec::new(),
         };
         let batches = trainer.parallel.batches(train.len(), plan.batch_size, plan.drop_last);
         let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
-        let (late, progress, to_measure) = (Late::default(), None, STEPS_MEASURED);
+        let (pending, progress, to_measure) = (PendingSteps::default(), None, STEPS_MEASURED);
         Self {
             trainer,
             train,
             forward,
             fit,
-            late,
+            pending,
             progress,
             to_measure,
             total_steps,
             identity: Identity::default(),
             saved_at: None,
-            level_at: None,
-            is_over: false,
+            synchronized_at: None,
+            end_is_agreed: false,
         }
     }
 
     pub(super) fn run(mut self) -> Result<History> {
-        let trained = self.start().and_then(|()| self.epochs()).and_then(|()| self.end());
+        let trained = self.start().and_then(|()| self.epochs()).and_then(|()| self.finish());
         // What else is drawn is the same on all ranks.
         self.trainer.parameters.set_random_stream(0);
         self.fit.failed = trained.is_err();
-        let ended = self.each(|callback, fit| callback.on_fit_end(fit));
+        let ended = self.for_each_callback(|callback, fit| callback.on_fit_end(fit));
         let finished = self.loggers().map(|logger| logger.finish());
         // All are told, whatever the first one says.
         let finished = finished.fold(Ok(()), Result::and);
@@ -93,7 +94,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             progress.clear();
         }
         trained.and(ended).and(finished)?;
-        self.hear();
+        self.show_messages();
         let interrupted = self.trainer.plan.interrupt.is_set() && self.fit.place.epoch < self.fit.epochs;
         let mut history = self.fit.history;
         history.steps = self.fit.place.step;
@@ -125,34 +126,34 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
                 ("configuration", &trainer.plan.config),
                 ("data", &self.identity.data),
                 ("validation data", &trainer.valid.as_ref().map(|set| set.fingerprint()).unwrap_or_default()),
-                ("plan", &trainer.calls()),
-                ("model", &model(&trainer.parameters)),
+                ("plan", &trainer.shared_plan()),
+                ("model", &names_and_shapes(&trainer.parameters)),
             ],
         )?;
         // Before an average begins as the weights.
-        trainer.parallel.broadcast(&trainer.parameters)?;
-        let average = |averaging| Average::new(averaging, &trainer.parameters);
+        trainer.parallel.broadcast_parameters(&trainer.parameters)?;
+        let average = |averaging| WeightAverage::new(averaging, &trainer.parameters);
         trainer.average = trainer.averaging.map(average).transpose()?;
-        let saved = self.resume();
+        let saved = self.saved_state();
         let trainer = &mut *self.trainer;
-        let saved = trainer.parallel.agree(saved)?;
+        let saved = agree(&*trainer.parallel.ranks, saved)?;
         if let Some(saved) = trainer.parallel.broadcast_saved(saved)? {
             let loaded = trainer.load_state(saved, &self.identity, self.fit.epoch_rows);
-            let (place, history) = trainer.parallel.agree(loaded)?;
+            let (place, history) = agree(&*trainer.parallel.ranks, loaded)?;
             self.saved_at = Some(place.step);
             (self.fit.place, self.fit.history) = (place, history);
         }
-        trainer.parallel.shard(&trainer.parameters, &mut *trainer.optimizer)?;
+        trainer.parallel.shard_state(&trainer.parameters, &mut *trainer.optimizer)?;
         trainer.parameters.set_random_stream(trainer.parallel.rank() as u32);
-        self.each(|callback, fit| callback.on_fit_start(fit))?;
+        self.for_each_callback(|callback, fit| callback.on_fit_start(fit))?;
         let step = self.fit.place.step;
         self.loggers().try_for_each(|logger| logger.start(step))?;
-        self.hear();
-        self.agree_on(false).map(|_| ())
+        self.show_messages();
+        self.share_requests(false).map(|_| ())
     }
 
     /// The state to continue from, which rank 0 knows.
-    fn resume(&mut self) -> Result<Option<Saved>> {
+    fn saved_state(&mut self) -> Result<Option<Saved>> {
         if !self.trainer.parallel.is_first() {
             return Ok(None);
         }
@@ -170,42 +171,6 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.trainer.loggers.iter_mut().take(count)
     }
 
-    /// Lets all ranks know what one of them wants: the fit's end, or, of rank 0, a checkpoint. Says whether there is to be one.
-    fn agree_on(&mut self, wants_checkpoint: bool) -> Result<bool> {
-        let plan = &self.trainer.plan;
-        let wanted = [plan.interrupt.is_set(), self.fit.stop.is_some(), wants_checkpoint];
-        if self.trainer.parallel.is_alone() {
-            self.is_over = wanted[0] || wanted[1];
-            return Ok(wants_checkpoint);
-        }
-        let [interrupted, stopped, checkpoint] =
-            self.trainer.parallel.sums(wanted.map(|wanted| f64::from(u8::from(wanted))))?;
-        if interrupted > 0.0 {
-            plan.interrupt.set();
-        }
-        if stopped > 0.0 {
-            self.fit.stop.get_or_insert_with(|| "another rank asked for the end".to_owned());
-        }
-        self.is_over = interrupted + stopped > 0.0;
-        Ok(checkpoint > 0.0)
-    }
-
-    /// Makes what ranks have of their own alike on all of them: running estimates are rank 0's, and weights that went ways of their own are averaged.
-    pub(super) fn level(&mut self) -> Result<()> {
-        let step = self.fit.place.step;
-        let Trainer { parallel, parameters, optimizer, average, .. } = &mut *self.trainer;
-        if parallel.is_alone() || self.level_at.replace(step) == Some(step) {
-            return Ok(());
-        }
-        if parallel.adds_gradients() {
-            return parallel.broadcast_flats(parameters.buffer_flats());
-        }
-        let averaged = average.as_ref().and_then(Average::values);
-        let averaged = averaged.map(FlatValues::flats).unwrap_or_default();
-        parallel.average_flats(parameters.flats().iter().chain(parameters.buffer_flats()).chain(averaged))?;
-        parallel.average_state(&mut **optimizer)
-    }
-
     fn epochs(&mut self) -> Result<()> {
         while self.fit.place.epoch < self.fit.epochs && !self.is_over() {
             self.epoch()?;
@@ -213,9 +178,9 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         Ok(())
     }
 
-    /// What is done when nothing is left to be trained: the last state, and the averaged weights in the model.
-    fn end(&mut self) -> Result<()> {
-        self.level()?;
+    /// Makes the last checkpoint, looks for weights that are not finite, and puts the averaged weights into the model.
+    fn finish(&mut self) -> Result<()> {
+        self.synchronize_ranks()?;
         self.trainer.parameters.gpu().submit()?;
         if self.saved_at != Some(self.fit.place.step) {
             self.checkpoint(Moment::End)?;
@@ -238,7 +203,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         let enough = plan.max_steps.is_some_and(|most| self.fit.place.step >= most);
         let asked = plan.interrupt.is_set() || self.fit.stop.is_some();
         // What one of several ranks wants counts once all know of it.
-        enough || self.is_over || self.trainer.parallel.is_alone() && asked
+        enough || self.end_is_agreed || self.trainer.parallel.is_alone() && asked
     }
 
     /// Makes the state and gives it to the callbacks that want it now.
@@ -247,12 +212,12 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         let callbacks = self.trainer.callbacks.iter_mut();
         let wanted: Vec<bool> =
             callbacks.map(|callback| is_first && callback.wants_checkpoint(&self.fit, moment)).collect();
-        let is_due = self.agree_on(wanted.contains(&true))?;
+        let is_due = self.share_requests(wanted.contains(&true))?;
         let (every, step) = (self.trainer.parallel.check_every, self.fit.place.step);
         let is_checked = self.trainer.parallel.adds_gradients() && every > 0 && step.is_multiple_of(every);
         if is_due {
-            self.drain()?;
-            self.level()?;
+            self.wait_for_losses()?;
+            self.synchronize_ranks()?;
         }
         if is_due || is_checked {
             self.trainer.parallel.check_weights(&self.trainer.parameters, step, is_due)?;
@@ -263,7 +228,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.saved_at = Some(step);
         let optimizer = self.trainer.parallel.optimizer_state(&*self.trainer.optimizer)?;
         let written = if is_first { self.write(&wanted, optimizer) } else { Ok(()) };
-        self.trainer.parallel.agree(written)
+        agree(&*self.trainer.parallel.ranks, written)
     }
 
     fn write(&mut self, wanted: &[bool], optimizer: StateDict) -> Result<()> {
@@ -276,15 +241,15 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     }
 
     /// Waits for all losses under way.
-    pub(super) fn drain(&mut self) -> Result<()> {
-        while let Some(step) = self.late.next() {
-            self.arrived(step)?;
+    pub(super) fn wait_for_losses(&mut self) -> Result<()> {
+        while let Some(step) = self.pending.next() {
+            self.finish_step(step)?;
         }
         Ok(())
     }
 
     /// Calls all callbacks; those behind one that fails are called too.
-    pub(super) fn each(
+    pub(super) fn for_each_callback(
         &mut self,
         mut f: impl FnMut(&mut dyn Callback, &mut Fit) -> Result<()>,
     ) -> Result<()> {
@@ -297,34 +262,15 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         self.loggers().try_for_each(|logger| logger.log(step, values))
     }
 
-    /// Shows what callbacks said.
-    pub(super) fn hear(&mut self) {
-        for text in std::mem::take(&mut self.fit.said) {
+    /// Shows what callbacks have to say.
+    pub(super) fn show_messages(&mut self) {
+        for text in std::mem::take(&mut self.fit.messages) {
             if self.trainer.plan.progress && self.trainer.parallel.is_first() {
-                crate::progress::say(&text);
+                print_line(&text);
             }
             self.fit.history.messages.push(text);
         }
     }
-}
-
-impl<B> Trainer<'_, B> {
-    /// What else decides which calls ranks make together, in words.
-    fn calls(&self) -> String {
-        let names = |metrics: &mut dyn Iterator<Item = String>| metrics.collect::<Vec<_>>().join(" ");
-        let Plan { epochs, max_steps, non_finite, .. } = &self.plan;
-        format!(
-            "{epochs} epochs, {max_steps:?} steps, {non_finite:?}, {}, metrics {}, of training {}",
-            self.parallel.calls(),
-            names(&mut self.metrics.iter().map(|metric| metric.name())),
-            names(&mut self.train_metrics.names()),
-        )
-    }
-}
-
-/// Names and shapes of all parameters and buffers.
-fn model(parameters: &Parameters) -> String {
-    parameters.shapes().map(|(name, shape)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Fails for options that make no sense.

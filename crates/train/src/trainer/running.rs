@@ -17,7 +17,7 @@ fn is_running(entry: &Entry) -> bool {
 ///
 /// A forward pass moves an estimate from `r` to `(1 - m) r + m s`, where `s` is the batch's statistic and `m` the layer's momentum.
 /// From `r = 0` that is `m s`; the same batch from `r = 1` gives `1 - m` more. So no layer has to be asked.
-pub(crate) fn renew<B>(
+pub(crate) fn recompute<B>(
     parameters: &Parameters,
     set: &dyn Batches<Batch = B>,
     [all, batch_size]: [usize; 2],

@@ -5,9 +5,9 @@ use wgrad_autograd::device::Pending;
 use wgrad_nn::Gradients;
 
 use super::NonFinite;
-use super::late::{Arrived, LOSS, Step};
+use super::memory::Measuring;
+use super::pending::{LOSS, PendingStep, StepResult};
 use super::run::Run;
-use crate::memory::Measuring;
 use crate::{Error, Result};
 
 impl<B> Run<'_, '_, B> {
@@ -17,12 +17,12 @@ impl<B> Run<'_, '_, B> {
         let mut measuring =
             (self.to_measure > 0).then(|| Measuring::start(&parameters, &*self.trainer.optimizer));
         let before = self.fit.place.rows;
-        let (gradients, batches) = self.window(&mut measuring)?;
+        let (gradients, batches) = self.gradients(&mut measuring)?;
         let scheduled = self.trainer.rates.lr(self.fit.place.step);
         let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
         let Some(mut gradients) = gradients else { return self.skip(None) };
         let norm = self.clip(&mut gradients)?;
-        let mut step = Step { number: self.fit.place.step + 1, lr, norm: None, batches };
+        let mut step = PendingStep { number: self.fit.place.step + 1, lr, norm: None, batches };
         let mut known = None;
         match (self.trainer.plan.non_finite, norm) {
             (NonFinite::Skip, norm) => {
@@ -37,18 +37,18 @@ impl<B> Run<'_, '_, B> {
             }
             (NonFinite::Stop, Some(norm)) => {
                 step.norm = Some(self.checked(&norm, step.number)?);
-                self.late.push(step);
+                self.pending.push(step);
             }
             (_, norm) => {
                 step.norm = norm.map(|norm| norm.read_later()).transpose()?;
-                self.late.push(step);
+                self.pending.push(step);
             }
         }
-        self.trainer.train_metrics.count(&self.trainer.parallel)?;
+        self.trainer.train_metrics.count_held(&self.trainer.parallel)?;
         self.apply(&gradients, lr, scheduled.is_some())?;
         if self.trainer.parallel.average_every.is_some_and(|steps| self.fit.place.step.is_multiple_of(steps))
         {
-            self.level()?;
+            self.synchronize_ranks()?;
         }
         parameters.gpu().submit()?;
         if let Some(measuring) = measuring {
@@ -57,8 +57,8 @@ impl<B> Run<'_, '_, B> {
         }
         self.advance(before);
         known.map_or(Ok(()), |arrived| self.report(&arrived))?;
-        while let Some(step) = self.late.overdue() {
-            self.arrived(step)?;
+        while let Some(step) = self.pending.overdue() {
+            self.finish_step(step)?;
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl<B> Run<'_, '_, B> {
             trainer.optimizer.set_lr(lr);
         }
         trainer.optimizer.step(gradients)?;
-        trainer.parallel.share_steps(&trainer.parameters)?;
+        trainer.parallel.broadcast_stepped(&trainer.parameters)?;
         trainer.average.as_mut().map_or(Ok(()), |average| average.step_made(&trainer.parameters))?;
         self.fit.place.step += 1;
         self.fit.lr = lr;
@@ -111,11 +111,11 @@ impl<B> Run<'_, '_, B> {
     }
 
     /// Leaves everything but the place in the epoch as it was, and logs it.
-    fn skip(&mut self, arrived: Option<Arrived>) -> Result<()> {
+    fn skip(&mut self, arrived: Option<StepResult>) -> Result<()> {
         self.fit.place.skipped += 1;
         // Running estimates have moved all the same.
-        self.level_at = None;
-        self.trainer.train_metrics.forget();
+        self.synchronized_at = None;
+        self.trainer.train_metrics.discard_held();
         let step = self.fit.place.step;
         let mut values = vec![("skipped", self.fit.place.skipped as f64)];
         if let Some(arrived) = &arrived {
@@ -126,14 +126,14 @@ impl<B> Run<'_, '_, B> {
     }
 
     /// Waits for the losses of a step.
-    pub(super) fn arrived(&mut self, step: Step) -> Result<()> {
+    pub(super) fn finish_step(&mut self, step: PendingStep) -> Result<()> {
         let arrived = step.wait(&mut self.fit.place.means, &self.trainer.parallel)?;
         self.report(&arrived)
     }
 
     /// Logs a step, and fails for a loss or a norm that is not finite.
-    fn report(&mut self, arrived: &Arrived) -> Result<()> {
-        let Arrived { number: step, lr, norm, means } = arrived;
+    fn report(&mut self, arrived: &StepResult) -> Result<()> {
+        let StepResult { number: step, lr, norm, means } = arrived;
         let figures = means.figures("");
         let mut values: Vec<(&str, f64)> =
             figures.iter().map(|(name, value)| (name.as_str(), *value)).collect();

@@ -5,7 +5,7 @@ use wgrad_nn::StateDict;
 
 use super::evaluate::no_predictions;
 use super::state::{keys, part};
-use crate::parallel::{DataParallel, Sent};
+use crate::parallel::{DataParallel, RowsToGather};
 use crate::{Accumulator, Metric, Output, Result};
 
 /// The metrics, and what they have counted of the current epoch.
@@ -14,7 +14,7 @@ pub(crate) struct TrainMetrics<'a> {
     metrics: Vec<Box<dyn Metric + 'a>>,
     running: Vec<Running>,
     /// Predictions and targets of the step under way, which may yet be skipped.
-    seen: Vec<(Tensor, Tensor)>,
+    held: Vec<(Tensor, Tensor)>,
 }
 
 struct Running {
@@ -42,22 +42,22 @@ impl<'a> TrainMetrics<'a> {
     pub(crate) fn start(&mut self) {
         let accumulators = self.metrics.iter().map(|metric| metric.accumulator());
         self.running = accumulators.map(|accumulator| Running { accumulator, is_whole: true }).collect();
-        self.forget();
+        self.discard_held();
     }
 
-    /// Takes note of a batch's predictions, until it is known whether its step is made.
-    pub(crate) fn note(&mut self, output: &Output) -> Result<()> {
+    /// Holds the predictions of a batch until it is known whether its step is made.
+    pub(crate) fn hold(&mut self, output: &Output) -> Result<()> {
         if !self.metrics.is_empty() {
-            self.seen.push(output.judged.clone().ok_or_else(no_predictions)?);
+            self.held.push(output.judged.clone().ok_or_else(no_predictions)?);
         }
         Ok(())
     }
 
-    /// Counts what was noted on all ranks, which wait for each other's predictions.
-    pub(crate) fn count(&mut self, parallel: &DataParallel) -> Result<()> {
-        for (mut prediction, mut target) in self.seen.drain(..) {
+    /// Counts the predictions that are held, of all ranks, which wait for each other's.
+    pub(crate) fn count_held(&mut self, parallel: &DataParallel) -> Result<()> {
+        for (mut prediction, mut target) in self.held.drain(..) {
             if !parallel.is_alone() {
-                let sent = [Sent::new(&prediction)?, Sent::new(&target)?];
+                let sent = [RowsToGather::new(&prediction)?, RowsToGather::new(&target)?];
                 let [predictions, targets] = sent.map(|sent| sent.gather(parallel));
                 (prediction, target) = (predictions?, targets?);
             }
@@ -68,9 +68,9 @@ impl<'a> TrainMetrics<'a> {
         Ok(())
     }
 
-    /// Counts nothing of what was noted.
-    pub(crate) fn forget(&mut self) {
-        self.seen.clear();
+    /// Drops the predictions that are held: their step was skipped.
+    pub(crate) fn discard_held(&mut self) {
+        self.held.clear();
     }
 
     /// The figures of the epoch, which ends.

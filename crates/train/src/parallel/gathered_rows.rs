@@ -8,27 +8,27 @@ use super::DataParallel;
 use crate::{Error, Result};
 
 /// A tensor of one rank on its way to all.
-pub(crate) struct Sent {
+pub(crate) struct RowsToGather {
     gpu: Gpu,
     shape: Vec<usize>,
-    values: Values,
+    values: PendingValues,
 }
 
-enum Values {
+enum PendingValues {
     Floats(Pending<f32>),
     Integers(Pending<i32>),
     None,
 }
 
-impl Sent {
+impl RowsToGather {
     /// Records the read of `x`, of shape `[rows, ..]`.
     pub(crate) fn new(x: &Tensor) -> Result<Self> {
         let values = if x.is_empty() {
-            Values::None
+            PendingValues::None
         } else if x.dtype().is_float() {
-            Values::Floats(x.detach().to_dtype(DType::F32)?.read_later()?)
+            PendingValues::Floats(x.detach().to_dtype(DType::F32)?.read_later()?)
         } else {
-            Values::Integers(x.detach().to_dtype(DType::I32)?.read_later_as()?)
+            PendingValues::Integers(x.detach().to_dtype(DType::I32)?.read_later_as()?)
         };
         Ok(Self { gpu: x.gpu().clone(), shape: x.shape().to_vec(), values })
     }
@@ -36,9 +36,13 @@ impl Sent {
     /// The rows of all ranks, one rank's after the other's.
     pub(crate) fn gather(self, parallel: &DataParallel) -> Result<Tensor> {
         let (bytes, is_float) = match self.values {
-            Values::Floats(values) => (bytemuck::cast_slice::<f32, u8>(&values.wait()?).to_vec(), true),
-            Values::Integers(values) => (bytemuck::cast_slice::<i32, u8>(&values.wait()?).to_vec(), false),
-            Values::None => (Vec::new(), false),
+            PendingValues::Floats(values) => {
+                (bytemuck::cast_slice::<f32, u8>(&values.wait()?).to_vec(), true)
+            }
+            PendingValues::Integers(values) => {
+                (bytemuck::cast_slice::<i32, u8>(&values.wait()?).to_vec(), false)
+            }
+            PendingValues::None => (Vec::new(), false),
         };
         // What a row is like, from a rank that has one.
         let mut words = vec![u8::from(is_float)];

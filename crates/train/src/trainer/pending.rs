@@ -51,7 +51,7 @@ impl BatchLosses {
 }
 
 /// A step under way.
-pub(crate) struct Step {
+pub(crate) struct PendingStep {
     /// Counted from 1.
     pub number: u64,
     pub lr: f64,
@@ -60,49 +60,49 @@ pub(crate) struct Step {
 }
 
 /// A step whose losses have arrived.
-pub(crate) struct Arrived {
+pub(crate) struct StepResult {
     pub number: u64,
     pub lr: f64,
     pub norm: Option<f32>,
     pub means: Means,
 }
 
-impl Arrived {
+impl StepResult {
     /// Whether losses and norm are.
     pub(crate) fn is_finite(&self) -> bool {
         self.means.is_finite() && self.norm.is_none_or(f32::is_finite)
     }
 }
 
-impl Step {
+impl PendingStep {
     /// Waits for the step's losses on all ranks, which it adds to `epoch` too.
-    pub(crate) fn wait(self, epoch: &mut Means, parallel: &DataParallel) -> Result<Arrived> {
+    pub(crate) fn wait(self, epoch: &mut Means, parallel: &DataParallel) -> Result<StepResult> {
         let mut own = Means::default();
         self.batches.into_iter().try_for_each(|batch| batch.wait(&mut own))?;
         let means = parallel.all_means(own)?;
-        means.each(|name, sum, weight| epoch.add_sum(name, sum, weight));
+        means.for_each(|name, sum, weight| epoch.add_sum(name, sum, weight));
         let norm = self.norm.map(Pending::wait).transpose()?;
         let norm = norm.map(|norm| norm.first().copied().unwrap_or(f32::NAN));
-        Ok(Arrived { number: self.number, lr: self.lr, norm, means })
+        Ok(StepResult { number: self.number, lr: self.lr, norm, means })
     }
 }
 
 /// The steps under way, in order.
 #[derive(Default)]
-pub(crate) struct Late(VecDeque<Step>);
+pub(crate) struct PendingSteps(VecDeque<PendingStep>);
 
-impl Late {
-    pub(crate) fn push(&mut self, step: Step) {
+impl PendingSteps {
+    pub(crate) fn push(&mut self, step: PendingStep) {
         self.0.push_back(step);
     }
 
     /// The next step, if it must be waited for by now.
-    pub(crate) fn overdue(&mut self) -> Option<Step> {
+    pub(crate) fn overdue(&mut self) -> Option<PendingStep> {
         if self.0.len() <= LAG { None } else { self.0.pop_front() }
     }
 
     /// The next step.
-    pub(crate) fn next(&mut self) -> Option<Step> {
+    pub(crate) fn next(&mut self) -> Option<PendingStep> {
         self.0.pop_front()
     }
 }

@@ -1,4 +1,4 @@
-//! The gradient of a window of batches.
+//! The mean gradient of some batches.
 
 use wgrad_nn::Gradients;
 
@@ -9,14 +9,14 @@ use crate::Result;
 /// Each batch's gradient is that of a mean over its rows, so that the weighted sum over the total weight is the gradient of one
 /// batch of all rows.
 #[derive(Default)]
-pub(crate) struct Window {
+pub(crate) struct GradientMean {
     sum: Option<Gradients>,
     /// The weight of the only batch so far, whose gradient has not been multiplied by it yet.
     alone: Option<f64>,
     total: f64,
 }
 
-impl Window {
+impl GradientMean {
     pub(crate) fn add(&mut self, gradients: Gradients, weight: f64) -> Result<()> {
         self.total += weight;
         let Some(sum) = &mut self.sum else {

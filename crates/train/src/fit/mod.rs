@@ -1,20 +1,20 @@
 //! [`fit`]: the trainer for images and cross-entropy, with a checkpoint and a metrics file of its own formats.
 
+mod checkpoint;
+
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use wgrad_autograd::Tensor;
-use wgrad_autograd::device::Pending;
 use wgrad_data::{Augment, Batch, DeviceImages, ImageBatches, Normalize};
 use wgrad_nn::{Mode, Module, OneCycle, Optimizer, Parameters};
 
-use crate::checkpoint::{Checkpoint, Identity, Position, SingleFile};
-use crate::logs::Metrics;
+pub use self::checkpoint::{Checkpoint, Position};
+use self::checkpoint::{CheckpointFile, Identity};
+use crate::logs::MetricsFile;
+use crate::metrics::Score;
 use crate::trainer::{Ended, EpochRecord};
-use crate::{
-    Accumulator, DataParallel, Error, Interrupt, Logger, Metric, Output, Result, StepMemory, Trainer,
-};
+use crate::{DataParallel, Error, Interrupt, Logger, Output, Result, StepMemory, Trainer};
 
 /// What is trained, on what, by what.
 pub struct Task<'a> {
@@ -134,16 +134,17 @@ pub fn fit<'a>(task: Task<'a>, options: &'a Options, interrupt: &Interrupt) -> R
         .progress(options.progress)
         .line(line)
         .validate(&judged)
-        .metric(TestAccuracy);
+        .metric(Score::Accuracy);
     if let Some(schedule) = options.schedule {
         trainer = trainer.schedule(schedule);
     }
     if let Some(checkpoint) = checkpoint {
         let identity = Identity::new(options, train.len());
-        trainer = trainer.callback(SingleFile::new(checkpoint, identity, options.resume, &resumed));
+        trainer = trainer.callback(CheckpointFile::new(checkpoint, identity, options.resume, &resumed));
     }
     if let Some(path) = &options.metrics {
-        trainer = trainer.logger(Lines { path: path.clone(), resumed: Rc::clone(&resumed), metrics: None });
+        trainer =
+            trainer.logger(MetricsLogger { path: path.clone(), resumed: Rc::clone(&resumed), metrics: None });
     }
     let history = trainer.fit(&images, |Batch { x, y }, mode| -> Result<Output> {
         let logits = model.forward(x, mode)?;
@@ -192,53 +193,16 @@ fn line(record: &EpochRecord, epochs: usize) -> String {
     format!("epoch {epoch}/{epochs}  train loss {train_loss:.4}  test accuracy {percent:.2}%  {seconds:.1} s")
 }
 
-/// The share of the images that are named rightly.
-struct TestAccuracy;
-
-impl Metric for TestAccuracy {
-    fn name(&self) -> String {
-        "accuracy".to_owned()
-    }
-
-    fn accumulator(&self) -> Box<dyn Accumulator> {
-        Box::new(AccuracyCounter(Vec::new()))
-    }
-
-    fn higher_is_better(&self) -> bool {
-        true
-    }
-}
-
-/// The classes that the model names for each batch, and the right ones, under way.
-struct AccuracyCounter(Vec<[Pending<i32>; 2]>);
-
-impl Accumulator for AccuracyCounter {
-    fn update(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
-        self.0.push([logits.argmax(1)?.read_later_as()?, labels.read_later_as()?]);
-        Ok(())
-    }
-
-    fn compute(&mut self) -> Result<f64> {
-        let (mut right, mut all) = (0, 0);
-        for [named, labels] in std::mem::take(&mut self.0) {
-            let labels = labels.wait()?;
-            right += crate::accuracy::matches(&named.wait()?, &labels);
-            all += labels.len();
-        }
-        Ok(right as f64 / all as f64)
-    }
-}
-
 /// The metrics file as a logger.
-struct Lines {
+struct MetricsLogger {
     path: PathBuf,
     resumed: Rc<Cell<Option<Position>>>,
-    metrics: Option<Metrics>,
+    metrics: Option<MetricsFile>,
 }
 
-impl Logger for Lines {
+impl Logger for MetricsLogger {
     fn start(&mut self, _: u64) -> Result<()> {
-        self.metrics = Some(Metrics::open(&self.path, self.resumed.take().as_ref())?);
+        self.metrics = Some(MetricsFile::open(&self.path, self.resumed.take().as_ref())?);
         Ok(())
     }
 

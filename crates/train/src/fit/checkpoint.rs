@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 use wgrad_nn::StateDict;
 
-use crate::fit::Options;
-use crate::trainer::{LOSS, Means, SCHEMA as TRAINERS};
+use super::Options;
+use crate::trainer::{LOSS, Means, SCHEMA as TRAINER_SCHEMA};
 use crate::{Callback, DataParallel, Error, Fit, Moment, Result, Saved};
 
 const FILE: &str = "checkpoint.safetensors";
 const SCHEMA: &str = "4";
 /// Schemas that can be read: the third lacks the steps of each parameter, which then are those of the optimizer.
-const READ: [&str; 2] = ["3", SCHEMA];
+const READABLE_SCHEMAS: [&str; 2] = ["3", SCHEMA];
 /// What the optimizer's metadata are called in front of their own names.
 const OPTIMIZER: &str = "wgrad.optimizer_";
 
@@ -144,9 +144,9 @@ impl Checkpoint {
         }
         let mut state = StateDict::load(&self.path)?;
         let schema = self.value::<String>(&state, "schema")?;
-        if !READ.contains(&schema.as_str()) {
+        if !READABLE_SCHEMAS.contains(&schema.as_str()) {
             return Err(self.error(format!(
-                "a checkpoint of version {schema}, and this wgrad reads {READ:?}: continue with the wgrad that wrote it"
+                "a checkpoint of version {schema}, and this wgrad reads {READABLE_SCHEMAS:?}: continue with the wgrad that wrote it"
             )));
         }
         let found = Identity {
@@ -174,7 +174,7 @@ impl Checkpoint {
             means.add_sum(LOSS, position.loss_sum, position.images as f64);
         }
         let entries = [
-            ("wgrad.schema", TRAINERS.to_owned()),
+            ("wgrad.schema", TRAINER_SCHEMA.to_owned()),
             ("wgrad.rows", position.images.to_string()),
             ("wgrad.skipped", "0".to_owned()),
             ("wgrad.means", means.to_text()),
@@ -205,7 +205,7 @@ impl Checkpoint {
 }
 
 /// The checkpoint as a trainer's callback: after each epoch, and where a run ends within one.
-pub(crate) struct SingleFile {
+pub(crate) struct CheckpointFile {
     checkpoint: Checkpoint,
     identity: Identity,
     resume: bool,
@@ -213,7 +213,7 @@ pub(crate) struct SingleFile {
     resumed: Rc<Cell<Option<Position>>>,
 }
 
-impl SingleFile {
+impl CheckpointFile {
     pub(crate) fn new(
         checkpoint: Checkpoint,
         identity: Identity,
@@ -224,7 +224,7 @@ impl SingleFile {
     }
 }
 
-impl Callback for SingleFile {
+impl Callback for CheckpointFile {
     fn name(&self) -> &str {
         "checkpoint"
     }

@@ -2,9 +2,9 @@
 //! then. Without the feature `terminal` nothing is shown.
 
 #[cfg(feature = "terminal")]
-pub(crate) use shown::{Progress, say};
+pub(crate) use shown::{Progress, print_line};
 #[cfg(not(feature = "terminal"))]
-pub(crate) use silent::{Progress, say};
+pub(crate) use silent::{Progress, print_line};
 
 #[cfg(feature = "terminal")]
 mod shown {
@@ -18,7 +18,7 @@ mod shown {
     const PAUSE: Duration = Duration::from_secs(30);
 
     /// Prints a line; a closed standard output is no reason to stop training.
-    pub(crate) fn say(line: &str) {
+    pub(crate) fn print_line(line: &str) {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 
@@ -56,7 +56,7 @@ mod shown {
             if self.next.get().is_some_and(|next| Instant::now() >= next) {
                 let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
                 let loss = self.loss.get().map(|loss| format!("  loss {loss:.4}")).unwrap_or_default();
-                say(&format!("{}  {done}/{all}{loss}", self.label));
+                print_line(&format!("{}  {done}/{all}{loss}", self.label));
                 self.next.set(Some(Instant::now() + PAUSE));
             }
         }
@@ -70,7 +70,7 @@ mod shown {
         pub(crate) fn finish(self, line: &str) {
             self.bar.finish_and_clear();
             if self.shown {
-                say(line);
+                print_line(line);
             }
         }
 
@@ -83,7 +83,7 @@ mod shown {
 
 #[cfg(not(feature = "terminal"))]
 mod silent {
-    pub(crate) fn say(_: &str) {}
+    pub(crate) fn print_line(_: &str) {}
 
     pub(crate) struct Progress;
 

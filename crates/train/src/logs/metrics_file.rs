@@ -5,13 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::lines::LineFile;
-use crate::Result;
-use crate::checkpoint::Position;
-use crate::fit::EpochReport;
+use crate::{EpochReport, Position, Result};
 
-pub(crate) struct Metrics(LineFile);
+pub(crate) struct MetricsFile(LineFile);
 
-impl Metrics {
+impl MetricsFile {
     /// A new file, or for a resumed run the old one without what came after `resumed`.
     pub(crate) fn open(path: &Path, resumed: Option<&Position>) -> Result<Self> {
         let Some(position) = resumed else { return LineFile::create(path).map(Self) };

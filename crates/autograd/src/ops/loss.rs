@@ -2,8 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::reduction::{Layout, Rows};
-use super::softmax::Unit;
+use super::reduction::{Layout, RowKernel, Rows, TermCalls};
 use crate::graph::no_grad;
 use crate::launch::launch;
 use crate::{DType, Error, Op, Result, Tensor};
@@ -17,6 +16,18 @@ pub struct CrossEntropyOptions {
     /// out no row, where PyTorch leaves out rows labelled -100.
     pub ignore_index: Option<i32>,
 }
+
+/// The state is of four numbers, and what is kept of a row is its maximum and Σ e^(x - maximum).
+static FORWARD: RowKernel =
+    RowKernel { file: &shaders::CROSS_ENTROPY, term: TermCalls::Each, state_words: 4, settled_words: 2 };
+
+/// A map of units alone, by what the forward kernel kept.
+static BACKWARD: RowKernel = RowKernel {
+    file: &shaders::CROSS_ENTROPY_BACKWARD,
+    term: TermCalls::Neither,
+    state_words: 0,
+    settled_words: 2,
+};
 
 struct CrossEntropy {
     x: Tensor,
@@ -32,15 +43,12 @@ impl CrossEntropy {
     /// The kernels' sizes and constants.
     fn kernels(x: &Tensor, shape: [usize; 2], options: CrossEntropyOptions, backward: bool) -> Rows<'_> {
         let CrossEntropyOptions { label_smoothing, ignore_index } = options;
-        let mut rows = match backward {
-            true => Rows::of(x, shape, &shaders::CROSS_ENTROPY_BACKWARD, Unit::None),
-            false => Rows::of(x, shape, &shaders::CROSS_ENTROPY, Unit::Each),
-        };
+        let mut rows = Rows::of(x, shape, if backward { &BACKWARD } else { &FORWARD });
         if backward {
             rows.files.push(if shape[1].is_multiple_of(4) { &shaders::CLASS_4 } else { &shaders::CLASS_1 });
         }
         rows.constants = vec![("IGNORE", usize::from(ignore_index.is_some()))];
-        (rows.a, rows.b) = (label_smoothing, ignore_index.unwrap_or(0) as u32);
+        (rows.scalar, rows.index) = (label_smoothing, ignore_index.unwrap_or(0) as u32);
         rows
     }
 
@@ -168,7 +176,7 @@ impl Tensor {
             ("loss", losses.bind()),
             ("rows", rows.bind()),
         ];
-        kernels.reduce(Layout::contiguous(n, kernels.n), 4, &[x], &puts)?;
+        kernels.reduce(Layout::contiguous(n, kernels.n), &[x], &puts)?;
         let (loss, count) = match options.ignore_index {
             None => (losses.mean_all()?, None),
             Some(ignored) => {

@@ -15,7 +15,7 @@ pub(super) struct Reduction {
     /// Declares the order of floats and of integers, for those that choose a winner.
     orders: Option<[&'static File; 2]>,
     /// Words of S.
-    state: usize,
+    state_words: usize,
     /// Whether it takes i32 as well as floats.
     integers: bool,
     /// Whether the result is the index of an element, i32.
@@ -30,7 +30,7 @@ macro_rules! table {
             name: $name,
             file: &shaders::$file,
             orders: $orders,
-            state: $state,
+            state_words: $state,
             integers: $integers,
             gives_index: $index,
             nothing: $nothing,
@@ -57,9 +57,15 @@ table! {
 }
 
 impl Reduction {
-    /// The reduction of `x` over sorted `axes`, which are kept as 1, or in `into`, a contiguous tensor of as many elements. `a` is
-    /// a number of the op.
-    pub(super) fn apply(&self, x: &Tensor, axes: &[usize], a: f32, into: Option<&Tensor>) -> Result<Tensor> {
+    /// The reduction of `x` over sorted `axes`, which are kept as 1, or in `into`, a contiguous tensor of as many elements.
+    /// `scalar` is what the op's file says of `p.scalar`.
+    pub(super) fn apply(
+        &self,
+        x: &Tensor,
+        axes: &[usize],
+        scalar: f32,
+        into: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let (shape, dtype) = (x.shape(), x.dtype());
         if !(dtype.is_float() || self.integers && dtype == DType::I32) {
             return Err(x.no_floats(self.name));
@@ -72,7 +78,7 @@ impl Reduction {
             None => Tensor::empty_of(x.gpu(), &kept_shape, dtype)?,
         };
         if !x.is_empty() {
-            self.launch(x, axes, a, &y)?;
+            self.launch(x, axes, scalar, &y)?;
         } else if !y.is_empty() {
             let Some(nothing) = self.nothing else {
                 let message = format!("a tensor {shape:?} over axes {axes:?}: of no elements there is none");
@@ -83,7 +89,7 @@ impl Reduction {
         Ok(y)
     }
 
-    fn launch(&self, x: &Tensor, axes: &[usize], a: f32, y: &Tensor) -> Result<()> {
+    fn launch(&self, x: &Tensor, axes: &[usize], scalar: f32, y: &Tensor) -> Result<()> {
         let of = |of: &[usize], reduced| -> Vec<usize> {
             (0..of.len()).filter(|d| axes.contains(d) == reduced).map(|d| of[d]).collect()
         };
@@ -113,9 +119,20 @@ impl Reduction {
         };
         let aliases = vec![("X", unit), ("V", value), ("C", computed), ("Y", y.dtype().wgsl())];
         let n = if quads { length / 4 } else { length };
-        let rows =
-            Rows { gpu: x.gpu(), files, aliases, constants: vec![], rows: y.numel(), n, length, a, b: 0 };
-        rows.reduce(Layout { offset, kept, reduced }, self.state, &[("x", at.view)], &[("y", y.bind())])
+        let rows = Rows {
+            gpu: x.gpu(),
+            files,
+            aliases,
+            constants: vec![],
+            rows: y.numel(),
+            n,
+            length,
+            scalar,
+            index: 0,
+            state_words: self.state_words,
+            settled_words: 0,
+        };
+        rows.reduce(Layout { offset, kept, reduced }, &[("x", at.view)], &[("y", y.bind())])
     }
 }
 

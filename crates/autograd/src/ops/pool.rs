@@ -114,8 +114,8 @@ impl Geometry {
 
 struct MaxPool {
     geometry: Geometry,
-    /// Which pixel of each window won, as the forward kernel says it.
-    won: Tensor,
+    /// Which pixel of each window was its maximum, as `max_pool2d.wgsl` says.
+    mask: Tensor,
 }
 
 /// Max pooling over 2 × 2 windows.
@@ -142,7 +142,7 @@ impl Op for MaxPool {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
         self.geometry
             .launch(dy.gpu(), &shaders::MAX_POOL2D, "max_pool2d_backward", dx.numel())
-            .bind_all([("dy", dy.bind()), ("won", self.won.bind()), ("dx", dx.bind())])
+            .bind_all([("dy", dy.bind()), ("mask", self.mask.bind()), ("dx", dx.bind())])
             .enqueue()?;
         Ok(vec![Some(dx)])
     }
@@ -191,12 +191,12 @@ impl Tensor {
             return self.max_pool2d_f32(wide)?.max_pool2d_f32(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        let won = Tensor::empty_of(self.gpu(), &geometry.output, DType::I32)?;
+        let mask = Tensor::empty_of(self.gpu(), &geometry.output, DType::I32)?;
         geometry
             .launch(self.gpu(), &shaders::MAX_POOL2D, "max_pool2d_forward", y.numel())
-            .bind_all([("x", self.bind()), ("y", y.bind()), ("at", won.bind())])
+            .bind_all([("x", self.bind()), ("y", y.bind()), ("mask_out", mask.bind())])
             .enqueue()?;
-        Ok(y.with_op(&[self], || MaxPool { geometry, won }))
+        Ok(y.with_op(&[self], || MaxPool { geometry, mask }))
     }
 
     /// Mean over windows, with padding counted as zeros.

@@ -97,24 +97,31 @@ impl Op for LayerNorm {
     }
 
     fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
-        let n = 1.0 / self.x.shape()[self.x.shape().len() - 1] as f32;
+        let mut gradients = vec![None; needed.len()];
+        let cols = self.x.shape()[self.x.shape().len() - 1];
+        if self.bias && needed[needed.len() - 1] {
+            gradients[needed.len() - 1] = Some(dy.sum_to(&[cols])?);
+        }
+        let of_weight = self.weight.is_some() && needed[1];
+        if !needed[0] && !of_weight {
+            return Ok(Some(gradients));
+        }
+        let n = 1.0 / cols as f32;
         let sum = |x: &Tensor| x.sum(&[-1])?.unsqueeze(-1);
         let centred = self.x.sub(&sum(&self.x)?.mul_add_scalar(n, 0.0)?)?;
         let deviation = sum(&centred.square()?)?.mul_add_scalar(n, self.eps)?.sqrt()?;
         let normal = centred.div(&deviation)?;
-        let g = match &self.weight {
-            Some(weight) => dy.mul(weight)?,
-            None => dy.clone(),
-        };
-        let pull = sum(&g)?.add(&normal.mul(&sum(&g.mul(&normal)?)?)?)?.mul_add_scalar(n, 0.0)?;
-        let mut gradients = vec![Some(g.sub(&pull)?.div(&deviation)?)];
-        if let Some(weight) = &self.weight {
-            gradients.push(Some(dy.mul(&normal)?.sum_to(weight.shape())?));
+        if of_weight {
+            gradients[1] = Some(dy.mul(&normal)?.sum_to(&[cols])?);
         }
-        if self.bias {
-            gradients.push(Some(dy.sum_to(&self.x.shape()[self.x.shape().len() - 1..])?));
+        if needed[0] {
+            let g = match &self.weight {
+                Some(weight) => dy.mul(weight)?,
+                None => dy.clone(),
+            };
+            let pull = sum(&g)?.add(&normal.mul(&sum(&g.mul(&normal)?)?)?)?.mul_add_scalar(n, 0.0)?;
+            gradients[0] = Some(g.sub(&pull)?.div(&deviation)?);
         }
-        debug_assert_eq!(gradients.len(), needed.len());
         Ok(Some(gradients))
     }
 }

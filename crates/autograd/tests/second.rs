@@ -1,9 +1,9 @@
-//! Second derivatives of reductions and of ops over rows, by differences of the first.
+//! Second derivatives of ops, by differences of the first.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use wgrad_autograd::device::Family;
-use wgrad_autograd::{CrossEntropyOptions, Error, Gpu, Result, Tensor, grad};
+use wgrad_autograd::{CrossEntropyOptions, Error, Gpu, Pool2dOptions, Result, Tensor, grad};
 use wgrad_testkit::compare::assert_close;
 use wgrad_testkit::{Array, sample::Sampler};
 
@@ -53,13 +53,18 @@ fn check(name: &str, gpu: &Gpu, op: Op, shapes: &[&[usize]]) -> Result<()> {
 }
 
 #[test]
-fn reductions_have_second_derivatives() -> Result<()> {
+fn ops_have_second_derivatives() -> Result<()> {
     let matrix: &[&[usize]] = &[&[3, 5]];
     let ignored: Op = |x| {
         let options = CrossEntropyOptions { label_smoothing: 0.1, ignore_index: Some(4) };
         x[0].cross_entropy_with(&Tensor::from_slice(x[0].gpu(), &[0, 4, 2], &[3])?, options)
     };
-    let ops: [(&str, Op, &[&[usize]]); 14] = [
+    let overlapping: Op = |x| {
+        x[0].avg_pool2d(Pool2dOptions { kernel: [3, 2], stride: [2, 1], padding: [1, 0] })?.square()
+    };
+    let ops: [(&str, Op, &[&[usize]]); 16] = [
+        ("avg_pool2d", overlapping, &[&[1, 2, 5, 4]]),
+        ("bce_with_logits", |x| x[0].bce_with_logits(&x[1]), &[&[3, 5], &[3, 5]]),
         ("cross_entropy, one ignored", ignored, matrix),
         ("cumsum", |x| x[0].cumsum(1)?.square(), matrix),
         ("sum", |x| x[0].square()?.sum(&[1])?.square(), matrix),

@@ -103,6 +103,12 @@ struct BceWithLogits {
     target: Tensor,
 }
 
+impl BceWithLogits {
+    fn target_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        dy.mul(&self.x)?.neg()
+    }
+}
+
 impl Op for BceWithLogits {
     fn name(&self) -> &'static str {
         "bce_with_logits"
@@ -120,8 +126,14 @@ impl Op for BceWithLogits {
                 .enqueue()?;
             Ok(dx)
         };
-        let target_grad = || -> Result<Tensor> { dy.mul(&self.x)?.neg() };
+        let target_grad = || self.target_grad(dy);
         Ok(vec![needed[0].then(input_grad).transpose()?, needed[1].then(target_grad).transpose()?])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        let input_grad = || self.x.sigmoid()?.sub(&self.target)?.mul(dy);
+        let target_grad = || self.target_grad(dy);
+        Ok(Some(vec![needed[0].then(input_grad).transpose()?, needed[1].then(target_grad).transpose()?]))
     }
 }
 
@@ -216,7 +228,7 @@ impl Tensor {
             .set("n4", n4)
             .threads(n4)
             .enqueue()?;
-        let op = || BceWithLogits { x: self.detach(), target: target.detach() };
+        let op = || BceWithLogits { x: self.clone(), target: target.clone() };
         y.with_op(&[self, target], op).mean_all()
     }
 

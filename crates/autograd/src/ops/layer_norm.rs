@@ -2,29 +2,27 @@
 
 use wgrad_device::shaders;
 
-use super::reduction::{Layout, RowKernel, Rows, TermCalls};
+use super::reduction::{Layout, RowKernel, Rows, TermCalls, Words};
 use crate::{Error, Op, Result, Tensor};
 
 const OP: &str = "layer_norm";
 
 /// The state is that of `reduce/moments.wgsl`; mean and reciprocal deviation are settled.
 static FORWARD: RowKernel =
-    RowKernel { file: &shaders::LAYER_NORM, term: TermCalls::Each, state_words: 4, settled_words: 2 };
+    RowKernel { file: &shaders::LAYER_NORM, term: TermCalls::Each, words: Words { state: 4, settled: 2 } };
 
 /// Both are the two sums.
 static INPUT_GRAD: RowKernel = RowKernel {
     file: &shaders::LAYER_NORM_BACKWARD,
     term: TermCalls::Total,
-    state_words: 2,
-    settled_words: 2,
+    words: Words { state: 2, settled: 2 },
 };
 
 /// The state is an element of both gradients.
 static PARAMS_GRAD: RowKernel = RowKernel {
     file: &shaders::LAYER_NORM_PARAMS,
     term: TermCalls::Neither,
-    state_words: 2,
-    settled_words: 0,
+    words: Words { state: 2, settled: 0 },
 };
 
 struct LayerNorm {
@@ -130,7 +128,8 @@ impl Tensor {
     /// Normalises each row along the last axis by its mean and biased variance, then scales it by `weight` and shifts it by
     /// `bias` where they are given: `(x - mean) / √(var + eps) · weight + bias`. Rows may have any length.
     ///
-    /// Shape: `[.., n]`, kept; `weight` and `bias` `[n]`. Counterpart: `torch.nn.functional.layer_norm(x, [n], weight, bias, eps)`.
+    /// Shape: `[.., n]`, kept; `weight` and `bias` `[n]`. Counterpart:
+    /// `torch.nn.functional.layer_norm(x, [n], weight, bias, eps)`.
     ///
     /// # Errors
     /// [`Error::Shape`] for a scalar, other shapes, or an `eps` that is negative or no number; [`Error::DType`] for integers,

@@ -2,7 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::reduction::{Layout, RowKernel, Rows, TermCalls};
+use super::reduction::{Layout, RowKernel, Rows, TermCalls, Words};
 use crate::graph::no_grad;
 use crate::launch::launch;
 use crate::{DType, Error, Op, Result, Tensor};
@@ -12,21 +12,20 @@ use crate::{DType, Error, Op, Result, Tensor};
 pub struct CrossEntropyOptions {
     /// The share of the target that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f32,
-    /// The label of rows that are left out: they add nothing to the loss and are not counted in its mean. `None`, the default, leaves
-    /// out no row, where PyTorch leaves out rows labelled -100.
+    /// The label of rows that are left out: they add nothing to the loss and are not counted in its mean. `None`, the default,
+    /// leaves out no row, where PyTorch leaves out rows labelled -100.
     pub ignore_index: Option<i32>,
 }
 
 /// The state is of four numbers, and what is kept of a row is its maximum and Σ e^(x - maximum).
 static FORWARD: RowKernel =
-    RowKernel { file: &shaders::CROSS_ENTROPY, term: TermCalls::Each, state_words: 4, settled_words: 2 };
+    RowKernel { file: &shaders::CROSS_ENTROPY, term: TermCalls::Each, words: Words { state: 4, settled: 2 } };
 
 /// A map of units alone, by what the forward kernel kept.
 static BACKWARD: RowKernel = RowKernel {
     file: &shaders::CROSS_ENTROPY_BACKWARD,
     term: TermCalls::Neither,
-    state_words: 0,
-    settled_words: 2,
+    words: Words { state: 0, settled: 2 },
 };
 
 struct CrossEntropy {

@@ -1,9 +1,9 @@
-//! Reductions over axes. Each is some lines of WGSL in `shaders/reduce/`, an entry of the table here and a method: here of sums and
-//! indices, in `reduced.rs` of those whose gradient looks at input and output. They read views as they lie.
+//! Reductions over axes. Each is some lines of WGSL in `shaders/reduce/`, an entry of the table here and a method: here of sums
+//! and indices, in `reduced.rs` of those whose gradient looks at input and output. They read views as they lie.
 
 use wgrad_device::shaders::{self, File};
 
-use super::reduction::{Layout, Rows};
+use super::reduction::{Layout, Rows, Words};
 use crate::shape::{checked_axes, merged, numel};
 use crate::{DType, Error, Op, Result, Tensor};
 
@@ -41,8 +41,8 @@ macro_rules! table {
 const LARGER: Option<[&File; 2]> = Some([&shaders::ORDER_LARGER_F32, &shaders::ORDER_LARGER_I32]);
 const SMALLER: Option<[&File; 2]> = Some([&shaders::ORDER_SMALLER_F32, &shaders::ORDER_SMALLER_I32]);
 
-// The columns: the name; the file; the orders; the words of S; whether it takes i32; whether it gives an index; the result over no
-// elements.
+// The columns: the name; the file; the orders; the words of S; whether it takes i32; whether it gives an index; the result over
+// no elements.
 table! {
     SUM = "sum" REDUCE_SUM None, 1 true false Some(0.0);
     MEAN = "mean" REDUCE_SUM None, 1 false false Some(f32::NAN);
@@ -119,19 +119,9 @@ impl Reduction {
         };
         let aliases = vec![("X", unit), ("V", value), ("C", computed), ("Y", y.dtype().wgsl())];
         let n = if quads { length / 4 } else { length };
-        let rows = Rows {
-            gpu: x.gpu(),
-            files,
-            aliases,
-            constants: vec![],
-            rows: y.numel(),
-            n,
-            length,
-            scalar,
-            index: 0,
-            state_words: self.state_words,
-            settled_words: 0,
-        };
+        let (gpu, rows, constants) = (x.gpu(), y.numel(), Vec::new());
+        let words = Words { state: self.state_words, settled: 0 };
+        let rows = Rows { gpu, files, aliases, constants, rows, n, length, scalar, index: 0, words };
         rows.reduce(Layout { offset, kept, reduced }, &[("x", at.view)], &[("y", y.bind())])
     }
 }

@@ -58,14 +58,20 @@ pub(crate) enum TermCalls {
     Neither,
 }
 
+/// The words that types of a kernel take; 0 for one that it has not.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    /// Of `S`, the state of a part of a row.
+    pub(crate) state: usize,
+    /// Of `R`, what is settled of a row.
+    pub(crate) settled: usize,
+}
+
 /// A kernel over contiguous rows of f32: the file that declares what `reduce/reduce.wgsl` and `rows/map_rows.wgsl` ask for.
 pub(crate) struct RowKernel {
     pub(crate) file: &'static File,
     pub(crate) term: TermCalls,
-    /// Words of `S`, the state of a part of a row; 0 for a kernel that has none.
-    pub(crate) state_words: usize,
-    /// Words of `R`, what is settled of a row; 0 for a kernel that has none.
-    pub(crate) settled_words: usize,
+    pub(crate) words: Words,
 }
 
 /// The launches of a kernel over rows.
@@ -83,9 +89,7 @@ pub(crate) struct Rows<'a> {
     /// `p.scalar` and `p.index`: what the op's head comment says, and 0 if it says nothing.
     pub(crate) scalar: f32,
     pub(crate) index: u32,
-    /// As [`RowKernel`] has them.
-    pub(crate) state_words: usize,
-    pub(crate) settled_words: usize,
+    pub(crate) words: Words,
 }
 
 /// Where the units of a reduction's rows lie, as `reduce.wgsl` says.
@@ -129,7 +133,7 @@ fn bind<'a>(launch: Launch<'a>, first: Bound<'_>, others: Bound<'_>) -> Launch<'
 impl<'a> Rows<'a> {
     /// Contiguous rows of f32, by quads where they are whole ones.
     pub(crate) fn of(x: &'a Tensor, [rows, cols]: [usize; 2], kernel: &RowKernel) -> Self {
-        let RowKernel { file, term, state_words, settled_words } = *kernel;
+        let RowKernel { file, term, words } = *kernel;
         let width = if cols.is_multiple_of(4) { 4 } else { 1 };
         let mut files = vec![file];
         files.extend(match (term, width) {
@@ -140,9 +144,8 @@ impl<'a> Rows<'a> {
             (TermCalls::Neither, _) => None,
         });
         let aliases = vec![("V", if width == 4 { "vec4<f32>" } else { "f32" }), ("C", "f32")];
-        let (n, length, constants) = (cols / width, cols, Vec::new());
-        let (gpu, scalar, index) = (x.gpu(), 0.0, 0);
-        Self { gpu, files, aliases, constants, rows, n, length, scalar, index, state_words, settled_words }
+        let (gpu, n, constants) = (x.gpu(), cols / width, Vec::new());
+        Self { gpu, files, aliases, constants, rows, n, length: cols, scalar: 0.0, index: 0, words }
     }
 
     fn kernel(&self, file: &'static File, entry: &'static str, last: &[&'static File]) -> Launch<'a> {
@@ -197,7 +200,7 @@ impl<'a> Rows<'a> {
             let whole = launch("reduce", lanes, n, layout).groups(lanes.groups(rows));
             return Ok(bind(whole, terms, puts).enqueue()?);
         }
-        let parts = Tensor::empty(self.gpu, &[chunks, rows, self.state_words])?;
+        let parts = Tensor::empty(self.gpu, &[chunks, rows, self.words.state])?;
         let part = launch("reduce_part", lanes, n, layout).groups(lanes.groups(rows * chunks));
         bind(part, terms, &[("parts", parts.bind())]).enqueue()?;
         // However many parts: the same kernel.
@@ -229,7 +232,7 @@ impl<'a> Rows<'a> {
         if few || n > LONGEST * lanes.lanes {
             let stats = match keep {
                 Some((_, kept)) => kept.clone(),
-                None => Tensor::empty(self.gpu, &[rows, self.settled_words])?,
+                None => Tensor::empty(self.gpu, &[rows, self.words.settled])?,
             };
             let files = [&self.files[..], &[&shaders::PUT_SETTLED]].concat();
             let (aliases, constants) = (self.aliases.clone(), self.constants.clone());

@@ -2,7 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::reduction::{Layout, RowKernel, Rows, TermCalls};
+use super::reduction::{Layout, RowKernel, Rows, TermCalls, Words};
 use crate::launch::launch;
 use crate::shape::{checked_axis, numel};
 use crate::{DType, Error, Op, Result, Tensor};
@@ -15,8 +15,7 @@ const CHUNK: usize = 256;
 static NEXT_PICK: RowKernel = RowKernel {
     file: &shaders::REDUCE_NEXT_PICK,
     term: TermCalls::Neither,
-    state_words: 2,
-    settled_words: 0,
+    words: Words { state: 2, settled: 0 },
 };
 
 /// Running sums of contiguous `x` seen as `[outer, n, inner]`, along the middle axis.

@@ -2,7 +2,7 @@
 
 use wgrad_device::shaders::{self, File};
 
-use super::reduction::{RowKernel, Rows, TermCalls};
+use super::reduction::{RowKernel, Rows, TermCalls, Words};
 use crate::graph::saved_output;
 use crate::{Op, Result, Tensor};
 
@@ -35,12 +35,12 @@ static LOG_SOFTMAX: Kind = Kind {
 
 /// A kernel whose state is a row's maximum and Σ e^(x - maximum).
 const fn maps_by_maximum(file: &'static File) -> RowKernel {
-    RowKernel { file, term: TermCalls::Each, state_words: 2, settled_words: 2 }
+    RowKernel { file, term: TermCalls::Each, words: Words { state: 2, settled: 2 } }
 }
 
 /// A kernel whose state is one sum.
 const fn maps_by_sum(file: &'static File) -> RowKernel {
-    RowKernel { file, term: TermCalls::Total, state_words: 1, settled_words: 1 }
+    RowKernel { file, term: TermCalls::Total, words: Words { state: 1, settled: 1 } }
 }
 
 struct Softmax {

@@ -1,8 +1,8 @@
 // Max pooling over KH × KW windows, stride SH, SW, padding PH, PW (which never wins).
 //   forward   y[p][oy][ox] = max over the window
 //   backward  dx[p][iy][ix] = Σ dy over the windows whose winner is (iy, ix): each dx has one writer
-// The mask says which pixel of each window was its first maximum, the winner: here by its flat index iy·W + ix. The forward pass
-// writes it as mask_out.
+// The mask says which pixel of each window was its first maximum, the winner: here by its flat index iy·W + ix. The forward
+// pass writes it as mask_out.
 // x, dx: [planes, H, W]; y, dy, mask: [planes, OH, OW]; constants give the sizes.
 // One invocation an element of y (forward) or of dx (backward).
 // Uses: index, special, window.

@@ -1,5 +1,5 @@
-// Shared by cross_entropy.wgsl and its gradient: logits x by units V, the labels, and which of them count. Constant: IGNORE, whether
-// one is ignored; p.index has its bits.
+// Shared by cross_entropy.wgsl and its gradient: logits x by units V, the labels, and which of them count. Constant: IGNORE,
+// whether one is ignored; p.index has its bits.
 @group(0) @binding(3) var<storage, read> x: array<V>;
 @group(0) @binding(4) var<storage, read> labels: array<i32>;
 

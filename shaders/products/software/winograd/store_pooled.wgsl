@@ -1,5 +1,6 @@
-// How winograd_output stores pixels that are pooled, behind a ReLU if activate is 1: y[image][channel][y / 2][x / 2], the maxima of
-// the four 2 × 2 windows of two tiles that lie side by side, and to mask_out which pixels they are (pool_windows.wgsl).
+// How winograd_output stores pixels that are pooled, behind a ReLU if activate is 1: y[image][channel][y / 2][x / 2], the
+// maxima of the four 2 × 2 windows of two tiles that lie side by side, and to mask_out which pixels they are
+// (pool_windows.wgsl).
 // h is even, w a multiple of 8.
 // Uses: images/pool_windows, winograd_tile.
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;

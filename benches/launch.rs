@@ -34,7 +34,7 @@ fn small(gpu: &Gpu, x: &Buffer, y: &Buffer) -> Result<()> {
         .enqueue()
 }
 
-/// As large as launches get: five bindings, sixteen parameters, three constants and a stated trip count.
+/// As large as launches get: five bindings, sixteen parameters, three constants and a stated number of loop iterations.
 static LARGE: File = File::new(
     "large",
     "

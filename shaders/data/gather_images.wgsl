@@ -1,9 +1,9 @@
 // A batch out of a data set that lies on the device as bytes, normalised:
 //   x[r] = scale · pixels[order[start + r]] + shift,  y[r] = label of that image
-// order: the epoch's order; pixels: four bytes a word, each image from a word of its own, images
-// first … first + count - 1 (a large data set lies in several buffers, and each launch fills the rows whose image it
-// has); labels: four a word, of all images.  x: [rows, SIZE]. One invocation a word of an image. Chosen: put_*, and
-// pixels_*, which takes the pixels as they are or shifts and mirrors the image.
+// order: the epoch's order; pixels: four bytes a word, each image from a word of its own, images first … first + count - 1 (a
+// large data set lies in several buffers, and each launch fills the rows whose image it has); labels: four a word, of all
+// images.  x: [rows, SIZE]. One invocation a word of an image. Chosen: put_*, and pixels_*, which takes the pixels as they are
+// or shifts and mirrors the image.
 // Uses: index.
 struct Params { first_group: u32, n: u32, start: u32, first: u32, count: u32, scale: f32, shift: f32, key: u32, epoch: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

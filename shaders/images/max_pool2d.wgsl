@@ -1,16 +1,18 @@
 // Max pooling over KH × KW windows, stride SH, SW, padding PH, PW (which never wins).
-//   forward   y[p][oy][ox] = max over the window; at = the flat index iy·W + ix of the first maximum
-//   backward  dx[p][iy][ix] = Σ dy over the windows whose maximum lies at (iy, ix): each dx has one writer
-// x, dx: [planes, H, W]; y, dy, at: [planes, OH, OW]; constants give the sizes.
+//   forward   y[p][oy][ox] = max over the window
+//   backward  dx[p][iy][ix] = Σ dy over the windows whose winner is (iy, ix): each dx has one writer
+// The mask says which pixel of each window was its first maximum, the winner: here by its flat index iy·W + ix. The forward
+// pass writes it as mask_out.
+// x, dx: [planes, H, W]; y, dy, mask: [planes, OH, OW]; constants give the sizes.
 // One invocation an element of y (forward) or of dx (backward).
 // Uses: index, special, window.
 struct Params { first_group: u32, n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> at: array<u32>;
+@group(0) @binding(3) var<storage, read_write> mask_out: array<u32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read> won: array<u32>;
+@group(0) @binding(5) var<storage, read> mask: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -41,7 +43,7 @@ fn max_pool2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
         }
     }
     y[i] = best;
-    at[i] = best_at;
+    mask_out[i] = best_at;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -59,7 +61,7 @@ fn max_pool2d_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     for (var oy = first_window(here / W + PH, KH, SH); oy < y_end; oy++) {
         for (var ox = first_window(here % W + PW, KW, SW); ox < x_end; ox++) {
             let o = plane + oy * OW + ox;
-            if won[o] == here {
+            if mask[o] == here {
                 sum += dy[o];
             }
         }

@@ -1,5 +1,6 @@
-// Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. Which pixel of a window was its first maximum, row by row, is a
-// number from 0 to 3, or NONE where a ReLU let nothing through; those of four windows side by side are bytes of a word.
+// Shared: max pooling over 2 × 2 windows, and perhaps a ReLU. The mask says which pixel of each window was its first maximum, the
+// winner: a number from 0 to 3, row by row, or NONE where a ReLU let nothing through. The winners of four windows side by side
+// are bytes of a word of the mask.
 // Uses: relu_if, special.
 const NONE = 4u;
 
@@ -26,12 +27,12 @@ fn pool(pixels: Pixels, relu: bool) -> Pooled {
     return Pooled(relu_if(all.best, relu), select(vec4<u32>(NONE), all.winner, passes));
 }
 
-// The word of four windows.
-fn code_of(winners: vec4<u32>) -> u32 {
+// The mask's word of four windows.
+fn mask_of(winners: vec4<u32>) -> u32 {
     return winners.x | (winners.y << 8u) | (winners.z << 16u) | (winners.w << 24u);
 }
 
 // The winners of a word's windows.
-fn winners_of(word: u32) -> vec4<u32> {
-    return (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+fn winners_of(mask: u32) -> vec4<u32> {
+    return (vec4<u32>(mask) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
 }

@@ -1,5 +1,5 @@
-// Chains of equal indices, so that a sum over them has one writer: next[t] is the next place along the axis with the index of t, or
-// `m` if there is none. at, next: [outer, m, inner], `total` in all. One invocation a place.
+// Chains of equal indices, so that a sum over them has one writer: next[t] is the next place along the axis with the index of
+// t, or `m` if there is none. at, next: [outer, m, inner], `total` in all. One invocation a place.
 // Uses: divide, index.
 struct Params { first_group: u32, total: u32, m: u32, inner: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

@@ -1,5 +1,5 @@
 // How fast the adapter multiplies and adds: twelve chains of a = a · m + c in registers, an invocation.
-//   y: one vec4 an invocation, so that nothing is optimised away. TRIPS turns of 8 × 12 multiply-adds.
+//   y: one vec4 an invocation, so that nothing is optimised away. ITERATIONS loop iterations of 8 × 12 multiply-adds.
 // Twelve chains hide the latency of an operation, and with m and c they fit sixteen registers.
 // Uses: index.
 struct Params { first_group: u32, m: f32, c: f32 }
@@ -12,7 +12,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let m = vec4(p.m);
     let c = vec4(p.c);
     var a = array(vec4(f32(i)), vec4(f32(i) + 0.5), vec4(f32(i) + 0.75));
-    for (var turn = 0u; turn < TRIPS; turn++) {
+    for (var iteration = 0u; iteration < ITERATIONS; iteration++) {
         for (var unrolled = 0u; unrolled < 8u; unrolled++) {
             a[0] = fma(a[0], m, c);
             a[1] = fma(a[1], m, c);

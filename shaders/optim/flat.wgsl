@@ -4,9 +4,9 @@
 //   flat_clip     a = a · min(1, alpha / (norm + 1e-6)), PyTorch's clip_grad_norm_
 //   flat_penalty  a = a + alpha·sign b + beta·b, where there is a value
 //   flat_fill     a = alpha                 flat_keep   a
-// In paddings, where there is no value, flat_fill and flat_keep write 0, flat_penalty leaves what is there, and the others leave
-// anything. blocks tells the parameter that each 64 floats of a belong to, and ends where its values end in a, in floats, or 0. One
-// invocation a vec4.
+// In paddings, where there is no value, flat_fill and flat_keep write 0, flat_penalty leaves what is there, and the others
+// leave anything. blocks tells the parameter that each 64 floats of a belong to, and ends where its values end in a, in floats,
+// or 0. One invocation a vec4.
 // Uses: index.
 struct Params { first_group: u32, n: u32, alpha: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;

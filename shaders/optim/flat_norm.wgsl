@@ -1,7 +1,8 @@
 // The 2-norm of values in several flat buffers: √Σ a².
 //   flat_norm_part  part[first + t] = Σ a² over every count-th vec4 of one buffer's n, from t on; an invocation a part
 //   flat_norm       norm = √Σ part over n parts, by one workgroup
-// blocks: the parameter that each 64 floats of a belong to; ends: where its values end in a, in floats. The order of the sums depends on the sizes only.
+// blocks: the parameter that each 64 floats of a belong to; ends: where its values end in a, in floats. The order of the sums
+// depends on the sizes only.
 // Uses: index.
 struct Params { first_group: u32, n: u32, first: u32, count: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

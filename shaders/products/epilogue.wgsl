@@ -1,7 +1,7 @@
 // Shared: how every product ends, y = f(sum + bias + residual), in both families.
-// The kernel's parameters say bias_of, 0: no bias; 1: one for each row of each batch, a convolution's channels, bias: [batches, m];
-// 2: one for each column, a linear layer's outputs, bias: [n]. And activate, 1: f is applied, 0: it is left out. So a model
-// whose products end in ReLU or in nothing compiles one variant of each kernel, that of relu.
+// The kernel's parameters say bias_of, 0: no bias; 1: one for each row of each batch, a convolution's channels, bias:
+// [batches, m]; 2: one for each column, a linear layer's outputs, bias: [n]. And activate, 1: f is applied, 0: it is left out.
+// So a model whose products end in ReLU or in nothing compiles one variant of each kernel, that of relu.
 // Chosen: elementwise/unary/<activation>, whose f it is, and residual_*.
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // anything, where bias_of is 0
 

@@ -1,5 +1,5 @@
-// Stores four columns of a product at once. For c_col 1 and plane, n and the other strides
-// of the output's layout divisible by 4. Alias: Out, the output's element (f32, f16).
+// Stores four columns of a product at once. For c_col 1 and plane, n and the other strides of the output's layout divisible by
+// 4. Alias: Out, the output's element (f32, f16).
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<Out>>;
 
 // Where columns col .. col + 3 stand within a row of the output; they lie side by side.

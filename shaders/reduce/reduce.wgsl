@@ -6,11 +6,12 @@
 //   reduce         whole rows of n units
 //   reduce_part    chunks of p.chunk units of longer rows: parts [chunks, rows] of states
 //   reduce_parts   rows from their n parts
-// p.length: elements of a row; p.a, p.b: numbers of the op. LANES invocations a row or chunk, in turns along it, as rows/lanes/*
-// says. The order is fixed: each lane's own, then neighbouring lanes, then the parts as if they were units.
+// p.length: elements of a row; p.scalar, p.index: numbers of the op, whose file says what they are. LANES invocations a row or
+// chunk, in turns along it, as rows/lanes/* says. The order is fixed: each lane's own, then neighbouring lanes, then the parts
+// as if they were units.
 // Uses: divide.
 struct Params {
-    first_group: u32, rows: u32, n: u32, chunk: u32, chunks: u32, offset: u32, length: u32, a: f32, b: u32,
+    first_group: u32, rows: u32, n: u32, chunk: u32, chunks: u32, offset: u32, length: u32, scalar: f32, index: u32,
     kept: array<vec4<u32>, KEPT>, reduced: array<vec4<u32>, REDUCED>,
 }
 @group(0) @binding(0) var<uniform> p: Params;

@@ -1,4 +1,4 @@
-// Cross-entropy of softmax(x) against class labels, with label smoothing ε = p.a, for each row:
+// Cross-entropy of softmax(x) against class labels, with label smoothing ε = p.scalar, for each row:
 //   target q_c = ε / classes + (1 - ε)·[c = label]
 //   loss = -Σ q_c · ln softmax(x)_c = ln Σ e^(x_c - m) + (1 - ε)·(m - x_label) + (ε / classes)·Σ (m - x_c),   m = max x_c
 // Every term is at least 0, so nothing cancels however large the logits are. A label that is no class gives a NaN loss, and one
@@ -20,7 +20,7 @@ fn combine(a: S, b: S) -> S {
     // Equal maxima may be infinite, and then have no difference; the state of nothing has none to anything.
     let down = select(high.x - low.x, 0.0, low.x == high.x || low.w == 0.0);
     let share = exp(-down);
-    return vec4<f32>(high.x, high.y + low.y * share, high.z + low.z + p.a / f32(p.length) * low.w * down, high.w + low.w);
+    return vec4<f32>(high.x, high.y + low.y * share, high.z + low.z + p.scalar / f32(p.length) * low.w * down, high.w + low.w);
 }
 
 fn term(at: u32, k: u32, row: u32) -> S { return each(x[at], k); }
@@ -38,8 +38,8 @@ fn put(row: u32, s: S) {
     }
     let infinite = bitcast<u32>(s.x) == INFINITY || is_nan_f32(s.x);
     let sum = select(s.y, float_of(QUIET_NAN), infinite);
-    var value = ln(vec4<f32>(sum)).x + (1.0 - p.a) * (s.x - scores[row * p.length + u32(label)]);
-    if p.a > 0.0 {
+    var value = ln(vec4<f32>(sum)).x + (1.0 - p.scalar) * (s.x - scores[row * p.length + u32(label)]);
+    if p.scalar > 0.0 {
         // Left out where it is nothing, or a logit of -inf would make 0 · inf of it.
         value += s.z;
     }

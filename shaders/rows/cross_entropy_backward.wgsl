@@ -17,5 +17,5 @@ fn write(at: u32, k: u32, row: u32, r: R) {
     let mean = select(dloss[0] * (f32(p.n) / f32(p.count)), dloss[0], IGNORE == 1u);
     let scale = select(mean, nan_of(label), u32(label) >= p.length);
     let here = is_class(u32(label), k);
-    dx[at] = scale * (exp(x[at] - r.x) / sum - (V(p.a / f32(p.length)) + here * (1.0 - p.a)));
+    dx[at] = scale * (exp(x[at] - r.x) / sum - (V(p.scalar / f32(p.length)) + here * (1.0 - p.scalar)));
 }

@@ -1,8 +1,9 @@
 // Rows in, rows out: y's units from x's and from one state of the whole row. Chosen files declare S, empty, combine and term as
 // for reduce.wgsl; R and settle(s, row), what is made of the state; write(at, k, row, r), which writes unit k of the row; and
-// keep(row, r), which stores what the gradient needs. Contiguous rows of n units; p.length: elements of a row.
-// LANES invocations a row, in turns along it, as lanes/*.wgsl says.
-struct Params { first_group: u32, rows: u32, n: u32, length: u32, a: f32, b: u32 }
+// keep(row, r), which stores what the gradient needs. Contiguous rows of n units; p.length: elements of a row;
+// p.scalar, p.index: numbers of the op, whose file says what they are. LANES invocations a row, in turns along it, as
+// lanes/*.wgsl says.
+struct Params { first_group: u32, rows: u32, n: u32, length: u32, scalar: f32, index: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(GROUP)

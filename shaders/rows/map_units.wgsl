@@ -1,7 +1,7 @@
 // The second half of map_rows.wgsl, where rows are too long or too few for it: each unit from what was settled of its row.
 // One invocation a unit, count in all; in map_settled_rows a row, for many rows on a software adapter, whose loads are dear.
 // Uses: divide, index.
-struct Params { first_group: u32, count: u32, n: u32, length: u32, a: f32, b: u32 }
+struct Params { first_group: u32, count: u32, n: u32, length: u32, scalar: f32, index: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> settled: array<R>;
 

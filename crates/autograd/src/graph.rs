@@ -10,8 +10,8 @@ pub trait Op: Send + Sync {
     /// The op's name, as in error messages.
     fn name(&self) -> &'static str;
 
-    /// The gradient of each input for the gradient `dy` of the output, in the order of the inputs and in
-    /// their shapes and types. `needed` says which inputs want one; for the others `None` is right.
+    /// The gradient of each input for the gradient `dy` of the output, in the order of the inputs and in their shapes and
+    /// types. `needed` says which inputs want one; for the others `None` is right.
     ///
     /// # Errors
     /// [`Error::Device`].

@@ -1,8 +1,8 @@
 //! Tensors on the GPU, the ops on them, and their gradients.
 //!
-//! An op checks its input, appends launches to the device's recording and returns at once. Where an input
-//! tracks gradients it also hangs an [`Op`] on the result, which [`Tensor::backward`] asks for the gradient
-//! of each input. Gradients come back in a [`Gradients`] store.
+//! An op checks its input, appends launches to the device's recording and returns at once. Where an input tracks gradients it
+//! also hangs an [`Op`] on the result, which [`Tensor::backward`] asks for the gradient of each input. Gradients come back in a
+//! [`Gradients`] store.
 //!
 //! ```no_run
 //! use wgrad_autograd::{Gpu, Tensor};

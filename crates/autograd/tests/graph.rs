@@ -4,7 +4,7 @@
 
 use wgrad_autograd::device::{Family, Recorded};
 use wgrad_autograd::{
-    Conv2dOptions, Error, Gpu, MatmulOptions, Pool2dOptions, Result, Tensor, concat, no_grad,
+    Conv2dOptions, Error, Gpu, MatmulOptions, Pool2dOptions, Result, Tensor, concat, grad, no_grad,
 };
 
 fn gpu() -> Gpu {
@@ -151,6 +151,29 @@ fn unneeded_gradients_are_not_computed() -> Result<()> {
         // What one gradient costs is not spent twice: both together launch what each does.
         assert_eq!(both.len(), x.len() + w.len(), "{both:?}");
     }
+    Ok(())
+}
+
+/// Of layer norm, whose three gradients need less and less of what comes before them.
+#[test]
+fn unneeded_gradients_are_not_recorded() -> Result<()> {
+    let gpu = gpu();
+    let leaf = |shape: &[usize]| Tensor::full(&gpu, shape, 0.5).map(|x| x.tracked());
+    let (x, weight, bias) = (leaf(&[3, 5])?, leaf(&[5])?, leaf(&[5])?);
+    let y = x.layer_norm(Some(&weight), Some(&bias), 1e-5)?;
+    let loss = y.mul(&y)?.sum_all()?;
+    let names = |of: &Tensor| -> Result<Vec<String>> {
+        gpu.submit()?;
+        let [_gradient] = grad(&loss, [of])?;
+        Ok(gpu.pending_commands().into_iter().map(|Recorded { name, .. }| name).collect())
+    };
+    let (of_x, of_weight, of_bias) = (names(&x)?, names(&weight)?, names(&bias)?);
+    let roots = |names: &[String]| names.iter().filter(|name| name.contains("sqrt")).count();
+    assert_eq!([roots(&of_x), roots(&of_weight), roots(&of_bias)], [1, 1, 0], "{of_bias:?}");
+    assert!(of_weight.len() < of_x.len(), "{of_weight:?} {of_x:?}");
+    // With a sum over the rows, the weight's and the bias's gradient alone.
+    let sums = |names: &[String]| names.iter().filter(|name| name.starts_with("reduce+sum")).count();
+    assert_eq!([sums(&of_x), sums(&of_weight), sums(&of_bias)], [4, 3, 1], "{of_x:?} {of_weight:?}");
     Ok(())
 }
 

@@ -56,7 +56,7 @@ fn recurrence([first, second, outer, inner]: Loops) -> [u32; 2] {
 }
 
 /// The iterations that a launch has to state for them.
-fn trips([first, second, outer, inner]: Loops) -> usize {
+fn iterations([first, second, outer, inner]: Loops) -> usize {
     (first + 1) + (second + 1) + (outer + 1) + outer * (inner + 1)
 }
 
@@ -66,7 +66,7 @@ fn run(gpu: &Gpu, loops: Loops, stated: Option<usize>) -> Result<Vec<u32>> {
     let launch =
         gpu.launch(Kernel::new(&RECURRENCE, "main")).bind("out", out.view(0, 8)).set("first", loops[0]);
     let launch = launch.set("second", loops[1]).set("outer", loops[2]).set("inner", loops[3]);
-    let launch = if let Some(trips) = stated { launch.max_iterations(trips) } else { launch };
+    let launch = if let Some(most) = stated { launch.max_iterations(most) } else { launch };
     launch.groups(1).enqueue()?;
     gpu.read(&out.view(0, 8))
 }
@@ -87,11 +87,15 @@ fn the_most_iterations_that_a_launch_may_state_are_all_run() {
         [0, 0, 1, 65_530],
     ];
     for loops in edges {
-        assert!(trips(loops) <= most && trips(loops) + 260 > most, "{loops:?}: {}", trips(loops));
-        assert_eq!(run(&gpu, loops, Some(trips(loops))).unwrap(), recurrence(loops), "{loops:?}");
+        assert!(
+            iterations(loops) <= most && iterations(loops) + 260 > most,
+            "{loops:?}: {}",
+            iterations(loops)
+        );
+        assert_eq!(run(&gpu, loops, Some(iterations(loops))).unwrap(), recurrence(loops), "{loops:?}");
     }
     for loops in [[0; 4], [1, 0, 0, 0], [0, 0, 1000, 1]] {
-        assert_eq!(run(&gpu, loops, Some(trips(loops))).unwrap(), recurrence(loops), "{loops:?}");
+        assert_eq!(run(&gpu, loops, Some(iterations(loops))).unwrap(), recurrence(loops), "{loops:?}");
     }
 }
 

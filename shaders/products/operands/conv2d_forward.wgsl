@@ -3,9 +3,10 @@
 //   iy = oy * STRIDE_H - PAD_H + kh * DILATION_H, ix likewise, zero outside of the image
 // Rows are the group's output channels, k = (ci, kh, kw), columns = (image, oy, ox).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], x: [images, GROUPS * C_IN, H, W]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns left of
-// the image wrap around to large numbers, so one comparison finds both sides.
-// Aliases: ElementA, ElementB (f32, f16). Constants: GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_* (each _H and _W).
+// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns
+// left of the image wrap around to large numbers, so one comparison finds both sides.
+// Aliases: ElementA, ElementB (f32, f16). Constants: GROUPS, C_IN, C_OUT, H, W, OH, OW, KH, KW, STRIDE_*, PAD_*, DILATION_*
+// (each _H and _W).
 @group(0) @binding(1) var<storage, read> w: array<ElementA>;
 @group(0) @binding(2) var<storage, read> x: array<ElementB>;
 

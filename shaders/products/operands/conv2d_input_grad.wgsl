@@ -3,8 +3,8 @@
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
 // w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a row's or column's part and k's: see operands/matmul.wgsl. What is
-// negative wraps around to large numbers, which the comparisons refuse.
+// A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a row's or column's part and k's: see operands/matmul.wgsl.
+// What is negative wraps around to large numbers, which the comparisons refuse.
 // Aliases and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> w: array<ElementA>;
 @group(0) @binding(2) var<storage, read> dy: array<ElementB>;

@@ -4,8 +4,8 @@
 // Rows are (ci, kh, kw), k = (image, oy, ox), columns are the group's output channels: the product is dw transposed,
 // which the output's layout undoes (c_row = 1, c_col = m).
 // x: [images, GROUPS * C_IN, H, W], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
-// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns left of
-// the image wrap around to large numbers, so one comparison finds both sides.
+// A place is (offset, iy, ix), the sum of a row's or column's part and k's: see operands/matmul.wgsl. Rows above and columns
+// left of the image wrap around to large numbers, so one comparison finds both sides.
 // Aliases and constants: as for operands/conv2d_forward.wgsl.
 @group(0) @binding(1) var<storage, read> x: array<ElementA>;
 @group(0) @binding(2) var<storage, read> dy: array<ElementB>;

@@ -6,7 +6,8 @@
 // is the same for all rows and columns, once for all of them. .x is the offset in memory; .y and .z are not used here.
 // Strides are parameters, in elements: a transposed operand swaps its two, a batch stride of 0 shares one matrix, and two
 // of them serve the heads of attention, which lie within the rows of a sequence.
-// Aliases: ElementA, ElementB (f32, f16). Constants: A_UNIT, B_UNIT (1 where a_k, b_k is 1, so that neighbours are loaded together).
+// Aliases: ElementA, ElementB (f32, f16). Constants: A_UNIT, B_UNIT (1 where a_k, b_k is 1, so that neighbours are loaded
+// together).
 @group(0) @binding(1) var<storage, read> a: array<ElementA>;
 @group(0) @binding(2) var<storage, read> b: array<ElementB>;
 

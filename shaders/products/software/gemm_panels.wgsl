@@ -4,12 +4,13 @@
 // b: panels of COLS columns, eight columns of a row read at once, in eights of floats
 //   B(batch, panel, k, c) = b[b_offset + batch * b_batch + panel * b_panel + k * b_k + c / 8]
 // which holds of packed panels, [batch][col panel][k][COLS] with the same k, and of a tensor whose rows lie side by side.
-// One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has
-// 8 columns of every row. On these adapters a load, and any touch of an accumulator, cost as much as several
-// multiply-adds: so lanes share their rows (load_*.wgsl), and each accumulator is touched once for four k.
+// One workgroup of LANES invocations makes ROWS × COLS outputs; a lane has 8 columns of every row. On these adapters a load,
+// and any touch of an accumulator, cost as much as several multiply-adds: so lanes share their rows (load_*.wgsl), and each
+// accumulator is touched once for four k.
 // Row panels change fastest in the grid, so that neighbouring workgroups read the same panel of b from the cache.
 // Outputs that cannot be stored by eight columns go through a partial buffer and reduce_splits.
-// Chosen: load_*, wide_* with subgroups, and what the epilogue chooses. Alias: Out, the output's element (f32, f16). Constants: LANES (the subgroup size), ROWS (32 or 16), COLS (8 * LANES).
+// Chosen: load_*, wide_* with subgroups, and what the epilogue chooses. Alias: Out, the output's element (f32, f16). Constants:
+// LANES (the subgroup size), ROWS (32 or 16), COLS (8 * LANES).
 // Uses: products/epilogue.
 struct Params {
     first_group: u32,

@@ -6,8 +6,8 @@
 // One invocation loads four vec4, transposes them where the packed order is the other one, and stores four vec4.
 // The axis with stride 1 has a size, and plane for k, divisible by 4, as are all other strides. Rows past the last are
 // left as they were: they only reach outputs that are not stored. k past the last is zero.
-// Alias: Element (f32, f16). Constants: PANEL (ROWS or COLS), AS_A, ALONG_K (1: s_k is 1, 0: s_row is 1). Sizes are parameters, so
-// that a model has few of these kernels to compile.
+// Alias: Element (f32, f16). Constants: PANEL (ROWS or COLS), AS_A, ALONG_K (1: s_k is 1, 0: s_row is 1). Sizes are parameters,
+// so that a model has few of these kernels to compile.
 // Uses: divide.
 struct Params {
     first_group: u32,

@@ -5,8 +5,8 @@
 //   AS_A 0: columns are (image, oy, ox), k = (channel, tap): out[group][panel][k][col % PANEL]
 // Either way a vec4 is four neighbouring pixels at one tap. One invocation loads the window of four output pixels in
 // one row of x, rows above and below included, and stores it for every tap: each stored vec4 has one writer.
-// Alias: Element (f32, f16). Constants: GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H, DILATION_W,
-// FLIP, AS_A, PANEL (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
+// Alias: Element (f32, f16). Constants: GROUPS, CHANNELS (of one group), H, W (of x), OH, OW, KH, KW, PAD_H, PAD_W, DILATION_H,
+// DILATION_W, FLIP, AS_A, PANEL (ROWS or COLS). W and OW are multiples of 4, and OW = W + 2 * PAD_W - DILATION_W * (KW - 1).
 // Uses: divide.
 struct Params { first_group: u32, images: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

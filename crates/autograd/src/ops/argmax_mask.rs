@@ -12,7 +12,8 @@ use crate::{DType, Result, Tensor};
 const FEWEST_PLANES: usize = 256;
 const LONGEST_PLANE: usize = 16_384;
 
-/// Which pixel of each window of a pooled image was its maximum: a byte for each window, a word for four.
+/// Which pixel of each window of a pooled image was its maximum, as `pool_windows.wgsl` says: a byte for each window, a word
+/// for four.
 pub(crate) struct ArgmaxMask {
     words: Tensor,
     /// The pooled image's, `[n, c, h, w]`.
@@ -50,7 +51,7 @@ impl ArgmaxMask {
     /// Pools x into `y`, made together with this mask.
     pub(crate) fn pool(&self, x: &Tensor, relu: bool, y: &Tensor) -> Result<()> {
         let launch = self.launch(x.gpu(), "max_pool2d_pairs_forward", relu);
-        let launch = launch.bind_all([("x", x.bind()), ("y", y.bind()), ("code", self.words.bind())]);
+        let launch = launch.bind_all([("x", x.bind()), ("y", y.bind()), ("mask_out", self.words.bind())]);
         Ok(launch.threads(y.numel() / 4).enqueue()?)
     }
 
@@ -59,7 +60,7 @@ impl ArgmaxMask {
         let [n, c, h, w] = self.shape;
         let dx = Tensor::empty(dy.gpu(), &[n, c, 2 * h, 2 * w])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_backward", false);
-        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.words.bind()), ("dx", dx.bind())]);
+        let launch = launch.bind_all([("dy", dy.bind()), ("mask", self.words.bind()), ("dx", dx.bind())]);
         launch.threads(dy.numel() / 4).enqueue()?;
         Ok(dx)
     }
@@ -73,7 +74,8 @@ impl ArgmaxMask {
         }
         let planes = Tensor::empty(dy.gpu(), &[n, c])?;
         let launch = self.launch(dy.gpu(), "max_pool2d_pairs_sum", false);
-        let launch = launch.bind_all([("dy", dy.bind()), ("won", self.words.bind()), ("sum", planes.bind())]);
+        let launch =
+            launch.bind_all([("dy", dy.bind()), ("mask", self.words.bind()), ("sum", planes.bind())]);
         launch.max_iterations(h * w / 4).threads(n * c).enqueue()?;
         planes.sum_into(&[0], into).map(Some)
     }

@@ -164,8 +164,8 @@ impl Op for BatchNorm {
 }
 
 impl BatchNorm {
-    /// The gradients of the moments that were given, where they are `needed`: with r = 1 / √(v + eps),
-    /// dm = -weight · r · dbias and dv = -weight · r² · dweight / 2.
+    /// The gradients of the moments that were given, where they are `needed`: with r = 1 / √(v + eps), dm = -weight · r · dbias
+    /// and dv = -weight · r² · dweight / 2.
     fn of_moments(&self, dweight: &Tensor, dbias: &Tensor, needed: &[bool]) -> Result<Vec<Option<Tensor>>> {
         if !needed.contains(&true) {
             return Ok(vec![None; needed.len()]);

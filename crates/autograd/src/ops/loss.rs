@@ -2,8 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::reduction::{Layout, Rows};
-use super::softmax::Unit;
+use super::reduction::{Layout, RowKernel, Rows, TermCalls, Words};
 use crate::graph::no_grad;
 use crate::launch::launch;
 use crate::{DType, Error, Op, Result, Tensor};
@@ -13,10 +12,21 @@ use crate::{DType, Error, Op, Result, Tensor};
 pub struct CrossEntropyOptions {
     /// The share of the target that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f32,
-    /// The label of rows that are left out: they add nothing to the loss and are not counted in its mean. `None`, the default, leaves
-    /// out no row, where PyTorch leaves out rows labelled -100.
+    /// The label of rows that are left out: they add nothing to the loss and are not counted in its mean. `None`, the default,
+    /// leaves out no row, where PyTorch leaves out rows labelled -100.
     pub ignore_index: Option<i32>,
 }
+
+/// The state is of four numbers, and what is kept of a row is its maximum and Σ e^(x - maximum).
+static FORWARD: RowKernel =
+    RowKernel { file: &shaders::CROSS_ENTROPY, term: TermCalls::Each, words: Words { state: 4, settled: 2 } };
+
+/// A map of units alone, by what the forward kernel kept.
+static BACKWARD: RowKernel = RowKernel {
+    file: &shaders::CROSS_ENTROPY_BACKWARD,
+    term: TermCalls::Neither,
+    words: Words { state: 0, settled: 2 },
+};
 
 struct CrossEntropy {
     x: Tensor,
@@ -32,15 +42,12 @@ impl CrossEntropy {
     /// The kernels' sizes and constants.
     fn kernels(x: &Tensor, shape: [usize; 2], options: CrossEntropyOptions, backward: bool) -> Rows<'_> {
         let CrossEntropyOptions { label_smoothing, ignore_index } = options;
-        let mut rows = match backward {
-            true => Rows::of(x, shape, &shaders::CROSS_ENTROPY_BACKWARD, Unit::None),
-            false => Rows::of(x, shape, &shaders::CROSS_ENTROPY, Unit::Each),
-        };
+        let mut rows = Rows::of(x, shape, if backward { &BACKWARD } else { &FORWARD });
         if backward {
             rows.files.push(if shape[1].is_multiple_of(4) { &shaders::CLASS_4 } else { &shaders::CLASS_1 });
         }
         rows.constants = vec![("IGNORE", usize::from(ignore_index.is_some()))];
-        (rows.a, rows.b) = (label_smoothing, ignore_index.unwrap_or(0) as u32);
+        (rows.scalar, rows.index) = (label_smoothing, ignore_index.unwrap_or(0) as u32);
         rows
     }
 
@@ -95,6 +102,12 @@ struct BceWithLogits {
     target: Tensor,
 }
 
+impl BceWithLogits {
+    fn target_grad(&self, dy: &Tensor) -> Result<Tensor> {
+        dy.mul(&self.x)?.neg()
+    }
+}
+
 impl Op for BceWithLogits {
     fn name(&self) -> &'static str {
         "bce_with_logits"
@@ -112,8 +125,14 @@ impl Op for BceWithLogits {
                 .enqueue()?;
             Ok(dx)
         };
-        let target_grad = || -> Result<Tensor> { dy.mul(&self.x)?.neg() };
+        let target_grad = || self.target_grad(dy);
         Ok(vec![needed[0].then(input_grad).transpose()?, needed[1].then(target_grad).transpose()?])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        let input_grad = || self.x.sigmoid()?.sub(&self.target)?.mul(dy);
+        let target_grad = || self.target_grad(dy);
+        Ok(Some(vec![needed[0].then(input_grad).transpose()?, needed[1].then(target_grad).transpose()?]))
     }
 }
 
@@ -168,7 +187,7 @@ impl Tensor {
             ("loss", losses.bind()),
             ("rows", rows.bind()),
         ];
-        kernels.reduce(Layout::contiguous(n, kernels.n), 4, &[x], &puts)?;
+        kernels.reduce(Layout::contiguous(n, kernels.n), &[x], &puts)?;
         let (loss, count) = match options.ignore_index {
             None => (losses.mean_all()?, None),
             Some(ignored) => {
@@ -208,7 +227,7 @@ impl Tensor {
             .set("n4", n4)
             .threads(n4)
             .enqueue()?;
-        let op = || BceWithLogits { x: self.detach(), target: target.detach() };
+        let op = || BceWithLogits { x: self.clone(), target: target.clone() };
         y.with_op(&[self, target], op).mean_all()
     }
 

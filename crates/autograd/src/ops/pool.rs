@@ -114,8 +114,8 @@ impl Geometry {
 
 struct MaxPool {
     geometry: Geometry,
-    /// Which pixel of each window won, as the forward kernel says it.
-    won: Tensor,
+    /// Which pixel of each window was its maximum, as `max_pool2d.wgsl` says.
+    mask: Tensor,
 }
 
 /// Max pooling over 2 × 2 windows.
@@ -142,14 +142,32 @@ impl Op for MaxPool {
         let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
         self.geometry
             .launch(dy.gpu(), &shaders::MAX_POOL2D, "max_pool2d_backward", dx.numel())
-            .bind_all([("dy", dy.bind()), ("won", self.won.bind()), ("dx", dx.bind())])
+            .bind_all([("dy", dy.bind()), ("mask", self.mask.bind()), ("dx", dx.bind())])
             .enqueue()?;
         Ok(vec![Some(dx)])
     }
 }
 
+/// Average pooling, or its gradient, each of which is the other's gradient.
 struct AvgPool {
     geometry: Geometry,
+    is_gradient: bool,
+}
+
+impl AvgPool {
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        let (entry, [from, to]) = match self.is_gradient {
+            false => ("avg_pool2d_forward", ["x", "y"]),
+            true => ("avg_pool2d_backward", ["dy", "dx"]),
+        };
+        let shape = if self.is_gradient { &self.geometry.input } else { &self.geometry.output };
+        let y = Tensor::empty(x.gpu(), shape)?;
+        self.geometry
+            .launch(x.gpu(), &shaders::AVG_POOL2D, entry, y.numel())
+            .bind_all([(from, x.bind()), (to, y.bind())])
+            .enqueue()?;
+        Ok(y.with_op(&[x], || self))
+    }
 }
 
 impl Op for AvgPool {
@@ -158,12 +176,12 @@ impl Op for AvgPool {
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let dx = Tensor::empty(dy.gpu(), &self.geometry.input)?;
-        self.geometry
-            .launch(dy.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_backward", dx.numel())
-            .bind_all([("dy", dy.bind()), ("dx", dx.bind())])
-            .enqueue()?;
-        Ok(vec![Some(dx)])
+        let gradient = Self { geometry: self.geometry.clone(), is_gradient: !self.is_gradient };
+        Ok(vec![Some(gradient.apply(dy)?)])
+    }
+
+    fn recorded_backward(&self, dy: &Tensor, needed: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
+        self.backward(dy, needed).map(Some)
     }
 }
 
@@ -191,12 +209,12 @@ impl Tensor {
             return self.max_pool2d_f32(wide)?.max_pool2d_f32(high);
         }
         let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        let won = Tensor::empty_of(self.gpu(), &geometry.output, DType::I32)?;
+        let mask = Tensor::empty_of(self.gpu(), &geometry.output, DType::I32)?;
         geometry
             .launch(self.gpu(), &shaders::MAX_POOL2D, "max_pool2d_forward", y.numel())
-            .bind_all([("x", self.bind()), ("y", y.bind()), ("at", won.bind())])
+            .bind_all([("x", self.bind()), ("y", y.bind()), ("mask_out", mask.bind())])
             .enqueue()?;
-        Ok(y.with_op(&[self], || MaxPool { geometry, won }))
+        Ok(y.with_op(&[self], || MaxPool { geometry, mask }))
     }
 
     /// Mean over windows, with padding counted as zeros.
@@ -214,11 +232,6 @@ impl Tensor {
         if let Some([wide, high]) = geometry.in_two("avg_pool2d", self)? {
             return self.avg_pool2d_f32(wide)?.avg_pool2d_f32(high);
         }
-        let y = Tensor::empty(self.gpu(), &geometry.output)?;
-        geometry
-            .launch(self.gpu(), &shaders::AVG_POOL2D, "avg_pool2d_forward", y.numel())
-            .bind_all([("x", self.bind()), ("y", y.bind())])
-            .enqueue()?;
-        Ok(y.with_op(&[self], || AvgPool { geometry }))
+        AvgPool { geometry, is_gradient: false }.apply(self)
     }
 }

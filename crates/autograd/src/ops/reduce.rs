@@ -1,9 +1,9 @@
-//! Reductions over axes. Each is some lines of WGSL in `shaders/reduce/`, an entry of the table here and a method: here of sums and
-//! indices, in `reduced.rs` of those whose gradient looks at input and output. They read views as they lie.
+//! Reductions over axes. Each is some lines of WGSL in `shaders/reduce/`, an entry of the table here and a method: here of sums
+//! and indices, in `reduced.rs` of those whose gradient looks at input and output. They read views as they lie.
 
 use wgrad_device::shaders::{self, File};
 
-use super::reduction::{Layout, Rows};
+use super::reduction::{Layout, Rows, Words};
 use crate::shape::{checked_axes, merged, numel};
 use crate::{DType, Error, Op, Result, Tensor};
 
@@ -15,7 +15,7 @@ pub(super) struct Reduction {
     /// Declares the order of floats and of integers, for those that choose a winner.
     orders: Option<[&'static File; 2]>,
     /// Words of S.
-    state: usize,
+    state_words: usize,
     /// Whether it takes i32 as well as floats.
     integers: bool,
     /// Whether the result is the index of an element, i32.
@@ -30,7 +30,7 @@ macro_rules! table {
             name: $name,
             file: &shaders::$file,
             orders: $orders,
-            state: $state,
+            state_words: $state,
             integers: $integers,
             gives_index: $index,
             nothing: $nothing,
@@ -41,8 +41,8 @@ macro_rules! table {
 const LARGER: Option<[&File; 2]> = Some([&shaders::ORDER_LARGER_F32, &shaders::ORDER_LARGER_I32]);
 const SMALLER: Option<[&File; 2]> = Some([&shaders::ORDER_SMALLER_F32, &shaders::ORDER_SMALLER_I32]);
 
-// The columns: the name; the file; the orders; the words of S; whether it takes i32; whether it gives an index; the result over no
-// elements.
+// The columns: the name; the file; the orders; the words of S; whether it takes i32; whether it gives an index; the result over
+// no elements.
 table! {
     SUM = "sum" REDUCE_SUM None, 1 true false Some(0.0);
     MEAN = "mean" REDUCE_SUM None, 1 false false Some(f32::NAN);
@@ -57,9 +57,15 @@ table! {
 }
 
 impl Reduction {
-    /// The reduction of `x` over sorted `axes`, which are kept as 1, or in `into`, a contiguous tensor of as many elements. `a` is
-    /// a number of the op.
-    pub(super) fn apply(&self, x: &Tensor, axes: &[usize], a: f32, into: Option<&Tensor>) -> Result<Tensor> {
+    /// The reduction of `x` over sorted `axes`, which are kept as 1, or in `into`, a contiguous tensor of as many elements.
+    /// `scalar` is what the op's file says of `p.scalar`.
+    pub(super) fn apply(
+        &self,
+        x: &Tensor,
+        axes: &[usize],
+        scalar: f32,
+        into: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let (shape, dtype) = (x.shape(), x.dtype());
         if !(dtype.is_float() || self.integers && dtype == DType::I32) {
             return Err(x.no_floats(self.name));
@@ -72,7 +78,7 @@ impl Reduction {
             None => Tensor::empty_of(x.gpu(), &kept_shape, dtype)?,
         };
         if !x.is_empty() {
-            self.launch(x, axes, a, &y)?;
+            self.launch(x, axes, scalar, &y)?;
         } else if !y.is_empty() {
             let Some(nothing) = self.nothing else {
                 let message = format!("a tensor {shape:?} over axes {axes:?}: of no elements there is none");
@@ -83,7 +89,7 @@ impl Reduction {
         Ok(y)
     }
 
-    fn launch(&self, x: &Tensor, axes: &[usize], a: f32, y: &Tensor) -> Result<()> {
+    fn launch(&self, x: &Tensor, axes: &[usize], scalar: f32, y: &Tensor) -> Result<()> {
         let of = |of: &[usize], reduced| -> Vec<usize> {
             (0..of.len()).filter(|d| axes.contains(d) == reduced).map(|d| of[d]).collect()
         };
@@ -113,9 +119,10 @@ impl Reduction {
         };
         let aliases = vec![("X", unit), ("V", value), ("C", computed), ("Y", y.dtype().wgsl())];
         let n = if quads { length / 4 } else { length };
-        let rows =
-            Rows { gpu: x.gpu(), files, aliases, constants: vec![], rows: y.numel(), n, length, a, b: 0 };
-        rows.reduce(Layout { offset, kept, reduced }, self.state, &[("x", at.view)], &[("y", y.bind())])
+        let (gpu, rows, constants) = (x.gpu(), y.numel(), Vec::new());
+        let words = Words { state: self.state_words, settled: 0 };
+        let rows = Rows { gpu, files, aliases, constants, rows, n, length, scalar, index: 0, words };
+        rows.reduce(Layout { offset, kept, reduced }, &[("x", at.view)], &[("y", y.bind())])
     }
 }
 

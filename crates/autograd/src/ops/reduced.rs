@@ -6,8 +6,8 @@ use crate::shape::checked_axes;
 use crate::{DType, Op, Result, Tensor};
 
 /// The gradient of a reduction's input x by its output y and the output's gradient, both with the reduced axes kept as 1, and
-/// its number a: made of ops.
-type Gradient = fn(x: &Tensor, y: &Tensor, dy: &Tensor, axes: &[usize], a: f32) -> Result<Tensor>;
+/// its scalar: made of ops.
+type Gradient = fn(x: &Tensor, y: &Tensor, dy: &Tensor, axes: &[usize], scalar: f32) -> Result<Tensor>;
 
 /// A reduction that saves its input and output.
 struct Saved {
@@ -15,7 +15,7 @@ struct Saved {
     x: Tensor,
     y: Tensor,
     axes: Vec<usize>,
-    a: f32,
+    scalar: f32,
     gradient: Gradient,
 }
 
@@ -23,7 +23,7 @@ impl Saved {
     fn input_grad(&self, y: &Tensor, dy: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let mut kept = self.x.shape().to_vec();
         self.axes.iter().for_each(|&d| kept[d] = 1);
-        let dx = (self.gradient)(&self.x, &y.reshape(&kept)?, &dy.reshape(&kept)?, &self.axes, self.a)?;
+        let dx = (self.gradient)(&self.x, &y.reshape(&kept)?, &dy.reshape(&kept)?, &self.axes, self.scalar)?;
         Ok(vec![Some(dx)])
     }
 }
@@ -79,10 +79,10 @@ fn norm_gradient(x: &Tensor, y: &Tensor, dy: &Tensor, _: &[usize], _: f32) -> Re
     x.mul(&dy.div(&or_one(y)?.0)?)
 }
 
-fn var_gradient(x: &Tensor, _: &Tensor, dy: &Tensor, axes: &[usize], a: f32) -> Result<Tensor> {
+fn var_gradient(x: &Tensor, _: &Tensor, dy: &Tensor, axes: &[usize], scalar: f32) -> Result<Tensor> {
     let axes: Vec<isize> = axes.iter().map(|&d| d as isize).collect();
     let centred = x.sub(&x.mean(&axes)?.reshape(dy.shape())?)?;
-    centred.mul(&dy.mul_add_scalar(2.0 * a, 0.0)?)
+    centred.mul(&dy.mul_add_scalar(2.0 * scalar, 0.0)?)
 }
 
 fn logsumexp_gradient(x: &Tensor, y: &Tensor, dy: &Tensor, _: &[usize], _: f32) -> Result<Tensor> {
@@ -99,12 +99,12 @@ impl Tensor {
         &self,
         op: &'static Reduction,
         axes: Vec<usize>,
-        a: f32,
+        scalar: f32,
         gradient: Gradient,
     ) -> Result<Tensor> {
-        let y = op.apply(self, &axes, a, None)?.with_shape(&without(self.shape(), &axes));
+        let y = op.apply(self, &axes, scalar, None)?.with_shape(&without(self.shape(), &axes));
         let saved = y.detach();
-        Ok(y.with_op(&[self], || Saved { op, x: self.clone(), y: saved, axes, a, gradient }))
+        Ok(y.with_op(&[self], || Saved { op, x: self.clone(), y: saved, axes, scalar, gradient }))
     }
 
     /// Variance over `axes`, which vanish: the mean squared difference from the mean, with the number of elements less
@@ -118,8 +118,8 @@ impl Tensor {
         let axes = checked_axes(VAR.name, self.shape(), axes)?;
         let count: usize = axes.iter().map(|&d| self.shape()[d]).product();
         // PyTorch's quotient with 0 is NaN for one element, and infinite for several.
-        let a = 1.0 / count.saturating_sub(correction) as f32;
-        self.reduced_by(&VAR, axes, a, var_gradient)
+        let scale = 1.0 / count.saturating_sub(correction) as f32;
+        self.reduced_by(&VAR, axes, scale, var_gradient)
     }
 
     /// Standard deviation over `axes`, which vanish: the root of [`Tensor::var`], with a gradient of 0 where it is 0.

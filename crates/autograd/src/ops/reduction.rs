@@ -5,7 +5,7 @@ use wgrad_device::shaders::{self, File, Kernel};
 use wgrad_device::{Family, Gpu, Launch, View};
 
 use crate::launch::launch;
-use crate::{Result, Tensor};
+use crate::{Error, Result, Tensor};
 
 /// Units up to which a row is never cut into chunks, so that rows of any such length run the same kernels.
 const SHORT: usize = 1024;
@@ -48,7 +48,33 @@ impl Lanes {
     }
 }
 
-/// What kernels over rows have in common.
+/// The function of `shaders/reduce/units/` that a kernel's `term` calls for a unit, one element or four of them.
+#[derive(Clone, Copy)]
+pub(crate) enum TermCalls {
+    /// `each`: the state of the unit, by the kernel's `map` of each element.
+    Each,
+    /// `total`: the sum of the unit's elements.
+    Total,
+    Neither,
+}
+
+/// The words that types of a kernel take; 0 for one that it has not.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    /// Of `S`, the state of a part of a row.
+    pub(crate) state: usize,
+    /// Of `R`, what is settled of a row.
+    pub(crate) settled: usize,
+}
+
+/// A kernel over contiguous rows of f32: the file that declares what `reduce/reduce.wgsl` and `rows/map_rows.wgsl` ask for.
+pub(crate) struct RowKernel {
+    pub(crate) file: &'static File,
+    pub(crate) term: TermCalls,
+    pub(crate) words: Words,
+}
+
+/// The launches of a kernel over rows.
 pub(crate) struct Rows<'a> {
     pub(crate) gpu: &'a Gpu,
     /// The op's files, but for those of the skeleton.
@@ -60,9 +86,10 @@ pub(crate) struct Rows<'a> {
     pub(crate) n: usize,
     /// Elements of a row.
     pub(crate) length: usize,
-    /// `p.a` and `p.b` of the kernels.
-    pub(crate) a: f32,
-    pub(crate) b: u32,
+    /// `p.scalar` and `p.index`: what the op's head comment says, and 0 if it says nothing.
+    pub(crate) scalar: f32,
+    pub(crate) index: u32,
+    pub(crate) words: Words,
 }
 
 /// Where the units of a reduction's rows lie, as `reduce.wgsl` says.
@@ -85,6 +112,16 @@ impl Layout {
     }
 }
 
+impl Tensor {
+    /// `[rows, cols]` of this tensor seen as rows along its last axis.
+    pub(crate) fn rows(&self, op: &'static str) -> Result<[usize; 2]> {
+        match self.shape() {
+            [outer @ .., cols] => Ok([outer.iter().product(), *cols]),
+            [] => Err(Error::shape(op, "a scalar has no last axis")),
+        }
+    }
+}
+
 /// Views by the names under which they are bound.
 pub(crate) type Bound<'a> = &'a [(&'static str, View)];
 
@@ -94,6 +131,23 @@ fn bind<'a>(launch: Launch<'a>, first: Bound<'_>, others: Bound<'_>) -> Launch<'
 }
 
 impl<'a> Rows<'a> {
+    /// Contiguous rows of f32, by quads where they are whole ones.
+    pub(crate) fn of(x: &'a Tensor, [rows, cols]: [usize; 2], kernel: &RowKernel) -> Self {
+        let RowKernel { file, term, words } = *kernel;
+        let width = if cols.is_multiple_of(4) { 4 } else { 1 };
+        let mut files = vec![file];
+        files.extend(match (term, width) {
+            (TermCalls::Each, 4) => Some(&shaders::EACH_4),
+            (TermCalls::Each, _) => Some(&shaders::EACH_1),
+            (TermCalls::Total, 4) => Some(&shaders::TOTAL_4),
+            (TermCalls::Total, _) => Some(&shaders::TOTAL_1),
+            (TermCalls::Neither, _) => None,
+        });
+        let aliases = vec![("V", if width == 4 { "vec4<f32>" } else { "f32" }), ("C", "f32")];
+        let (gpu, n, constants) = (x.gpu(), cols / width, Vec::new());
+        Self { gpu, files, aliases, constants, rows, n, length: cols, scalar: 0.0, index: 0, words }
+    }
+
     fn kernel(&self, file: &'static File, entry: &'static str, last: &[&'static File]) -> Launch<'a> {
         let files = self.files.iter().chain(last);
         let kernel = files.fold(Kernel::new(file, entry), |kernel, file| kernel.with(file));
@@ -120,14 +174,8 @@ impl<'a> Rows<'a> {
         wanted.max(n.div_ceil(LONGEST)).min(most).min(n)
     }
 
-    /// A reduction: `terms` are what `term` reads, `puts` what `put` reads and writes; a state takes `state` words.
-    pub(crate) fn reduce(
-        &self,
-        layout: Layout,
-        state: usize,
-        terms: Bound<'_>,
-        puts: Bound<'_>,
-    ) -> Result<()> {
+    /// A reduction: `terms` are what `term` reads, `puts` what `put` reads and writes.
+    pub(crate) fn reduce(&self, layout: Layout, terms: Bound<'_>, puts: Bound<'_>) -> Result<()> {
         let Self { rows, n, .. } = *self;
         if rows == 0 {
             return Ok(());
@@ -142,8 +190,8 @@ impl<'a> Rows<'a> {
                 .constants([("GROUP", lanes.group), ("KEPT", kept.len()), ("REDUCED", reduced.len())])
                 .set_all([("rows", rows), ("n", n), ("chunk", chunk), ("chunks", chunks)])
                 .set_all([("offset", offset), ("length", self.length)])
-                .set_f32("a", self.a)
-                .set("b", self.b as usize)
+                .set_f32("scalar", self.scalar)
+                .set("index", self.index as usize)
                 .max_iterations(lanes.iterations(chunk.max(chunks), inner) + kept.len())
                 .set_rows("kept", kept)
                 .set_rows("reduced", reduced)
@@ -152,7 +200,7 @@ impl<'a> Rows<'a> {
             let whole = launch("reduce", lanes, n, layout).groups(lanes.groups(rows));
             return Ok(bind(whole, terms, puts).enqueue()?);
         }
-        let parts = Tensor::empty(self.gpu, &[chunks, rows, state])?;
+        let parts = Tensor::empty(self.gpu, &[chunks, rows, self.words.state])?;
         let part = launch("reduce_part", lanes, n, layout).groups(lanes.groups(rows * chunks));
         bind(part, terms, &[("parts", parts.bind())]).enqueue()?;
         // However many parts: the same kernel.
@@ -162,11 +210,10 @@ impl<'a> Rows<'a> {
         Ok(bind(last, &[("of_parts", parts.bind())], puts).enqueue()?)
     }
 
-    /// Rows to rows: `terms` are what `term` reads, `writes` what `write` reads and writes, and what is settled of a
-    /// row, of `settled` words, goes to `keep` if the op keeps it.
+    /// Rows to rows: `terms` are what `term` reads, `writes` what `write` reads and writes, and what is settled of a row goes
+    /// to `keep` if the op keeps it.
     pub(crate) fn map(
         &self,
-        [state, settled]: [usize; 2],
         terms: Bound<'_>,
         writes: Bound<'_>,
         keep: Option<(&'static str, &Tensor)>,
@@ -185,12 +232,12 @@ impl<'a> Rows<'a> {
         if few || n > LONGEST * lanes.lanes {
             let stats = match keep {
                 Some((_, kept)) => kept.clone(),
-                None => Tensor::empty(self.gpu, &[rows, settled])?,
+                None => Tensor::empty(self.gpu, &[rows, self.words.settled])?,
             };
             let files = [&self.files[..], &[&shaders::PUT_SETTLED]].concat();
             let (aliases, constants) = (self.aliases.clone(), self.constants.clone());
             let first = Rows { files, aliases, constants, ..*self };
-            first.reduce(Layout::contiguous(rows, n), state, terms, &[("settled_rows", stats.bind())])?;
+            first.reduce(Layout::contiguous(rows, n), terms, &[("settled_rows", stats.bind())])?;
             return self.map_units(&stats, writes);
         }
         let keep = keep.map(|(name, kept)| (name, kept.bind()));
@@ -198,8 +245,8 @@ impl<'a> Rows<'a> {
             .kernel(&shaders::MAP_ROWS, "map_rows", &[lanes.file])
             .constant("GROUP", lanes.group)
             .set_all([("rows", rows), ("n", n), ("length", self.length)])
-            .set_f32("a", self.a)
-            .set("b", self.b as usize)
+            .set_f32("scalar", self.scalar)
+            .set("index", self.index as usize)
             .max_iterations(iterations)
             .groups(lanes.groups(rows));
         Ok(bind(launch, &[terms, keep.as_slice()].concat(), writes).enqueue()?)
@@ -213,8 +260,8 @@ impl<'a> Rows<'a> {
         let launch = self
             .kernel(&shaders::MAP_UNITS, entry, &[])
             .set_all([("count", count), ("n", self.n), ("length", self.length)])
-            .set_f32("a", self.a)
-            .set("b", self.b as usize)
+            .set_f32("scalar", self.scalar)
+            .set("index", self.index as usize)
             .max_iterations(if by_row { self.n + 1 } else { 1 })
             .threads(threads);
         Ok(bind(launch, &[("settled", settled.bind())], writes).enqueue()?)

@@ -2,8 +2,7 @@
 
 use wgrad_device::shaders::{self, Kernel};
 
-use super::reduction::{Layout, Rows};
-use super::softmax::Unit;
+use super::reduction::{Layout, RowKernel, Rows, TermCalls, Words};
 use crate::launch::launch;
 use crate::shape::{checked_axis, numel};
 use crate::{DType, Error, Op, Result, Tensor};
@@ -11,6 +10,13 @@ use crate::{DType, Error, Op, Result, Tensor};
 /// Elements of an axis that is not cut, and of a chunk of a longer one.
 const SHORT: usize = 1024;
 const CHUNK: usize = 256;
+
+/// The state is the bits of an element, and its index.
+static NEXT_PICK: RowKernel = RowKernel {
+    file: &shaders::REDUCE_NEXT_PICK,
+    term: TermCalls::Neither,
+    words: Words { state: 2, settled: 0 },
+};
 
 /// Running sums of contiguous `x` seen as `[outer, n, inner]`, along the middle axis.
 fn scan(x: &Tensor, [outer, n, inner]: [usize; 3], reverse: bool) -> Result<Tensor> {
@@ -103,10 +109,10 @@ impl Tensor {
         let picks = Tensor::empty_of(self.gpu(), &[k, rows], DType::I32)?;
         let views = [("x", x.bind()), ("picks", picks.bind())];
         for pick in 0..k {
-            let mut row = Rows::of(&x, [rows, cols], &shaders::REDUCE_NEXT_PICK, Unit::None);
+            let mut row = Rows::of(&x, [rows, cols], &NEXT_PICK);
             row.files.push(&shaders::ORDER_LARGER_F32);
-            (row.n, row.b) = (cols, pick as u32);
-            row.reduce(Layout::contiguous(rows, cols), 2, &views, &views[1..])?;
+            (row.n, row.index) = (cols, pick as u32);
+            row.reduce(Layout::contiguous(rows, cols), &views, &views[1..])?;
         }
         let mut shape = self.shape().to_vec();
         shape[self.shape().len() - 1] = k;

@@ -1,72 +1,68 @@
-//! Softmax and log-softmax over the last axis, and what ops over rows share.
+//! Softmax and log-softmax over the last axis.
 
 use wgrad_device::shaders::{self, File};
 
-use super::reduction::Rows;
+use super::reduction::{RowKernel, Rows, TermCalls, Words};
 use crate::graph::saved_output;
-use crate::{Error, Op, Result, Tensor};
+use crate::{Op, Result, Tensor};
 
-impl Tensor {
-    /// `[rows, cols]` of this tensor seen as rows along its last axis.
-    pub(crate) fn rows(&self, op: &'static str) -> Result<[usize; 2]> {
-        match self.shape() {
-            [outer @ .., cols] => Ok([outer.iter().product(), *cols]),
-            [] => Err(Error::shape(op, "a scalar has no last axis")),
-        }
-    }
-}
-
-/// Whether what the lanes add up of a unit is map(v, k) of each of its elements, or one sum of them.
-#[derive(Clone, Copy)]
-pub(crate) enum Unit {
-    Each,
-    Total,
-    None,
-}
-
-impl<'a> Rows<'a> {
-    /// Contiguous rows of f32, by quads where they are whole ones.
-    pub(crate) fn of(x: &'a Tensor, [rows, cols]: [usize; 2], file: &'static File, unit: Unit) -> Self {
-        let width = if cols.is_multiple_of(4) { 4 } else { 1 };
-        let mut files = vec![file];
-        files.extend(match (unit, width) {
-            (Unit::Each, 4) => Some(&shaders::EACH_4),
-            (Unit::Each, _) => Some(&shaders::EACH_1),
-            (Unit::Total, 4) => Some(&shaders::TOTAL_4),
-            (Unit::Total, _) => Some(&shaders::TOTAL_1),
-            (Unit::None, _) => None,
-        });
-        let value = if width == 4 { "vec4<f32>" } else { "f32" };
-        let (aliases, constants) = (vec![("V", value), ("C", "f32")], Vec::new());
-        Self { gpu: x.gpu(), files, aliases, constants, rows, n: cols / width, length: cols, a: 0.0, b: 0 }
-    }
-}
-
-/// The gradient of a row by the output: made of kernels, and of ops that have gradients.
-struct Softmax {
+/// Softmax or its logarithm.
+struct Kind {
     name: &'static str,
+    forward: RowKernel,
+    backward: RowKernel,
+    /// Whether the sum that `backward` makes of a row looks at y.
+    sums_y: bool,
+    /// The gradient by y and dy, made of ops.
+    recorded: fn(y: &Tensor, dy: &Tensor) -> Result<Tensor>,
+}
+
+static SOFTMAX: Kind = Kind {
+    name: "softmax",
+    forward: maps_by_maximum(&shaders::SOFTMAX),
+    backward: maps_by_sum(&shaders::SOFTMAX_BACKWARD),
+    sums_y: true,
+    recorded: softmax_gradient,
+};
+
+static LOG_SOFTMAX: Kind = Kind {
+    name: "log_softmax",
+    forward: maps_by_maximum(&shaders::LOG_SOFTMAX),
+    backward: maps_by_sum(&shaders::LOG_SOFTMAX_BACKWARD),
+    sums_y: false,
+    recorded: log_softmax_gradient,
+};
+
+/// A kernel whose state is a row's maximum and Σ e^(x - maximum).
+const fn maps_by_maximum(file: &'static File) -> RowKernel {
+    RowKernel { file, term: TermCalls::Each, words: Words { state: 2, settled: 2 } }
+}
+
+/// A kernel whose state is one sum.
+const fn maps_by_sum(file: &'static File) -> RowKernel {
+    RowKernel { file, term: TermCalls::Total, words: Words { state: 1, settled: 1 } }
+}
+
+struct Softmax {
+    kind: &'static Kind,
     y: Tensor,
-    file: &'static File,
-    recorded: fn(&Tensor, &Tensor) -> Result<Tensor>,
 }
 
 impl Op for Softmax {
     fn name(&self) -> &'static str {
-        self.name
+        self.kind.name
     }
 
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let dx = Tensor::empty(dy.gpu(), dy.shape())?;
-        let rows = Rows::of(dy, dy.rows(self.name)?, self.file, Unit::Total);
-        let terms = [("y", self.y.bind()), ("dy", dy.bind())];
-        let writes = [("y", self.y.bind()), ("dy", dy.bind()), ("dx", dx.bind())];
-        let uses_y = self.name == "softmax";
-        rows.map([1, 1], if uses_y { &terms } else { &terms[1..] }, &writes, None)?;
+        let rows = Rows::of(dy, dy.rows(self.kind.name)?, &self.kind.backward);
+        let views = [("y", self.y.bind()), ("dy", dy.bind()), ("dx", dx.bind())];
+        rows.map(if self.kind.sums_y { &views[..2] } else { &views[1..2] }, &views, None)?;
         Ok(vec![Some(dx)])
     }
 
     fn recorded_backward(&self, dy: &Tensor, _: &[bool]) -> Result<Option<Vec<Option<Tensor>>>> {
-        (self.recorded)(&saved_output(&self.y), dy).map(|dx| Some(vec![Some(dx)]))
+        (self.kind.recorded)(&saved_output(&self.y), dy).map(|dx| Some(vec![Some(dx)]))
     }
 }
 
@@ -90,10 +86,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Shape`] for a scalar, [`Error::DType`] for integers, [`Error::Device`].
     pub fn softmax(&self) -> Result<Tensor> {
-        self.in_f32("softmax", |x| {
-            let backward = &shaders::SOFTMAX_BACKWARD;
-            x.softmax_by("softmax", [&shaders::SOFTMAX, backward], softmax_gradient)
-        })
+        self.in_f32(SOFTMAX.name, |x| x.softmax_by(&SOFTMAX))
     }
 
     /// Logarithm of the softmax over the last axis, without the underflow of computing it in two steps.
@@ -103,28 +96,14 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::softmax`].
     pub fn log_softmax(&self) -> Result<Tensor> {
-        self.in_f32("log_softmax", |x| {
-            let backward = &shaders::LOG_SOFTMAX_BACKWARD;
-            x.softmax_by("log_softmax", [&shaders::LOG_SOFTMAX, backward], log_softmax_gradient)
-        })
+        self.in_f32(LOG_SOFTMAX.name, |x| x.softmax_by(&LOG_SOFTMAX))
     }
 
-    fn softmax_by(
-        &self,
-        name: &'static str,
-        [forward, file]: [&'static File; 2],
-        recorded: fn(&Tensor, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let rows = self.rows(name)?;
+    fn softmax_by(&self, kind: &'static Kind) -> Result<Tensor> {
         let y = Tensor::empty(self.gpu(), self.shape())?;
-        let (x, out) = (("x", self.bind()), ("y", y.bind()));
-        Rows::of(self, rows, forward, Unit::Each).map(
-            [2, 2],
-            std::slice::from_ref(&x),
-            &[x.clone(), out],
-            None,
-        )?;
+        let views = [("x", self.bind()), ("y", y.bind())];
+        Rows::of(self, self.rows(kind.name)?, &kind.forward).map(&views[..1], &views, None)?;
         let saved = y.detach();
-        Ok(y.with_op(&[self], || Softmax { name, y: saved, file, recorded }))
+        Ok(y.with_op(&[self], || Softmax { kind, y: saved }))
     }
 }

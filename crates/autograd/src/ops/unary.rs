@@ -48,7 +48,8 @@ macro_rules! table {
     };
 }
 
-// The columns: the name; the file; what the derivative is a function of; whether there is an `f` for integers; the gradient as ops.
+// The columns: the name; the file; what the derivative is a function of; whether there is an `f` for integers; the gradient as
+// ops.
 table! {
     NEG = "neg" UNARY_NEG Nothing true Some(|_, _, dy| dy.neg());
     EXP = "exp" UNARY_EXP Output false Some(|_, y, dy| dy.mul(y));

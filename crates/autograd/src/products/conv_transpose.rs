@@ -11,8 +11,8 @@ use crate::{Error, Result, Tensor};
 pub struct ConvTranspose2dOptions {
     /// The options of the convolution of which this is the transpose.
     pub conv: Conv2dOptions,
-    /// The number of rows and columns added at the end of the output, each less than the stride. A convolution with a stride maps
-    /// several sizes to one; this says which of them the output has.
+    /// The number of rows and columns added at the end of the output, each less than the stride. A convolution with a stride
+    /// maps several sizes to one; this says which of them the output has.
     pub output_padding: [usize; 2],
 }
 
@@ -21,7 +21,8 @@ impl Tensor {
     ///
     /// Shape: `[n, c, h, w]` to `[n, out, oh, ow]`,
     /// `oh = (h - 1)·stride - 2·padding + dilation·(kh - 1) + output_padding + 1`.
-    /// Counterpart: `torch.nn.functional.conv_transpose2d`, which also allows an output padding from the stride up to the dilation.
+    /// Counterpart: `torch.nn.functional.conv_transpose2d`, which also allows an output padding from the stride up to the
+    /// dilation.
     ///
     /// The kernel multiplies the zeros between and around the input's pixels too, so a weight that is NaN or infinite makes NaN of
     /// more outputs than it contributes to.

@@ -212,7 +212,7 @@ pub(super) struct ConvOutput<'a> {
     pub bias: Option<&'a Tensor>,
     pub activation: Activation,
     pub residual: Option<&'a Tensor>,
-    /// Which pixels of y's windows won, where it is pooled.
+    /// Which pixel of each of y's windows was its maximum, where it is pooled.
     pub mask: Option<&'a ArgmaxMask>,
     pub y: &'a Tensor,
 }

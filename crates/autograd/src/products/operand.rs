@@ -22,8 +22,8 @@ pub(super) static CONV2D_INPUT_GRAD: OperandKernels =
 pub(super) static CONV2D_WEIGHT_GRAD: OperandKernels =
     OperandKernels { file: &shaders::OPERANDS_CONV2D_WEIGHT_GRAD, names: ["x", "dy"] };
 
-/// Where the elements of an operand that is a batch of matrices lie, counted in elements. All fields are 0 for convolutions, whose
-/// kernels work the places out from the geometry. A row is a row of A or a column of B.
+/// Where the elements of an operand that is a batch of matrices lie, counted in elements. All fields are 0 for convolutions,
+/// whose kernels work the places out from the geometry. A row is a row of A or a column of B.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Strides {
     /// First element within the view.

@@ -8,8 +8,8 @@ use super::operand::{Operand, OperandKernels};
 use crate::launch::launch;
 use crate::{DType, Result};
 
-/// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for
-/// the rounding of a plain f32 sum.
+/// Longest sum that one invocation adds up; below the loop limit of software adapters, and short enough for the rounding of a
+/// plain f32 sum.
 pub(super) const LONGEST_SUM: usize = 16_384;
 
 /// Rows of partial products are padded to whole stores of either family.
@@ -142,8 +142,8 @@ pub(super) struct Splits {
     pub k: usize,
 }
 
-/// How a sum over `k` is split: never longer than [`LONGEST_SUM`], and short enough that `tiles` workgroups
-/// times the splits make `enough`, as long as each split still adds 256 terms.
+/// How a sum over `k` is split: never longer than [`LONGEST_SUM`], and short enough that `tiles` workgroups times the splits
+/// make `enough`, as long as each split still adds 256 terms.
 pub(super) fn splits(k: usize, tiles: usize, enough: usize, multiple: usize) -> Splits {
     let least = k.div_ceil(LONGEST_SUM);
     let wanted = if tiles >= enough { 1 } else { (2 * enough / tiles).min(k.div_ceil(256)) };

@@ -16,8 +16,8 @@ const ENOUGH: usize = 128;
 /// The least number of terms that a split adds; `splits` keeps to it.
 const SHORTEST_SPLIT: usize = 256;
 
-/// Outputs that one workgroup makes. Each invocation makes 8 × 8 of them whatever the tile, since it
-/// then reads one byte of workgroup memory for each multiply-add, half of what GPUs deliver; 4 × 4 would need all of it.
+/// Outputs that one workgroup makes. Each invocation makes 8 × 8 of them whatever the tile, since it then reads one byte of
+/// workgroup memory for each multiply-add, half of what GPUs deliver; 4 × 4 would need all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Tile {
     m: usize,

@@ -13,6 +13,7 @@ mod losses;
 pub mod norms;
 mod products;
 mod reductions;
+mod second;
 pub mod specials;
 mod views;
 
@@ -63,6 +64,8 @@ pub struct Row {
     terms: fn(&[Array]) -> usize,
     promise: specials::Promise,
     without_halves: bool,
+    /// The ops that have no second derivative, and end a walk back through this row's gradient.
+    without_second: &'static [&'static str],
 }
 
 /// What a line begins with that tells of a row's failure.
@@ -97,6 +100,7 @@ pub fn row(
         terms: |_| 1,
         promise: specials::Promise::default(),
         without_halves: false,
+        without_second: &[],
     }
 }
 
@@ -384,24 +388,27 @@ impl Case {
             let name = format!("{name}, gradient {i}");
             let got = gradients.get(input).unwrap_or_else(|| panic!("{name} is missing"));
             assert_eq!(got.shape(), input.shape(), "{name}");
-            self.check_gradient(&name, &got.to_vec().unwrap(), want, scale);
+            want.check(&name, &got.to_vec().unwrap(), scale, self.atol);
         }
     }
+}
 
-    fn check_gradient(&self, name: &str, got: &[f32], want: &Gradient, scale: f64) {
-        match want {
-            Gradient::Whole(want) => assert_close(name, got, &want.map(|v| v * scale), RTOL, self.atol),
+impl Gradient {
+    /// Holds `got` against `scale` times this one.
+    fn check(&self, name: &str, got: &[f32], scale: f64, atol: f64) {
+        match self {
+            Gradient::Whole(want) => assert_close(name, got, &want.map(|v| v * scale), RTOL, atol),
             Gradient::Part { elements, direction, derivative } => {
                 for &(at, want) in elements {
                     let want = Array::scalar(want * scale);
-                    let element = check_close(name, &got[at..=at], &want, RTOL, self.atol);
+                    let element = check_close(name, &got[at..=at], &want, RTOL, atol);
                     element.unwrap_or_else(|message| panic!("element {at}: {message}"));
                 }
                 assert!(got.iter().all(|v| v.is_finite()), "{name} is not finite");
                 // Errors of the elements add up at random, so the sum's tolerance is that of their norm.
                 let pairs = || got.iter().zip(&direction.data).map(|(g, d)| f64::from(*g) * d);
                 let norm = pairs().map(|v| v * v).sum::<f64>().sqrt();
-                let atol = self.atol * (got.len() as f64).sqrt() + RTOL * norm;
+                let atol = atol * (got.len() as f64).sqrt() + RTOL * norm;
                 let (got, want) = (pairs().sum::<f64>(), derivative * scale);
                 assert!((got - want).abs() <= atol, "{name} along a direction: {got}, want {want} ± {atol}");
             }

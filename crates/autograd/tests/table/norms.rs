@@ -95,7 +95,8 @@ fn training(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
         x[0].batch_norm2d(&x[1], &x[2], &running, options)
     };
     let reference = move |x: &[Array]| normalised(x, &r::channel_moments(&x[0]), options);
-    let row = row(name("batch_norm2d", options), cases, UNIT, op, reference);
+    let row =
+        row(name("batch_norm2d", options), cases, UNIT, op, reference).without_second(&["batch_norm2d"]);
     // Squares of larger values overflow.
     let row = row.terms(|x| x[0].len() / x[1].len()).up_to(1e18);
     if options.relu || options.max_pool { row.kinked() } else { row }
@@ -107,7 +108,8 @@ fn evaluation(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
         x[0].batch_norm2d_eval(&x[1], &x[2], &running, options)
     };
     let reference = move |x: &[Array]| normalised(x, &estimates(x[1].len()), options);
-    let row = row(name("batch_norm2d_eval", options), cases, UNIT, op, reference);
+    let row =
+        row(name("batch_norm2d_eval", options), cases, UNIT, op, reference).without_second(&["batch_norm2d"]);
     let row = row.terms(|x| x[0].len() / x[1].len());
     if options.relu || options.max_pool { row.kinked() } else { row }
 }
@@ -131,7 +133,8 @@ fn given_moments(cases: &[&[&[usize]]], options: BatchNormOptions) -> Row {
         let moments = [x[1].map(|m| 0.5 * m + 0.125), x[2].map(|v| v * v + 0.25)];
         normalised(&[x[0].clone(), weight, bias], &moments, options)
     };
-    let row = row(name("batch_norm2d_eval, moments", options), cases, UNIT, op, reference);
+    let row = row(name("batch_norm2d_eval, moments", options), cases, UNIT, op, reference)
+        .without_second(&["batch_norm2d"]);
     let row = row.terms(|x| x[0].len() / x[1].len()).up_to(1e18);
     if options.relu || options.max_pool { row.kinked() } else { row }
 }

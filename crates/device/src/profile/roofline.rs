@@ -12,10 +12,10 @@ use crate::gpu::{Family, Gpu};
 const COPIED_BY_GPU: u64 = 64 << 20;
 const COPIED_BY_CPU: u64 = 16 << 20;
 
-/// Invocations of the arithmetic kernel, its turns, and the operations in a turn.
+/// Invocations of the arithmetic kernel, its loop iterations, and the operations in one.
 const INVOCATIONS: usize = 1 << 17;
-const TRIPS: usize = 256;
-const FLOPS_A_TURN: usize = 8 * 12 * 2;
+const ITERATIONS: usize = 256;
+const FLOPS_PER_ITERATION: usize = 8 * 12 * 2;
 
 /// A measurement is repeated in one submission until it takes this long, so that submitting does not count.
 const LONG_ENOUGH: Duration = Duration::from_millis(40);
@@ -63,15 +63,15 @@ impl Gpu {
         let arithmetic = || {
             // SAFETY: the range has as many vec4 as there are invocations, a multiple of a workgroup.
             let launch = unsafe { self.launch_unchecked(Kernel::new(&LIMIT_FMA, "main")) };
-            let launch = launch.constant("TRIPS", TRIPS).bind("y", y.clone());
+            let launch = launch.constant("ITERATIONS", ITERATIONS).bind("y", y.clone());
             launch
                 .set_f32("m", 0.999)
                 .set_f32("c", 0.001)
-                .max_iterations(8 * TRIPS)
+                .max_iterations(8 * ITERATIONS)
                 .threads(invocations)
                 .enqueue()
         };
-        let flops = (invocations * TRIPS * FLOPS_A_TURN) as f64;
+        let flops = (invocations * ITERATIONS * FLOPS_PER_ITERATION) as f64;
         Ok(Roofline {
             bytes_per_second: 2.0 * bytes as f64 / self.seconds(copy)?,
             flops_per_second: flops / self.seconds(arithmetic)?,

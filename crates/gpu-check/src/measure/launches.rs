@@ -34,20 +34,20 @@ fn copy(gpu: &Gpu, bytes: u64) -> Result<Case<'_>> {
     Ok(Case::op(gpu, "f32", run).work(0, 2 * bytes as usize))
 }
 
-/// Turns of the arithmetic kernel, and the operations in a turn (`limit_fma.wgsl`).
-const TRIPS: usize = 256;
-const FLOPS_A_TURN: usize = 8 * 12 * 2;
+/// Loop iterations of the arithmetic kernel, and the operations in one (`limit_fma.wgsl`).
+const ITERATIONS: usize = 256;
+const FLOPS_PER_ITERATION: usize = 8 * 12 * 2;
 
 fn fma(gpu: &Gpu, invocations: usize) -> Result<Case<'_>> {
     let y = gpu.buffer(16 * invocations as u64)?;
     let run = move || {
         // SAFETY: the buffer has a vec4 for each invocation, whole workgroups of them.
         let launch = unsafe { gpu.launch_unchecked(Kernel::new(&shaders::LIMIT_FMA, "main")) };
-        let launch = launch.constant("TRIPS", TRIPS).bind("y", y.whole());
+        let launch = launch.constant("ITERATIONS", ITERATIONS).bind("y", y.whole());
         let launch = launch.set_f32("m", 0.999).set_f32("c", 0.001);
-        Ok(launch.max_iterations(8 * TRIPS).threads(invocations).enqueue()?)
+        Ok(launch.max_iterations(8 * ITERATIONS).threads(invocations).enqueue()?)
     };
-    Ok(Case::op(gpu, "f32", run).work(invocations * TRIPS * FLOPS_A_TURN, 0))
+    Ok(Case::op(gpu, "f32", run).work(invocations * ITERATIONS * FLOPS_PER_ITERATION, 0))
 }
 
 /// The smallest of launches.

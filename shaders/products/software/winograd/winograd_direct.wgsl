@@ -1,14 +1,14 @@
 // The quads of a convolution that the guard found (winograd_guard.wgsl), and the channels whose filter it found, as direct sums:
 //   flipped 0: pixel (y, x) of channel oc = the epilogue of Σ over ic, ky, kx of w[oc][ic][ky][kx] · x[ic][y + ky - 1][x + kx - 1]
 //   flipped 1: the input gradient, the same of w[ic][oc][2 - ky][2 - kx], ic being an output channel of the convolution
-// They go over what Winograd's output transform wrote: winograd_direct over
-// its pixels, winograd_direct_pooled over four pooled windows side by side and the word of their winners (pool_windows.wgsl).
+// They go over what Winograd's output transform wrote: winograd_direct over its pixels, winograd_direct_pooled over four pooled
+// windows side by side and mask_out, which of their pixels won (pool_windows.wgsl).
 // One invocation makes a row of a tile, or four windows, of `per` channels, or has nothing to do. That is rare, so the code is
 // short rather than fast: the first step waits until it is compiled.
 // Chosen: what the epilogue chooses; with pooling f is ReLU.
 // Uses: divide, images/pool_windows, index, products/epilogue, winograd_odd, winograd_tile.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> code: array<u32>;
+@group(0) @binding(2) var<storage, read_write> mask_out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(9) var<storage, read> guard: array<Seen>;
 @group(0) @binding(6) var<storage, read> guard_filter: array<Seen>;
@@ -99,7 +99,7 @@ fn winograd_direct_pooled(@builtin(global_invocation_id) id: vec3<u32>, @builtin
             for (var c = 0u; c < p.edge - 2u; c++) {
                 y[at * 4u + c] = four.best[c];
             }
-            code[at] = code_of(four.winner);
+            mask_out[at] = mask_of(four.winner);
         }
     }
 }

@@ -1,10 +1,11 @@
 // Which parts of a convolution Winograd's transforms would get wrong, and which winograd_direct and winograd_weight_grad_direct
-// compute anew. A transform mixes all values of a tile, so that an infinity or NaN reaches outputs that don't see it, and a value
-// far beyond its neighbours leaves its rounding error there.
+// compute anew. A transform mixes all values of a tile, so that an infinity or NaN reaches outputs that don't see it, and a
+// value far beyond its neighbours leaves its rounding error there.
 //   A tile's window of 6 × 6 pixels falls into four blocks of 3 × 3, which the outputs in its corners see: what is large in one
-// block and seen by one output is not seen by the others. So a quad of tiles is found where, over all channels together, a block
-// of a tile has more than WIDE times the sum of another one that is not 0. That is so at the edge of a blank background too, where
-// the error drowns in what the rest of the layer gives: among many quads, the block must also have FAR times the mean of all.
+// block and seen by one output is not seen by the others. So a quad of tiles is found where, over all channels together, a
+// block of a tile has more than WIDE times the sum of another one that is not 0. That is so at the edge of a blank background
+// too, where the error drowns in what the rest of the layer gives: among many quads, the block must also have FAR times the
+// mean of all.
 //   summary_tiles[quad][channel] = (upper blocks, lower blocks) of four tiles
 //   guard[quad] = (the largest block that outweighs another so, or 0; the sum of all); mean[0]: of all blocks of all quads,
 //   mean[1]: 1 where a filter is odd

@@ -1,7 +1,7 @@
 // The transpose of Winograd's filter transform: dw = Gᵀ S G, where S sums the products of all tiles.
 //   dw[oc][ic][r][c] = (Gᵀ S G)[r][c], S = the sum over parts of s[part], in order
-// s: [parts, 36, c_in, n8], n8 = c_out rounded up to a multiple of 8; a part is some of the batch's images. dw: [c_out, c_in, 3, 3]. One invocation makes the
-// filters of one input and four output channels, the four components of each vec4.
+// s: [parts, 36, c_in, n8], n8 = c_out rounded up to a multiple of 8; a part is some of the batch's images. dw:
+// [c_out, c_in, 3, 3]. One invocation makes the filters of one input and four output channels, the four components of each vec4.
 // Uses: divide, index, winograd.
 struct Params { first_group: u32, parts: u32, c_in: u32, c_out: u32, edge: u32 } // edge: 6
 @group(0) @binding(0) var<uniform> p: Params;

@@ -150,7 +150,7 @@ impl Winograd {
             let launch = match output.mask {
                 None => launch(gpu, kernel.with(store)),
                 Some(mask) => launch(gpu, kernel.with(&shaders::WINOGRAD_STORE_POOLED))
-                    .bind("code", mask.images(first, part.images)),
+                    .bind("mask_out", mask.images(first, part.images)),
             };
             let launch = epilogue.bind(part.sizes(launch, to, 0), DType::F32, width, &m.whole());
             launch

@@ -108,7 +108,7 @@ impl Winograd {
         let launch = match output.mask {
             None => launch(gpu, epilogue.choose(Kernel::new(file, "winograd_direct"))),
             Some(mask) => launch(gpu, epilogue.choose(Kernel::new(file, "winograd_direct_pooled")))
-                .bind("code", mask.images(0, self.images)),
+                .bind("mask_out", mask.images(0, self.images)),
         };
         let launch = epilogue.bind(launch, DType::F32, Width::One, &of.w);
         // Rows of tiles, or fours of windows.

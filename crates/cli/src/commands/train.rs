@@ -51,7 +51,7 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
 fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let is_first = ranks.rank() == 0;
     let config = shared(flags, &**ranks)?;
-    let dataset = Dataset::load(&config)?;
+    let dataset = Dataset::load(&config, ranks.local().1)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
     optimizer::check(&config)?;

@@ -67,7 +67,8 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let options = build_options(&config, &architecture, ranks);
     let mut learner = Learner::new(&gpu, &architecture, &config, &data, options)?;
     if config.class_weights == Some(true) {
-        learner.weigh_classes(&balanced(&dataset)?)?;
+        let are_divided = ranks.size() > 1 || config.accumulate.is_some_and(|batches| batches > 1);
+        learner.weigh_classes(&balanced(&dataset)?, are_divided)?;
     }
     let parts = OnDevice::both(&gpu, &dataset, &data)?;
     let run =

@@ -141,7 +141,9 @@ fn run(flags: &Flags, ranks: &Arc<dyn Communicator>) -> Result<ExitCode, Error> 
     let parallel = DataParallel::over(Arc::clone(ranks));
     let schedule =
         recipe.schedule(parallel.batches(images.train.len(), recipe.batch_size as usize, false))?;
-    let gpu = Gpu::builder().nth(ranks.local().0).build()?;
+    let builder = Gpu::builder().nth(ranks.local().0);
+    // What is missing on all ranks is said once.
+    let gpu = if is_first { builder.build()? } else { builder.quiet().build()? };
 
     let make = |b: &Builder| -> Box<dyn Module> {
         match flags.model {

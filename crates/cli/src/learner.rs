@@ -44,9 +44,9 @@ impl Learner {
         Ok(Self { model, parameters, objective, is_probability, units })
     }
 
-    /// Lets classes count by these factors in training.
-    pub(crate) fn weigh_classes(&mut self, factors: &[f32]) -> Result<()> {
-        self.objective.weigh_classes(self.parameters.gpu(), factors)
+    /// Lets classes count by these factors in training, and if `are_divided` the batches that a step is divided into.
+    pub(crate) fn weigh_classes(&mut self, factors: &[f32], are_divided: bool) -> Result<()> {
+        self.objective.weigh_classes(self.parameters.gpu(), factors, are_divided)
     }
 
     /// The model of a file.
@@ -61,10 +61,13 @@ impl Learner {
     /// The loss of a batch, and what metrics judge.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> train::Result<Output> {
         let y = self.model.forward(&batch.x, mode)?;
-        let loss = self.objective.of(&y, batch, mode)?;
-        let Some([scale, shift]) = &self.units else { return Ok(Output::new(loss).judged(&y, &batch.y)) };
+        let mut output = Output::new(self.objective.of(&y, batch, mode)?);
+        if let Some(terms) = self.objective.counted(&y, batch, mode)? {
+            output = output.counted(terms);
+        }
+        let Some([scale, shift]) = &self.units else { return Ok(output.judged(&y, &batch.y)) };
         let in_units = |values: &Tensor| values.detach().reshape(y.shape())?.mul(scale)?.add(shift);
-        Ok(Output::new(loss).judged(in_units(&y)?, &in_units(&batch.y)?))
+        Ok(output.judged(in_units(&y)?, &in_units(&batch.y)?))
     }
 
     /// What comes out for `x`: probabilities of classes, `[n, classes]`, or values, `[n, 1]`.

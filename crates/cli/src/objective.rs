@@ -17,6 +17,8 @@ pub(crate) struct Objective {
     config: Config,
     /// A factor for each class, in training.
     class_weights: Option<Weights>,
+    /// The same factors, where batches count by them.
+    counts: Option<Vec<f32>>,
     /// Whether probabilities come out, and not logits.
     is_probability: bool,
 }
@@ -25,7 +27,7 @@ impl Objective {
     /// The loss of the configuration.
     pub(crate) fn new(config: &Config, is_probability: bool) -> Self {
         let loss = config.loss.unwrap_or(Loss::CrossEntropy);
-        Self { loss, config: config.clone(), class_weights: None, is_probability }
+        Self { loss, config: config.clone(), class_weights: None, counts: None, is_probability }
     }
 
     /// The usual loss of a model of so many classes and outputs.
@@ -34,10 +36,27 @@ impl Objective {
         Self::new(&config, is_probability)
     }
 
-    /// Lets classes count by these factors in training.
-    pub(crate) fn weigh_classes(&mut self, gpu: &Gpu, factors: &[f32]) -> Result<()> {
+    /// Lets classes count by these factors in training, and if `are_divided` batches too, of which a step has several.
+    pub(crate) fn weigh_classes(&mut self, gpu: &Gpu, factors: &[f32], are_divided: bool) -> Result<()> {
         self.class_weights = Some(Weights::new(gpu, factors)?);
+        self.counts = are_divided.then(|| factors.to_vec());
         Ok(())
+    }
+
+    /// What the loss of a batch of which `y` comes out is divided by, where it isn't the number of rows and has to be known: the sum
+    /// of the factors of its classes. It waits for the labels.
+    pub(crate) fn counted(&self, y: &Tensor, batch: &Batch, mode: Mode) -> train::Result<Option<f64>> {
+        let divides_by_factors = match self.loss {
+            Loss::CrossEntropy => true,
+            Loss::Focal => y.shape().last() != Some(&1),
+            _ => false,
+        };
+        let Some(factors) = self.counts.as_ref().filter(|_| mode == Mode::Train && divides_by_factors) else {
+            return Ok(None);
+        };
+        let labels = batch.y.to_vec_as::<i32>()?;
+        let factor = |&label: &i32| usize::try_from(label).ok().and_then(|class| factors.get(class));
+        Ok(Some(labels.iter().filter_map(factor).map(|&factor| f64::from(factor)).sum()))
     }
 
     /// The loss of a batch of which `y` comes out.

@@ -24,15 +24,17 @@ pub enum Error {
         message: String,
     },
     /// Ranks that were not started alike.
-    #[error("rank {rank} was started with another {what} than rank 0: {found}, not {first}")]
+    #[error("rank {rank} was started with another {what} than rank {other}: {found}, not {first}")]
     Differs {
-        /// The first rank that is not as rank 0 is.
+        /// The first rank that is not as an earlier one is.
         rank: usize,
+        /// The rank that it is compared with: 0, or for executables the first one on a machine of its kind.
+        other: usize,
         /// What differs.
         what: String,
         /// What that rank has, shortened.
         found: String,
-        /// What rank 0 has, shortened.
+        /// What the other rank has, shortened.
         first: String,
     },
     /// Several ranks that don't know each other, since the program can't speak MPI.

@@ -35,7 +35,8 @@ fn launched_in(variable: impl Fn(&str) -> Option<String>) -> Option<(usize, usiz
 ///
 /// # Errors
 /// [`crate::Error::NoMpi`] for several ranks of a program without the feature `mpi`, [`crate::Error::Usage`] where MPI can't be
-/// started; [`fail`] prints both once.
+/// started, [`crate::Error::Differs`] where ranks run different versions, or different executables on machines of one architecture;
+/// [`fail`] prints each once.
 pub fn world() -> Result<Arc<dyn Communicator>> {
     match launched() {
         Some((_, ranks)) if ranks > 1 => several(ranks),
@@ -45,7 +46,9 @@ pub fn world() -> Result<Arc<dyn Communicator>> {
 
 #[cfg(feature = "mpi")]
 fn several(_ranks: usize) -> Result<Arc<dyn Communicator>> {
-    Ok(Arc::new(crate::Mpi::init()?))
+    let ranks = crate::Mpi::init()?;
+    crate::executable::check(&ranks)?;
+    Ok(Arc::new(ranks))
 }
 
 #[cfg(not(feature = "mpi"))]

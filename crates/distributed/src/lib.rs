@@ -7,6 +7,8 @@
 
 mod communicator;
 mod error;
+#[cfg(feature = "mpi")]
+mod executable;
 mod launch;
 #[cfg(feature = "mpi")]
 mod mpi;

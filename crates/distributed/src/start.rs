@@ -19,14 +19,27 @@ const SHOWN: usize = 60;
 /// # Errors
 /// [`Error::Differs`] for the first text that differs, [`Error::Gone`].
 pub fn same_everywhere(ranks: &dyn Communicator, texts: &[(&str, &str)]) -> Result<()> {
-    for (what, own) in texts {
-        let all = all_gather_bytes(ranks, own.as_bytes())?;
-        let Some((rank, found)) = all.iter().enumerate().find(|(_, text)| **text != all[0]) else { continue };
-        let first: Vec<char> = String::from_utf8_lossy(&all[0]).chars().collect();
-        let found: Vec<char> = String::from_utf8_lossy(found).chars().collect();
+    texts.iter().try_for_each(|(what, own)| same_among(ranks, what, own, |_, _| true))
+}
+
+/// As [`same_everywhere`], of one text, which is compared with that of the first rank that is comparable.
+pub(crate) fn same_among(
+    ranks: &dyn Communicator,
+    what: &str,
+    own: &str,
+    is_comparable: impl Fn(&[u8], &[u8]) -> bool,
+) -> Result<()> {
+    let all = all_gather_bytes(ranks, own.as_bytes())?;
+    for (rank, found) in all.iter().enumerate() {
+        let other = all.iter().position(|text| is_comparable(text, found)).unwrap_or(rank);
+        if found == &all[other] {
+            continue;
+        }
+        let [first, found] = [&all[other], found].map(|text| String::from_utf8_lossy(text).chars().collect());
+        let (first, found): (Vec<char>, Vec<char>) = (first, found);
         let equal = first.iter().zip(&found).take_while(|(a, b)| a == b).count();
         let [first, found] = [first, found].map(|text| shortened(&text, equal));
-        return Err(Error::Differs { rank, what: (*what).to_owned(), found, first });
+        return Err(Error::Differs { rank, other, what: what.to_owned(), found, first });
     }
     Ok(())
 }

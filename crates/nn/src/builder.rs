@@ -7,7 +7,7 @@ use wgrad_autograd::{Gpu, Tensor};
 use wgrad_distributed::Communicator;
 
 use crate::layout::Layout;
-use crate::parameters::Random;
+use crate::parameters::{Random, Void};
 use crate::{Error, Init, Integer, Parameters, Result};
 
 /// The model that `make` builds, and its parameters, on `gpu`.
@@ -73,6 +73,7 @@ struct Shared {
     seed: u64,
     options: BuildOptions,
     random: Random,
+    void: Void,
     declared: Mutex<Declared>,
 }
 
@@ -150,8 +151,12 @@ impl Param {
 
 impl Builder {
     fn new(gpu: &Gpu, seed: u64, options: BuildOptions) -> Self {
-        let (gpu, random, declared) = (gpu.clone(), Random::new(seed), Mutex::default());
-        Self { prefix: String::new(), shared: Arc::new(Shared { gpu, seed, options, random, declared }) }
+        let (gpu, random) = (gpu.clone(), Random::new(seed));
+        let (void, declared) = (Void::default(), Mutex::default());
+        Self {
+            prefix: String::new(),
+            shared: Arc::new(Shared { gpu, seed, options, random, void, declared }),
+        }
     }
 
     /// A builder for the layer `name` within this one.
@@ -180,6 +185,10 @@ impl Builder {
 
     fn declared(&self) -> MutexGuard<'_, Declared> {
         self.shared.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn void(&self) -> Void {
+        Arc::clone(&self.shared.void)
     }
 
     pub(crate) fn random(&self) -> Random {
@@ -222,6 +231,6 @@ impl Builder {
         let Shared { gpu, seed, options, .. } = &*self.shared;
         let parameters = Layout::place(gpu, *seed, parameters, true, options.flat_bytes)?;
         let buffers = Layout::place(gpu, *seed, buffers, false, None)?;
-        Parameters::new(gpu, parameters, buffers, self.random())
+        Parameters::new(gpu, parameters, buffers, self.random(), self.void())
     }
 }

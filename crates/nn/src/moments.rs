@@ -1,15 +1,23 @@
 //! Mean and variance of channels over the batches of all ranks.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use wgrad_autograd::{Error, Op, Result, Tensor};
 use wgrad_distributed::Communicator;
 
+use crate::parameters::Void;
+
 const OP: &str = "synchronized batch_norm2d";
 
 /// Mean and biased variance of each channel of `x`, `[n, c, h, w]` of f32, over all ranks, each `[c]`, and the number of values of a
-/// channel over all ranks. Each rank counts as much as it has values; it may have none. Collective, and so is its gradient.
-pub(crate) fn over_ranks(x: &Tensor, ranks: &Arc<dyn Communicator>) -> Result<([Tensor; 2], u64)> {
+/// channel over all ranks. Each rank counts as much as it has values; it may have none. Collective, and so is its gradient, to which a
+/// rank whose pass is `void` adds zeros.
+pub(crate) fn over_ranks(
+    x: &Tensor,
+    ranks: &Arc<dyn Communicator>,
+    void: &Void,
+) -> Result<([Tensor; 2], u64)> {
     let &[n, c, h, w] = x.shape() else {
         let message = format!("input {:?}; expected [n, channels, height, width]", x.shape());
         return Err(Error::shape(OP, message));
@@ -22,7 +30,7 @@ pub(crate) fn over_ranks(x: &Tensor, ranks: &Arc<dyn Communicator>) -> Result<([
         _ => [x.mean(&axes)?, x.var(&axes, 0)?],
     };
     let own = Tensor::stack(&[&own[0], &own[1]], 0)?;
-    let all = gather(ranks.as_ref(), count, &own)?;
+    let all = gather(ranks.as_ref(), count, &read(&own)?)?;
     let total: u64 = all.iter().map(|(count, _)| count).sum();
     if total < 2 {
         let message = format!(
@@ -38,7 +46,8 @@ pub(crate) fn over_ranks(x: &Tensor, ranks: &Arc<dyn Communicator>) -> Result<([
     let share = count as f64 / total as f64;
     let values: Vec<f32> = merged.iter().map(|&value| value as f32).collect();
     let both = Tensor::from_slice(x.gpu(), &values, &[2, c])?;
-    let both = both.with_op(&[&own], || Merge { ranks: Arc::clone(ranks), shifts, share });
+    let (ranks, void) = (Arc::clone(ranks), Arc::clone(void));
+    let both = both.with_op(&[&own], || Merge { ranks, void, shifts, share });
     let part = |row: usize| both.narrow(0, row, 1)?.squeeze(0)?.contiguous();
     Ok(([part(0)?, part(1)?], total))
 }
@@ -62,6 +71,7 @@ fn merge(all: &[(u64, Vec<f32>)], total: u64, c: usize) -> Vec<f64> {
 /// The moments of all ranks from each rank's own, `[2, c]` both.
 struct Merge {
     ranks: Arc<dyn Communicator>,
+    void: Void,
     /// How far this rank's means lie from those of all.
     shifts: Vec<f64>,
     /// This rank's share of the values.
@@ -76,7 +86,8 @@ impl Op for Merge {
     fn backward(&self, dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let c = self.shifts.len();
         let mut sums = vec![0.0; 2 * c];
-        for (_, part) in gather(self.ranks.as_ref(), 0, dy)? {
+        let own = if self.void.load(Ordering::Relaxed) { vec![0.0; 2 * c] } else { read(dy)? };
+        for (_, part) in gather(self.ranks.as_ref(), 0, &own)? {
             sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
         }
         // The mean is Σ share · own mean, the variance Σ share · (own variance + shift²).
@@ -90,9 +101,9 @@ impl Op for Merge {
 }
 
 /// A number and the values of `own` from each rank, in their order.
-fn gather(ranks: &dyn Communicator, number: u64, own: &Tensor) -> Result<Vec<(u64, Vec<f32>)>> {
+fn gather(ranks: &dyn Communicator, number: u64, own: &[f32]) -> Result<Vec<(u64, Vec<f32>)>> {
     let mut send = number.to_ne_bytes().to_vec();
-    send.extend_from_slice(bytemuck::cast_slice(&read(own)?));
+    send.extend_from_slice(bytemuck::cast_slice(own));
     let mut all = vec![0; ranks.size() * send.len()];
     ranks.all_gather(&send, &mut all).map_err(|source| Error::Other { op: OP, source: Arc::new(source) })?;
     let part = |part: &[u8]| {

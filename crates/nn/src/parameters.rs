@@ -1,7 +1,7 @@
 //! A model's parameters and buffers: what lies in the flat buffers, by name.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use wgrad_autograd::{Gpu, Tensor};
 
@@ -43,12 +43,22 @@ struct Inner {
     parameters: Layout,
     buffers: Layout,
     random: Random,
+    void: Void,
 }
 
+/// Whether the backward pass under way counts for nothing, for layers that talk to other ranks in it.
+pub(crate) type Void = Arc<AtomicBool>;
+
 impl Parameters {
-    pub(crate) fn new(gpu: &Gpu, parameters: Layout, buffers: Layout, random: Random) -> Result<Self> {
+    pub(crate) fn new(
+        gpu: &Gpu,
+        parameters: Layout,
+        buffers: Layout,
+        random: Random,
+        void: Void,
+    ) -> Result<Self> {
         let (gpu, id) = (gpu.clone(), gpu.unique());
-        Ok(Self(Arc::new(Inner { gpu, id, parameters, buffers, random })))
+        Ok(Self(Arc::new(Inner { gpu, id, parameters, buffers, random, void })))
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -112,6 +122,15 @@ impl Parameters {
     /// their own, or all would drop the same elements. Stream 0 is the one at first.
     pub fn set_random_stream(&self, stream: u32) {
         self.0.random.stream.store(stream, Ordering::Relaxed);
+    }
+
+    /// Calls `f`, whose backward passes count for nothing if `is_void`: layers then send zeros to other ranks instead of what comes of
+    /// this rank's loss. A loss of rows that don't count may be NaN, and is still NaN times 0.
+    pub fn with_void<T>(&self, is_void: bool, f: impl FnOnce() -> T) -> T {
+        self.0.void.store(is_void, Ordering::Relaxed);
+        let result = f();
+        self.0.void.store(false, Ordering::Relaxed);
+        result
     }
 
     /// How many random draws the layers made so far.

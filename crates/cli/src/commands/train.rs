@@ -51,7 +51,7 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
 fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let is_first = ranks.rank() == 0;
     let config = shared(flags, &**ranks)?;
-    let dataset = Dataset::load(&config)?;
+    let dataset = Dataset::load(&config, ranks.local().1)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
     optimizer::check(&config)?;
@@ -67,7 +67,8 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let options = build_options(&config, &architecture, ranks);
     let mut learner = Learner::new(&gpu, &architecture, &config, &data, options)?;
     if config.class_weights == Some(true) {
-        learner.weigh_classes(&balanced(&dataset)?)?;
+        let are_divided = ranks.size() > 1 || config.accumulate.is_some_and(|batches| batches > 1);
+        learner.weigh_classes(&balanced(&dataset)?, are_divided)?;
     }
     let parts = OnDevice::both(&gpu, &dataset, &data)?;
     let run =

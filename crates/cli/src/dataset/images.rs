@@ -16,12 +16,12 @@ const SIDE: usize = 64;
 /// Bytes that images may take on the device where the configuration doesn't say, and the machine has enough.
 const USUAL_MEMORY: u64 = 2_000_000_000;
 
-pub(super) fn load(path: &Path, kind: Kind, config: &Config) -> Result<Dataset> {
+pub(super) fn load(path: &Path, kind: Kind, config: &Config, memory: u64) -> Result<Dataset> {
     let (name, split) = match kind {
         Kind::Cifar10 => ("CIFAR-10", cifar10::load(path)?),
         Kind::Cifar100 => ("CIFAR-100", cifar100::load(path)?),
         Kind::Idx => ("idx files", mnist::load(path)?),
-        Kind::Images | Kind::Table | Kind::Safetensors => return classes(path, config),
+        Kind::Images | Kind::Table | Kind::Safetensors => return classes(path, config, memory),
     };
     let (train, valid) = (split.train, split.test);
     if let (Some(size), [_, h, w]) = (config.size, train.shape())
@@ -31,24 +31,19 @@ pub(super) fn load(path: &Path, kind: Kind, config: &Config) -> Result<Dataset> 
     }
     let (train, valid) = (train.into(), valid.into());
     let about = about(path, name, &train, &valid, "");
-    dataset(train, valid, about, config)
+    dataset(train, valid, about, memory)
 }
 
 /// The data set, streamed where it would take more of the device's memory than it may.
-pub(super) fn dataset(
-    train: Pictures,
-    valid: Pictures,
-    mut about: String,
-    config: &Config,
-) -> Result<Dataset> {
+pub(super) fn dataset(train: Pictures, valid: Pictures, mut about: String, memory: u64) -> Result<Dataset> {
     let bytes = bytes(train.shape(), train.len() + valid.len());
-    let streamed = bytes > memory(config);
+    let streamed = bytes > memory;
     if streamed {
         let from = match &train {
             Pictures::Host(_) => "the host's memory",
             Pictures::Files(_) => "their files",
         };
-        let [bytes, memory] = [bytes, memory(config)].map(|bytes| scaled(bytes as f64));
+        let [bytes, memory] = [bytes, memory].map(|bytes| scaled(bytes as f64));
         about.push_str(&format!("; streamed from {from}, since {bytes}B are more than memory = {memory}B"));
     }
     Ok(Dataset::Images { train, valid, streamed, about })
@@ -60,12 +55,15 @@ fn bytes(shape: [usize; 3], images: usize) -> u64 {
     size.next_multiple_of(4).saturating_mul(images as u64)
 }
 
-/// Bytes that images may take on the device.
-fn memory(config: &Config) -> u64 {
+/// Bytes that images may take on the device of each of so many ranks of this machine.
+pub(super) fn memory(config: &Config, ranks: usize) -> u64 {
+    config.memory.map_or_else(|| share(free_memory(), ranks), |bytes| bytes.0)
+}
+
+/// What a rank takes of the machine's free memory, a quarter in all, where the configuration doesn't say.
+fn share(free: Option<u64>, ranks: usize) -> u64 {
     // No adapter tells its memory. Software adapters, and GPUs that are part of a processor, have the machine's.
-    config
-        .memory
-        .map_or_else(|| USUAL_MEMORY.min(free_memory().map_or(u64::MAX, |free| free / 4)), |bytes| bytes.0)
+    USUAL_MEMORY.min(free.map_or(u64::MAX, |free| free / 4 / ranks.max(1) as u64))
 }
 
 /// The machine's free memory, where the system tells it.
@@ -87,7 +85,7 @@ fn about(path: &Path, kind: &str, train: &Pictures, valid: &Pictures, more: &str
 }
 
 /// A folder with a folder for each class, divided here unless it is already.
-fn classes(path: &Path, config: &Config) -> Result<Dataset> {
+fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     let [height, width] = config.size.unwrap_or([SIDE, SIDE]);
     let channels = config.channels.unwrap_or(3);
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
@@ -96,7 +94,7 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
     // A validation part of its own comes before a test part, and both before a share of the training part.
     let own = [&listing.validation, &listing.test].into_iter().find(|items| !items.is_empty());
     let count = listing.train.len() + own.map_or(0, Vec::len);
-    let is_large = bytes(prepare.shape(), count) > memory(config);
+    let is_large = bytes(prepare.shape(), count) > memory;
     let mut skipped = Vec::new();
     let mut read = |items: &[Item]| -> Result<Pictures> {
         let (pictures, more): (Pictures, _) = if is_large {
@@ -135,5 +133,19 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
         }
     };
     let about = about(path, "a folder for each class", &train, &valid, &others);
-    dataset(train, valid, about, config)
+    dataset(train, valid, about, memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{USUAL_MEMORY, share};
+
+    #[test]
+    fn ranks_of_a_machine_share_a_quarter_of_its_free_memory() {
+        let free = 6_000_000_000;
+        assert_eq!([1, 2, 3, 8].map(|ranks| share(Some(free), ranks) * ranks as u64), [free / 4; 4]);
+        // More than that is never taken, nor where the system doesn't tell.
+        assert_eq!(share(Some(1 << 40), 1), USUAL_MEMORY);
+        assert_eq!(share(None, 4), USUAL_MEMORY);
+    }
 }

@@ -50,8 +50,9 @@ pub(crate) enum Dataset {
 }
 
 impl Dataset {
-    /// The data that the configuration names.
-    pub(crate) fn load(config: &Config) -> Result<Self> {
+    /// The data that the configuration names, for one of so many ranks of this machine.
+    pub(crate) fn load(config: &Config, ranks: usize) -> Result<Self> {
+        let memory = images::memory(config, ranks);
         let share = config.validation.unwrap_or(VALIDATION);
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::usage(format!("validation = {share}: a share of the rows, between 0 and 1")));
@@ -61,7 +62,7 @@ impl Dataset {
                 Kind::Table => table::load(path, config),
                 kind => match (&config.target, kind) {
                     (None, Kind::Safetensors) => tensors::load(path, config),
-                    (None, _) => images::load(path, kind, config),
+                    (None, _) => images::load(path, kind, config, memory),
                     (Some(target), kind) => {
                         let message = match kind {
                             Kind::Safetensors => "tensors have their targets in y, and no target column",
@@ -71,7 +72,7 @@ impl Dataset {
                     }
                 },
             },
-            (None, Some(generator)) => generated(generator, config),
+            (None, Some(generator)) => generated(generator, config, memory),
             (Some(_), Some(_)) => Err(Error::usage("data and generate: give one of them")),
             (None, None) => {
                 Err(Error::usage("there is no data: --data names a folder, a CSV file or a safetensors file"))
@@ -128,7 +129,7 @@ pub(crate) fn is_table(path: &Path) -> bool {
     ending.is_some_and(|ending| ["csv", "tsv"].iter().any(|known| ending == *known)) && !path.is_dir()
 }
 
-fn generated(generator: Generator, config: &Config) -> Result<Dataset> {
+fn generated(generator: Generator, config: &Config, memory: u64) -> Result<Dataset> {
     let (samples, tests) = (config.samples.unwrap_or(1000), config.test_samples.unwrap_or(200));
     if samples == 0 || tests == 0 || samples.saturating_add(tests) > 1_000_000 {
         let message = format!(
@@ -146,5 +147,5 @@ fn generated(generator: Generator, config: &Config) -> Result<Dataset> {
         _ => (split.train, split.test),
     };
     let about = format!("{samples} drawn figures to train on, {tests} to validate; --data takes your own");
-    images::dataset(train.into(), valid.into(), about, config)
+    images::dataset(train.into(), valid.into(), about, memory)
 }

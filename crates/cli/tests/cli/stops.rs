@@ -10,6 +10,11 @@ use crate::wgrad::words;
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_130() {
+    ["-INT", "-TERM"].into_iter().for_each(interrupted);
+}
+
+#[cfg(unix)]
+fn interrupted(signal: &str) {
     let folder = tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(["train", "dense", "--set", "epochs=100000"]).current_dir(folder.path());
@@ -20,11 +25,11 @@ fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_130() {
         assert!(start.elapsed() < Duration::from_secs(120), "no steps");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert_eq!(output.status.code(), Some(130), "{signal}: {error}");
     assert!(
         error.contains("interrupted after step") && error.contains("wgrad train --resume --run run"),
         "{error}"

@@ -2,6 +2,7 @@
 //! `WGRAD_MPIRUN` is another command with its options, as `mpirun.mpich`.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use wgrad_distributed::{
     Communicator, Error, Mpi, MpiSettings, Wire, agree, all_gather_bytes, all_reduce, broadcast_bytes, fail,
-    launched, same_everywhere,
+    launched, same_everywhere, world,
 };
 
 use crate::{on_each, values};
@@ -30,17 +31,24 @@ struct Job {
 
 /// Runs the ignored test `body` as so many ranks, which find `case` in their environment.
 fn job(ranks: usize, body: &str, case: &str) -> Job {
+    job_of(&[(ranks, std::env::current_exe().expect("this test"))], body, case)
+}
+
+/// As [`job`], where the first ranks are of the first program, and so on.
+fn job_of(programs: &[(usize, PathBuf)], body: &str, case: &str) -> Job {
     let _one = ONE_JOB.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     let log = File::create(folder.path().join("log")).expect("a file");
     let command = std::env::var("WGRAD_MPIRUN")
         .unwrap_or_else(|_| "mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1".to_owned());
     let mut words = command.split_whitespace();
-    let mut mpirun = Command::new(words.next().unwrap_or_default())
-        .args(words)
-        .args(["-n", &ranks.to_string()])
-        .arg(std::env::current_exe().expect("this test"))
-        .args(["--ignored", "--exact", &format!("mpi::{body}"), "--test-threads=1", "--nocapture"])
+    let mut mpirun = Command::new(words.next().unwrap_or_default());
+    mpirun.args(words);
+    for (i, (ranks, program)) in programs.iter().enumerate() {
+        mpirun.args(if i > 0 { &[":"][..] } else { &[] }).args(["-n", &ranks.to_string()]).arg(program);
+        mpirun.args(["--ignored", "--exact", &format!("mpi::{body}"), "--test-threads=1", "--nocapture"]);
+    }
+    let mut mpirun = mpirun
         .envs([
             ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
             ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
@@ -258,4 +266,33 @@ fn differences() {
     let same = same_everywhere(&ranks, &[("build", "0.1.0"), ("seed", &seed)]);
     let error = same.expect_err("the seeds differ");
     fail(Some(&ranks), "test", &error, 2);
+}
+
+#[test]
+fn ranks_of_different_builds_are_refused_and_the_one_that_differs_is_named() {
+    let own = std::env::current_exe().expect("this test");
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("other");
+    fs::copy(&own, &other).expect("a copy");
+    // A byte behind its end changes nothing of what an executable does.
+    let mut file = File::options().append(true).open(&other).expect("the copy");
+    file.write_all(b"x").expect("a byte more");
+    drop(file);
+    let job = job_of(&[(2, own.clone()), (1, other)], "builds", "");
+    let message = "rank 2 was started with another executable than rank 0: `";
+    assert_eq!((job.code, job.output.matches(message).count()), (Some(2), 1), "{}", job.output);
+    let job = job_of(&[(1, own.clone()), (1, own)], "builds", "");
+    assert_eq!(job.code, Some(0), "{}", job.output);
+}
+
+#[test]
+#[ignore = "a rank"]
+fn builds() {
+    if launched().is_none() {
+        return;
+    }
+    if let Err(error) = world() {
+        fail(None, "test", &error, 2);
+        std::process::exit(2);
+    }
 }

@@ -6,6 +6,7 @@ use wgrad_autograd::{BatchNormOptions, DType, RunningStats, Tensor, no_grad};
 use wgrad_distributed::Communicator;
 
 use super::{Mode, Module, in_layer, name_of};
+use crate::parameters::Void;
 use crate::{Builder, Init, Integer, Param, Result, moments};
 
 /// Normalises each channel: by the batch's statistics in training, which also move the running estimates, and by these
@@ -27,6 +28,7 @@ pub struct BatchNorm2d {
     options: BatchNormOptions,
     /// Those over whose batches it normalises, where there are others.
     ranks: Option<Arc<dyn Communicator>>,
+    void: Void,
 }
 
 impl BatchNorm2d {
@@ -41,6 +43,7 @@ impl BatchNorm2d {
             batches: builder.integer_buffer("num_batches_tracked", &[], 0.0, Integer::I64),
             options,
             ranks: builder.synchronized().cloned(),
+            void: builder.void(),
         }
     }
 }
@@ -75,7 +78,7 @@ impl BatchNorm2d {
         ranks: &Arc<dyn Communicator>,
     ) -> wgrad_autograd::Result<Tensor> {
         let values = x.to_dtype(DType::F32)?;
-        let ([mean, var], count) = moments::over_ranks(&values, ranks)?;
+        let ([mean, var], count) = moments::over_ranks(&values, ranks, &self.void)?;
         let batches = running.batches.clone();
         let given = RunningStats { mean: mean.clone(), var: var.clone(), batches };
         let y = values.batch_norm2d_eval(weight, bias, &given, self.options)?.to_dtype(x.dtype())?;

@@ -24,7 +24,8 @@ pub(crate) struct LocalGradients {
 impl LocalGradients {
     /// Adds the gradient of a loss times `factor`.
     pub(crate) fn add(&mut self, parameters: &Parameters, loss: &Tensor, factor: f64) -> Result<()> {
-        let gradients = parameters.gradients(&scaled(loss, factor)?)?;
+        let loss = scaled(loss, factor)?;
+        let gradients = parameters.with_void(factor == 0.0, || parameters.gradients(&loss))?;
         match &mut self.gradients {
             // The gradient of a mean over nothing may be anything.
             _ if factor == 0.0 => {}
@@ -64,7 +65,9 @@ impl<'a> Exchange<'a> {
     pub(crate) fn of_loss(mut self, loss: &Tensor, factor: f64, total: f64) -> Result<Gradients> {
         self.is_void = factor == 0.0;
         let (parameters, loss, parts) = (self.parameters, scaled(loss, factor)?, self.parts.clone());
-        let gradients = parameters.gradients_by_part(&loss, &parts, |all, part| self.ready(all, part))?;
+        let gradients = parameters.with_void(self.is_void, || {
+            parameters.gradients_by_part(&loss, &parts, |all, part| self.ready(all, part))
+        })?;
         self.finish(gradients, total)
     }
 

@@ -21,11 +21,14 @@ impl<B> Run<'_, '_, B> {
         let (mut mean, mut batches) = (GradientMean::default(), Vec::new());
         for i in 0..self.trainer.plan.accumulate {
             let Some((output, _)) = self.next_batch(i, measuring)? else { break };
-            let weight = output.weight.unwrap_or_default();
+            let (weight, parameters) = (output.weight.unwrap_or_default(), &self.trainer.parameters);
             // A mean over nothing is NaN, and counts for nothing.
             if weight > 0.0 {
                 batches.push(BatchLosses::read(&output, weight)?);
-                mean.add(self.trainer.parameters.gradients(&output.loss)?, weight)?;
+                mean.add(parameters.gradients(&output.loss)?, weight)?;
+            } else if !self.trainer.parallel.is_alone() {
+                // Layers of other ranks may wait for this pass.
+                parameters.with_void(true, || parameters.gradients(&output.loss))?;
             }
         }
         let own = mean.finish()?;

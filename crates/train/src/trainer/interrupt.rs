@@ -1,7 +1,13 @@
 //! Ctrl-C as a flag.
 
 use std::sync::Arc;
+#[cfg(all(feature = "terminal", unix))]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The flag that SIGTERM sets.
+#[cfg(all(feature = "terminal", unix))]
+static TERMINATION: OnceLock<Interrupt> = OnceLock::new();
 
 /// Whether somebody asked the run to stop. Cloning shares it.
 #[derive(Clone, Debug, Default)]
@@ -11,9 +17,10 @@ impl Interrupt {
     /// The exit code of a program that was interrupted.
     pub const EXIT_CODE: u8 = 130;
 
-    /// A flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
+    /// A flag that Ctrl-C sets, and on Unix SIGTERM, by which `mpirun`, `timeout` and batch systems end a program. A second one ends
+    /// the process at once.
     ///
-    /// Where the handler cannot be installed (an application has its own), the flag can still be set by
+    /// Where a handler cannot be installed (an application has its own), the flag can still be set by
     /// [`Interrupt::set`].
     #[cfg(feature = "terminal")]
     pub fn on_ctrl_c() -> Self {
@@ -26,6 +33,8 @@ impl Interrupt {
         });
         // Without a handler Ctrl-C ends the process, as it does everywhere else.
         drop(installed);
+        #[cfg(unix)]
+        on_termination(&interrupt);
         interrupt
     }
 
@@ -37,5 +46,30 @@ impl Interrupt {
     /// Whether the run shall stop.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Has SIGTERM set the flag, unless a program handles it by itself.
+#[cfg(all(feature = "terminal", unix))]
+fn on_termination(interrupt: &Interrupt) {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    extern "C" fn set(_: i32) {
+        if let Some(interrupt) = TERMINATION.get() {
+            interrupt.set();
+        }
+    }
+    if TERMINATION.set(interrupt.clone()).is_err() {
+        return;
+    }
+    // After the first one it is handled as usual.
+    let flags = SaFlags::SA_RESTART | SaFlags::SA_RESETHAND;
+    let action = SigAction::new(SigHandler::Handler(set), flags, SigSet::empty());
+    // SAFETY: a handler may load and store atomics, and this one does nothing else; what was there is put back as it was.
+    unsafe {
+        if let Ok(before) = sigaction(Signal::SIGTERM, &action)
+            && !matches!(before.handler(), SigHandler::SigDfl)
+        {
+            let _ = sigaction(Signal::SIGTERM, &before);
+        }
     }
 }

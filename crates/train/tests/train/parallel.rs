@@ -9,6 +9,7 @@ use std::time::Duration;
 use wgrad_autograd::{BatchNormOptions, CrossEntropyOptions, Tensor};
 use wgrad_data::{Batch, TensorBatches};
 use wgrad_distributed::{Communicator, Error as RanksError, Solo, Thread, Threads, Wire};
+use wgrad_nn::losses::{SoftmaxFocalOptions, softmax_focal};
 use wgrad_nn::models::{Resnet9, Resnet9Options};
 use wgrad_nn::{
     Activation, BatchNorm2d, BuildOptions, Builder, Conv2d, Flatten, Linear, Mode, OneCycle, Sequential,
@@ -236,6 +237,59 @@ fn half_ignored(rank: Option<usize>) -> impl FnMut(&Setup, &Batch, Mode) -> Resu
         let options = CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() };
         let loss = y.cross_entropy_with(&targets, options)?;
         Ok(Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+    }
+}
+
+#[test]
+fn a_loss_over_nothing_does_not_reach_other_ranks_by_what_batch_norm_sends() {
+    // A mean that is a sum divided by a sum: 0 / 0, whose gradient is NaN times whatever.
+    let of = |rank: Option<usize>| {
+        let mut step = 0;
+        move |setup: &Setup, batch: &Batch, mode: Mode| {
+            let mut labels = batch.y.to_vec_as::<i32>()?;
+            step += usize::from(mode == Mode::Train);
+            if step % 2 == 1 && mode == Mode::Train {
+                let first = rank.map_or(labels.len() / 2, |rank| if rank == 1 { 0 } else { labels.len() });
+                labels[first..].fill(-100);
+            }
+            let terms = labels.iter().filter(|label| **label >= 0).count();
+            let y = setup.model.forward(&batch.x, mode)?;
+            let targets = Tensor::from_slice(&setup.gpu, &labels, &[labels.len()])?;
+            let options = SoftmaxFocalOptions { ignore_index: Some(-100), ..Default::default() };
+            let loss = softmax_focal(&y, &targets, &options)?;
+            assert_eq!(loss.item()?.is_nan(), terms == 0, "the case that this is about");
+            Ok(Output::new(loss).judged(y, &batch.y).counted(terms as f64))
+        }
+    };
+    // Ranks that step by themselves normalise together too.
+    let all = on_each(2, |ranks| {
+        let rank = ranks_of(&ranks);
+        let ranks: Arc<dyn Communicator> = Arc::new(ranks);
+        let (setup, parallel) =
+            (synchronized(Arc::clone(&ranks)), DataParallel::over(ranks).average_every(2));
+        let change = move |trainer: Trainer<'static>| trainer.batch_size(4).epochs(1).parallel(parallel);
+        train(&setup, 40, change, of(Some(rank))).unwrap()
+    });
+    assert_eq!(bits(&all[1].state), bits(&all[0].state));
+    assert_eq!(all[0].losses.len(), 5);
+    for accumulate in [1, 2] {
+        let change = |batch: usize| {
+            move |trainer: Trainer<'static>| trainer.batch_size(batch).accumulate(accumulate).epochs(1)
+        };
+        let whole = train(&synchronized(Arc::new(Solo)), 40, change(8), of(None)).unwrap();
+        let all = on_each(2, |ranks| {
+            let rank = ranks_of(&ranks);
+            let ranks: Arc<dyn Communicator> = Arc::new(ranks);
+            let setup = synchronized(Arc::clone(&ranks));
+            let parallel = DataParallel::over(ranks);
+            let change = move |trainer| change(4)(trainer).parallel(parallel);
+            train(&setup, 40, change, of(Some(rank))).unwrap()
+        });
+        assert_close(&all[0].losses, &whole.losses, 1e-5, "half the rows, or all");
+        assert_eq!(bits(&all[1].state), bits(&all[0].state));
+        assert!(
+            all[0].state.tensors.values().all(|(_, values)| values.iter().all(|value| value.is_finite()))
+        );
     }
 }
 

@@ -16,6 +16,9 @@ fn regular(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
+/// How the name of a file begins and ends until it is whole.
+const UNFINISHED: (&str, &str) = (".wgrad-", ".part");
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -33,7 +36,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let target = regular(path).map_err(failed)?;
     let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".wgrad-").suffix(".part");
+    builder.prefix(UNFINISHED.0).suffix(UNFINISHED.1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -47,6 +50,20 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     #[cfg(unix)]
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(())
+}
+
+/// Removes, as far as it can, what [`write_atomic`] left in `folder` where its process was killed. For a folder in which no other
+/// process writes: nothing tells its files from those.
+pub fn remove_unfinished(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_unfinished =
+            name.to_str().is_some_and(|name| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1));
+        if is_unfinished {
+            // It is tried again at the next run.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether a file can be made beside `path`, found out by making one.

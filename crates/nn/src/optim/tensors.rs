@@ -3,7 +3,7 @@
 use wgrad_autograd::{Tensor, no_grad};
 
 use super::groups::Groups;
-use super::state::{Named, assign};
+use super::state::Named;
 use super::{Optimizer, OptimizerState, check_lr};
 use crate::{Error, Gradients, Parameters, Result};
 

@@ -158,7 +158,7 @@ impl DataParallel {
     }
 
     fn rows_at_once(&self, batch_size: usize) -> usize {
-        (batch_size * self.size()).max(1)
+        batch_size.saturating_mul(self.size()).max(1)
     }
 
     /// What must be equal for a run to continue another, in words; nothing of a single rank.

@@ -73,7 +73,7 @@ impl<B> Run<'_, '_, B> {
 
     /// What the closure makes of the next batch, and the rows that this batch has on all ranks; nothing at an epoch's end.
     fn next_batch(&mut self, i: usize, measuring: &mut Option<Measuring>) -> Result<Option<(Output, usize)>> {
-        let of_all = self.trainer.plan.batch_size * self.trainer.parallel.size();
+        let of_all = self.trainer.plan.batch_size.saturating_mul(self.trainer.parallel.size());
         let rows = of_all.min(self.fit.epoch_rows - self.fit.place.rows);
         if rows == 0 {
             return Ok(None);

@@ -105,7 +105,10 @@ impl Checkpoints {
         std::fs::create_dir_all(&self.folder.0).map_err(failed)?;
         let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => self.lock = Some(file),
+            Ok(()) => {
+                self.lock = Some(file);
+                wgrad_nn::file::remove_unfinished(&self.folder.0);
+            }
             Err(std::fs::TryLockError::WouldBlock) => {
                 let message =
                     "another run is under way in this folder: wait for its end, or take another folder";

@@ -57,7 +57,7 @@ pub(crate) fn figures<B>(
     let (mut means, mut waiting, mut start) = (Means::default(), VecDeque::new(), 0);
     let mut queue = PredictionQueue { parallel, waiting: VecDeque::new() };
     while start < set.len() {
-        let rows = (batch_size * parallel.size()).min(set.len() - start);
+        let rows = batch_size.saturating_mul(parallel.size()).min(set.len() - start);
         // Ranks divide each batch. One that has no row of a short last batch looks at its first row, which does not count.
         let share = parallel.share(rows);
         let counted = share.len();

@@ -15,7 +15,7 @@ pub struct LrFinder {
     pub from: f64,
     /// The last rate.
     pub to: f64,
-    /// Steps at most; the search ends early when the loss is over four times its best, or no number.
+    /// Steps at most; the search ends early when the loss is over four times its best, where that is above 0, or no number.
     pub steps: usize,
 }
 
@@ -104,7 +104,7 @@ impl<B> Trainer<'_, B> {
             let output = forward(&train.batch(start, rows)?, Mode::Train)?;
             start += rows;
             let loss = f64::from(output.loss.item()?);
-            if !loss.is_finite() || loss > 4.0 * best {
+            if !loss.is_finite() || (best > 0.0 && loss > 4.0 * best) {
                 break;
             }
             best = best.min(loss);

@@ -75,8 +75,17 @@ impl Folder {
     pub fn best(&self, figure: &str) -> Result<Option<PathBuf>> {
         let Some(newest) = self.steps()?.pop() else { return Ok(None) };
         let state = self.load(newest)?;
-        let entry = state.metadata.get(&format!("wgrad.callback_checkpoints.best.{figure}"));
-        Ok(entry.and_then(|text| parse_best(text)).map(|(_, step)| self.file(step)))
+        // Of several callbacks that keep checkpoints the state has each one's, the second's as `checkpoints_2`.
+        let of_checkpoints = |key: &str| {
+            let name = key
+                .strip_prefix("wgrad.callback_checkpoints")?
+                .strip_suffix(figure)?
+                .strip_suffix(".best.")?;
+            name.trim_start_matches('_').bytes().all(|byte| byte.is_ascii_digit()).then_some(())
+        };
+        let entries = state.metadata.iter().filter(|(key, _)| of_checkpoints(key).is_some());
+        let mut files = entries.filter_map(|(_, text)| parse_best(text)).map(|(_, step)| self.file(step));
+        Ok(files.find(|file| file.exists()))
     }
 }
 

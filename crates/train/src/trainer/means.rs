@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::pending::LOSS;
+
 /// Named sums, each with the weight of what was added, in the order in which the names came.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Means(Vec<(String, f64, f64)>);
@@ -27,9 +29,11 @@ impl Means {
         self.0.iter().for_each(|(name, sum, weight)| f(name, *sum, *weight));
     }
 
-    /// The means, each name behind `prefix`. Without any weight a mean is NaN.
+    /// The means, each name behind `prefix`. Without any weight a mean is NaN, and that of the loss is there in any case.
     pub(crate) fn figures(&self, prefix: &str) -> Vec<(String, f64)> {
-        self.0.iter().map(|(name, sum, weight)| (format!("{prefix}{name}"), sum / weight)).collect()
+        let none = [(LOSS.to_owned(), 0.0, 0.0)];
+        let means = if self.0.is_empty() { &none[..] } else { &self.0 };
+        means.iter().map(|(name, sum, weight)| (format!("{prefix}{name}"), sum / weight)).collect()
     }
 
     pub(crate) fn is_finite(&self) -> bool {

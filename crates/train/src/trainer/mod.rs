@@ -134,7 +134,7 @@ impl Plan {
             format!("{rows} rows of training data for {ranks} ranks: each needs one at least")
         } else if self.epoch_rows(rows, parallel) == 0 {
             let why = "drop_last leaves out all of them: take a smaller batch size, or drop nothing";
-            format!("{rows} rows make no batch of {}, and {why}", self.batch_size * ranks)
+            format!("{rows} rows make no batch of {}, and {why}", self.batch_size.saturating_mul(ranks))
         } else {
             return Ok(());
         };

@@ -4,6 +4,9 @@ use wgrad_autograd::Tensor;
 
 use crate::Result;
 
+/// Figures of the trainer's own, beside which the parts of a loss are logged.
+const OWN_NAMES: [&str; 7] = ["loss", "lr", "grad_norm", "epoch", "step", "seconds", "skipped"];
+
 /// A batch's loss, and where metrics are wanted, its predictions and targets. A loss tensor alone becomes one by `into`.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -26,10 +29,19 @@ impl Output {
     /// without its weight, as `train_<name>` and `val_<name>`.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] where there are none, [`crate::Error::Model`] for a loss that is no scalar.
+    /// [`crate::Error::Usage`] where there are none, or for a name that is given twice, is one of the log's own (such as `loss`) or has
+    /// a line break; [`crate::Error::Model`] for a loss that is no scalar.
     pub fn weighted<'n>(losses: impl IntoIterator<Item = (&'n str, Tensor, f32)>) -> Result<Self> {
-        let (mut sum, mut parts): (Option<Tensor>, _) = (None, Vec::new());
+        let (mut sum, mut parts): (Option<Tensor>, Vec<(String, Tensor)>) = (None, Vec::new());
         for (name, loss, weight) in losses {
+            let is_known = OWN_NAMES.contains(&name) || parts.iter().any(|(known, _)| known == name);
+            if is_known || name.contains(char::is_control) {
+                let message = format!(
+                    "a loss is called {name:?}: give each a name of its own in one line, and none of {}",
+                    OWN_NAMES.join(", ")
+                );
+                return Err(crate::Error::Usage(message));
+            }
             let term = loss.mul_add_scalar(weight, 0.0)?;
             sum = Some(match sum {
                 Some(sum) => sum.add(&term)?,

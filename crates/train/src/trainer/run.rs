@@ -63,7 +63,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             messages: Vec::new(),
         };
         let batches = trainer.parallel.batches(train.len(), plan.batch_size, plan.drop_last);
-        let total_steps = (batches.div_ceil(plan.accumulate.max(1)) * plan.epochs) as u64;
+        let total_steps = batches.div_ceil(plan.accumulate.max(1)).saturating_mul(plan.epochs) as u64;
         let (pending, progress, to_measure) = (PendingSteps::default(), None, STEPS_MEASURED);
         Self {
             trainer,
@@ -157,12 +157,13 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         if !self.trainer.parallel.is_first() {
             return Ok(None);
         }
+        let mut first = None;
+        // All are asked: each takes its folder by this.
         for callback in &mut self.trainer.callbacks {
-            if let Some(saved) = callback.resume(&mut self.fit)? {
-                return Ok(Some(saved));
-            }
+            let saved = callback.resume(&mut self.fit)?;
+            first = first.or(saved);
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// Those that log here: rank 0's.

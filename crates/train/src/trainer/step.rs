@@ -20,7 +20,7 @@ impl<B> Run<'_, '_, B> {
         let (gradients, batches) = self.gradients(&mut measuring)?;
         let scheduled = self.trainer.rates.lr(self.fit.place.step);
         let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
-        let Some(mut gradients) = gradients else { return self.skip(None) };
+        let Some(mut gradients) = gradients else { return self.skip(before, None) };
         let norm = self.clip(&mut gradients)?;
         let mut step = PendingStep { number: self.fit.place.step + 1, lr, norm: None, batches };
         let mut known = None;
@@ -30,7 +30,7 @@ impl<B> Run<'_, '_, B> {
                 let mut means = self.fit.place.means.clone();
                 let arrived = step.wait(&mut means, &self.trainer.parallel)?;
                 if self.trainer.parallel.any(!arrived.is_finite())? {
-                    return self.skip(Some(arrived));
+                    return self.skip(before, Some(arrived));
                 }
                 self.fit.place.means = means;
                 known = Some(arrived);
@@ -111,8 +111,11 @@ impl<B> Run<'_, '_, B> {
     }
 
     /// Leaves everything but the place in the epoch as it was, and logs it.
-    fn skip(&mut self, arrived: Option<StepResult>) -> Result<()> {
+    fn skip(&mut self, before: usize, arrived: Option<StepResult>) -> Result<()> {
         self.fit.place.skipped += 1;
+        self.advance(before);
+        // Those before are logged before.
+        self.wait_for_losses()?;
         // Running estimates have moved all the same.
         self.synchronized_at = None;
         self.trainer.train_metrics.discard_held();

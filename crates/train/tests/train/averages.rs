@@ -145,3 +145,20 @@ fn an_equal_average_over_epochs_has_running_values_of_its_own() {
         .unwrap();
     assert_eq!(without.state(), steps[19]);
 }
+
+/// Where a batch's statistics are far from 1, the momentum still comes out.
+#[test]
+fn running_values_of_large_inputs_are_theirs() {
+    let setup = Setup::new();
+    let train = rows(&setup.gpu, 21);
+    let mut trainer = setup.trainer(setup.adam()).batch_size(5).epochs(1).average(Swa::from_epoch(1));
+    trainer
+        .fit(&train, |batch, mode| {
+            let x = batch.x.mul_add_scalar(1e4, 0.0)?;
+            Ok(setup.model.forward(&x, mode)?.cross_entropy(&batch.y, 0.0)?)
+        })
+        .unwrap();
+    let (_, variance) = statistics(21);
+    let found = f64::from(setup.state().tensors[BUFFERS[1]].1[0]);
+    assert!((found / (variance * 1e8) - 1.0).abs() < 1e-4, "{found} {variance}");
+}

@@ -273,3 +273,21 @@ fn a_folder_is_of_one_run_at_a_time() {
     let mut trainer = trainer().callback(Checkpoints::in_folder(&fresh).resume(true));
     trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
 }
+
+/// What a killed run left unfinished goes, and a second folder is taken as the first is, with a best checkpoint of its own.
+#[test]
+fn a_run_that_goes_on_may_keep_checkpoints_in_a_second_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), Some(6), false, |trainer| trainer).unwrap();
+    let unfinished = folder.path().join("run/.wgrad-abc.part");
+    std::fs::write(&unfinished, b"half").unwrap();
+    let second = folder.path().join("second");
+    let more = |trainer: Trainer<'static>| {
+        trainer.callback(Checkpoints::in_folder(&second).resume(true).keep_best("val_loss"))
+    };
+    run(folder.path(), None, false, more).unwrap();
+    assert!(!unfinished.exists());
+    let best = Folder::new(&second).best("val_loss").unwrap().unwrap();
+    assert!(best.starts_with(&second) && best.exists(), "{}", best.display());
+    assert!(Folder::new(&second).best("val_accuracy").unwrap().is_none());
+}

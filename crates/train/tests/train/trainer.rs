@@ -59,6 +59,13 @@ fn a_train_loss_is_weighted_by_rows() {
         Ok(loss(batch, mode)?.counted(if n == 2 { 0.0 } else { 1.0 }))
     };
     assert_eq!(trainer().fit(&train, counted).unwrap().last("train_loss"), Some(5.0));
+    // A mean over nothing is NaN, which those who ask for it have a rule for.
+    let mut none = trainer().callback(wgrad_train::EarlyStopping::on("train_loss"));
+    let history = none.fit(&train, |batch, mode| Ok(loss(batch, mode)?.counted(0.0))).unwrap();
+    assert!(history.last("train_loss").unwrap().is_nan());
+    // Without an end of its own a fit has that of its steps.
+    let mut endless = trainer().epochs(usize::MAX).max_steps(3);
+    assert_eq!(endless.fit(&train, loss).unwrap().steps, 3);
     let error = trainer().fit(&train, |batch, mode| Ok(loss(batch, mode)?.counted(f64::NAN))).unwrap_err();
     assert!(matches!(error, Error::Usage(_)), "{error}");
 }
@@ -98,6 +105,14 @@ fn several_losses_are_summed_by_weight_and_logged_apart() {
     assert_eq!(*noted.ends.borrow(), ["start 0", "finish"]);
     let none: [(&str, wgrad_autograd::Tensor, f32); 0] = [];
     assert!(matches!(Output::weighted(none), Err(Error::Usage(_))));
+    let one = wgrad_autograd::Tensor::full(&setup.gpu, &[], 1.0).unwrap();
+    for names in [["loss", "kl"], ["a", "lr"], ["a", "a"], ["a", "b\nc"]] {
+        let error = Output::weighted(names.map(|name| (name, one.clone(), 1.0))).unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("{:?}", names[if names[0] == "loss" { 0 } else { 1 }])),
+            "{error}"
+        );
+    }
 }
 
 /// From 0.1 to nothing.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::config::Bytes;
 use crate::{Result, commands, presets};
 
 /// Trains models on tables and images, and uses them, on any GPU or without one.
@@ -107,6 +108,9 @@ pub(crate) struct Eval {
     /// Labelled data of the kind it was trained on
     #[arg(long, value_name = "PATH")]
     pub(crate) data: PathBuf,
+    /// What images may take on the device, such as 2GB: a larger set is streamed. As the key `memory` of `wgrad train`
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) memory: Option<Bytes>,
     #[command(flatten)]
     pub(crate) machines: Machines,
 }

@@ -10,6 +10,7 @@ use wgrad::data::tensors::Tensors;
 use wgrad::{Gpu, Tensor};
 
 use crate::args::Predict;
+use crate::dataset::Pictures;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
 use crate::output::say;
@@ -27,7 +28,7 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
         Preprocessing::Images { shape, classes, .. } => {
             let images = read_images(flags, *shape, classes)?;
             let gpu = Gpu::new()?;
-            of_images(&gpu, &file, &images, &flags.files)?
+            of_images(&gpu, &file, images, &flags.files)?
         }
         Preprocessing::Table { schema } => {
             let mut tables = Vec::new();
@@ -79,10 +80,13 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
     Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
 }
 
-fn of_images(gpu: &Gpu, file: &ModelFile, images: &Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
+fn of_images(gpu: &Gpu, file: &ModelFile, images: Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
-    let (device, classes) = (OnDevice::images(gpu, images, &file.data)?, file.data.classes());
+    let images = Pictures::from(images);
+    let streamed = dataset::images::streamed(&images, images.len(), None).is_some();
+    let device = OnDevice::pictures(gpu, &images, streamed, &file.data)?;
+    let classes = file.data.classes();
     let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {
         let rows = (images.len() - start).min(64);

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use wgrad::data::folder::{self, Bad, Files, Item, Prepare};
+use wgrad::data::folder::{self, Bad, Files, Item, Prepare, Skipped};
 use wgrad::data::split::stratified_split;
 use wgrad::data::{Kind, cifar10, cifar100, mnist};
 
 use super::{Dataset, Pictures, VALIDATION};
-use crate::config::Config;
+use crate::config::{Bytes, Config};
 use crate::output::scaled;
 use crate::{Error, Result};
 
@@ -41,17 +41,41 @@ pub(super) fn dataset(
     mut about: String,
     config: &Config,
 ) -> Result<Dataset> {
-    let bytes = bytes(train.shape(), train.len() + valid.len());
-    let streamed = bytes > memory(config);
-    if streamed {
-        let from = match &train {
-            Pictures::Host(_) => "the host's memory",
-            Pictures::Files(_) => "their files",
-        };
-        let [bytes, memory] = [bytes, memory(config)].map(|bytes| scaled(bytes as f64));
-        about.push_str(&format!("; streamed from {from}, since {bytes}B are more than memory = {memory}B"));
+    let streamed = streamed(&train, train.len() + valid.len(), config.memory);
+    if let Some(why) = &streamed {
+        about.push_str(&format!("; {why}"));
     }
-    Ok(Dataset::Images { train, valid, streamed, about })
+    Ok(Dataset::Images { train, valid, streamed: streamed.is_some(), about })
+}
+
+/// That `count` images such as these are streamed, and why, where they would take more of the device's memory than they may.
+pub(crate) fn streamed(images: &Pictures, count: usize, most: Option<Bytes>) -> Option<String> {
+    let from = match images {
+        Pictures::Host(_) => "the host's memory",
+        Pictures::Files(_) => "their files",
+    };
+    let (bytes, memory) = (bytes(images.shape(), count), memory(most));
+    let [all, most] = [bytes, memory].map(|bytes| scaled(bytes as f64));
+    (bytes > memory).then(|| format!("streamed from {from}, since {all}B are more than memory = {most}B"))
+}
+
+/// The images of files: in the host's memory, or left in their files if `count` of them would take more of the device's memory than
+/// they may. Files that cannot be read are listed, if they are no error.
+pub(crate) fn read(
+    items: &[Item],
+    classes: &[String],
+    prepare: &Prepare,
+    bad: Bad,
+    count: usize,
+    most: Option<Bytes>,
+) -> Result<(Pictures, Vec<Skipped>)> {
+    Ok(if bytes(prepare.shape(), count) > memory(most) {
+        let (files, skipped) = Files::read(items, classes, prepare, bad)?;
+        (files.into(), skipped)
+    } else {
+        let (images, skipped) = folder::read(items, classes, prepare, bad)?;
+        (images.into(), skipped)
+    })
 }
 
 /// Bytes that so many images take on the device.
@@ -61,11 +85,9 @@ fn bytes(shape: [usize; 3], images: usize) -> u64 {
 }
 
 /// Bytes that images may take on the device.
-fn memory(config: &Config) -> u64 {
+fn memory(most: Option<Bytes>) -> u64 {
     // No adapter tells its memory. Software adapters, and GPUs that are part of a processor, have the machine's.
-    config
-        .memory
-        .map_or_else(|| USUAL_MEMORY.min(free_memory().map_or(u64::MAX, |free| free / 4)), |bytes| bytes.0)
+    most.map_or_else(|| USUAL_MEMORY.min(free_memory().map_or(u64::MAX, |free| free / 4)), |bytes| bytes.0)
 }
 
 /// The machine's free memory, where the system tells it.
@@ -96,16 +118,9 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
     // A validation part of its own comes before a test part, and both before a share of the training part.
     let own = [&listing.validation, &listing.test].into_iter().find(|items| !items.is_empty());
     let count = listing.train.len() + own.map_or(0, Vec::len);
-    let is_large = bytes(prepare.shape(), count) > memory(config);
     let mut skipped = Vec::new();
     let mut read = |items: &[Item]| -> Result<Pictures> {
-        let (pictures, more): (Pictures, _) = if is_large {
-            let (files, more) = Files::read(items, &listing.classes, &prepare, bad)?;
-            (files.into(), more)
-        } else {
-            let (images, more) = folder::read(items, &listing.classes, &prepare, bad)?;
-            (images.into(), more)
-        };
+        let (pictures, more) = read(items, &listing.classes, &prepare, bad, count, config.memory)?;
         skipped.extend(more);
         Ok(pictures)
     };

@@ -1,6 +1,6 @@
 //! What a model is trained on and judged by, read from wherever the configuration says.
 
-mod images;
+pub(crate) mod images;
 mod pictures;
 mod table;
 mod tensors;

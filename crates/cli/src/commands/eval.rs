@@ -61,6 +61,7 @@ impl Labelled {
         let path = &flags.data;
         let (shape, classes) = match &file.data {
             Preprocessing::Table { schema } => {
+                dataset::check_table(path)?;
                 let table = dataset::read_table(path)?;
                 let rows: Vec<usize> = (0..table.len()).collect();
                 let encoded = schema.encode(&table, &rows)?;
@@ -70,6 +71,7 @@ impl Labelled {
                 return Ok(Self::Table(encoded));
             }
             Preprocessing::Tensors { schema } => {
+                dataset::check_tensors(path)?;
                 return Ok(Self::Tensors(schema.encode(&Tensors::read(path)?, path)?));
             }
             Preprocessing::Images { shape, classes, .. } => (*shape, classes),

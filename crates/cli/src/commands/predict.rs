@@ -33,9 +33,7 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
         Preprocessing::Table { schema } => {
             let mut tables = Vec::new();
             for path in &flags.files {
-                if !dataset::is_table(path) {
-                    return Err(Error::file(path, "no table: the model takes rows of .csv files"));
-                }
+                dataset::check_table(path)?;
                 tables.push((path, schema.encode_inputs(&dataset::read_table(path)?)?));
             }
             let gpu = Gpu::new()?;
@@ -75,6 +73,9 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
         if dataset::is_table(path) {
             return Err(Error::file(path, "a table: the model takes images"));
         }
+        if path.is_dir() {
+            return Err(Error::file(path, "a folder: name the images in it, such as by *.png"));
+        }
         pixels.extend(load_image(path, &prepare)?);
     }
     Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
@@ -107,6 +108,7 @@ fn of_images(gpu: &Gpu, file: &ModelFile, images: Images, paths: &[PathBuf]) -> 
 fn of_tensors(file: &ModelFile, schema: &TensorSchema, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     let mut inputs = Vec::new();
     for path in paths {
+        dataset::check_tensors(path)?;
         let (shape, x) = Tensors::read_inputs(path)?;
         inputs.push((path, schema.inputs(&shape, &x, path)?, shape));
     }

@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use wgrad::data::folder::{self, Bad, Files, Item, Prepare, Skipped};
-use wgrad::data::split::stratified_split;
 use wgrad::data::{Kind, cifar10, cifar100, mnist};
 
-use super::{Dataset, Pictures, VALIDATION};
+use super::{Dataset, Pictures, parts};
 use crate::config::{Bytes, Config};
 use crate::output::scaled;
 use crate::{Error, Result};
 
 /// Rows and columns that images of a folder are brought to where the configuration doesn't say.
-const SIDE: usize = 64;
+pub(crate) const USUAL: [usize; 2] = [64, 64];
 /// Bytes that images may take on the device where the configuration doesn't say, and the machine has enough.
 const USUAL_MEMORY: u64 = 2_000_000_000;
 
@@ -110,7 +109,7 @@ fn about(path: &Path, kind: &str, train: &Pictures, valid: &Pictures, more: &str
 
 /// A folder with a folder for each class, divided here unless it is already.
 fn classes(path: &Path, config: &Config) -> Result<Dataset> {
-    let [height, width] = config.size.unwrap_or([SIDE, SIDE]);
+    let [height, width] = config.size.unwrap_or(USUAL);
     let channels = config.channels.unwrap_or(3);
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
     let bad = if config.skip_bad == Some(true) { Bad::Skip } else { Bad::Fail };
@@ -144,8 +143,7 @@ fn classes(path: &Path, config: &Config) -> Result<Dataset> {
     let (train, valid) = match valid {
         Some(valid) => (train, valid),
         None => {
-            let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
-            let rows = stratified_split(&train.labels(), share, seed)?;
+            let rows = parts(path, &train.labels(), config)?;
             (train.select(&rows.train)?, train.select(&rows.test)?)
         }
     };

@@ -77,7 +77,7 @@ impl Content<'_> {
                 }
             }
         }
-        Ok(report.write(&self.folder.join("report.html"))?)
+        Ok(report.write(&self.folder.join(crate::commands::start::REPORT))?)
     }
 
     fn facts(&self) -> Vec<(String, String)> {

@@ -46,6 +46,17 @@ fn a_folder_of_images_becomes_a_model_that_names_files() {
     assert_eq!((judged["rows"].as_u64(), judged["figures"]["accuracy"].as_f64()), (Some(1), Some(1.0)));
     write_png(&folder.path().join("more/rose/1.png"), [20, 20], [60, 20, 200], 1);
     words(folder.path(), "eval run/model.safetensors --data more").fails(3, &["rose"]);
+    // On a software adapter, such as that of the tests, images are smaller unless a size is given.
+    assert!(!printed.contains("software"), "{printed}");
+    let line = "train --data photos --set widths=[2] --set epochs=1 --run small";
+    let small = words(folder.path(), line).succeeds().out;
+    assert!(small.contains("32 × 32 pixels, since the adapter is software"), "{small}");
+    assert!(small.contains("3×32×32") && small.contains("--set size=[64,64]"), "{small}");
+    let config = std::fs::read_to_string(folder.path().join("small/config.toml")).unwrap();
+    assert!(config.contains("size = [32, 32]"), "{config}");
+    // Another kind of model takes a size, too.
+    let line = "train --data photos --set model=mlp --set size=[4,5] --set epochs=1 --run flat";
+    assert!(words(folder.path(), line).succeeds().out.contains("mlp 60-64-32-2"));
 }
 
 #[test]
@@ -66,6 +77,9 @@ fn what_is_wrong_with_a_folder_is_said() {
     fails("train --data empty", 3, &["empty"]);
     write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);
     fails("train --data one", 3, &["one", "at least two"]);
+    write_png(&folder.path().join("few/poppy/1.png"), [8, 8], [1, 2, 3], 0);
+    write_png(&folder.path().join("few/rose/1.png"), [8, 8], [1, 2, 3], 0);
+    fails("train --data few", 3, &["few: validation = 0.2 of 2 rows"]);
 }
 
 #[test]

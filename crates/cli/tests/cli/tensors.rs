@@ -148,4 +148,16 @@ fn what_is_wrong_with_a_file_is_said() {
     fails(&format!("predict {model} narrow.safetensors"), 3, &["[2]", "[4]"]);
     fails(&format!("predict {model} nan.safetensors"), 3, &["x has NaN in row 8"]);
     fails(&format!("eval {model} --data many.safetensors"), 3, &["y of row 0 is 2000000", "0 to 1"]);
+    std::fs::write(folder.path().join("rows.csv"), "x,y\n1,2\n").unwrap();
+    fails(&format!("eval {model} --data rows.csv"), 3, &["rows.csv: no tensors"]);
+    fails(&format!("predict {model} rows.csv"), 3, &["rows.csv: no tensors"]);
+    fails(&format!("predict {model} run"), 3, &["run: no tensors"]);
+    fails(
+        &format!("run {model} --input narrow.safetensors --output out.safetensors"),
+        3,
+        &["narrow.safetensors: x [40, 2]"],
+    );
+    fails("train --data set.safetensors --set model=mlp --set size=[2,2]", 2, &["keys of images"]);
+    write(&path("few"), (&[1, 4], &[0.0; 4]), Some((&[1], &[0.5], false)));
+    fails("train --data few.safetensors", 3, &["few.safetensors: validation = 0.2 of 1 rows"]);
 }

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::config::Bytes;
+use crate::output::printable;
 use crate::{Result, commands, presets};
 
 /// Trains models on tables and images, and uses them, on any GPU or without one.
@@ -107,6 +110,9 @@ pub(crate) struct Eval {
     /// Labelled data of the kind it was trained on
     #[arg(long, value_name = "PATH")]
     pub(crate) data: PathBuf,
+    /// What images may take on the device, such as 2GB: a larger set is streamed. As the key `memory` of `wgrad train`
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) memory: Option<Bytes>,
     #[command(flatten)]
     pub(crate) machines: Machines,
 }
@@ -203,10 +209,18 @@ pub(crate) struct Completions {
 pub fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let command = Flags::command();
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            eprintln!("wgrad: say what to do: one of {} (--help tells more)", names.join(", "));
+            return ExitCode::from(2);
+        }
         Err(error) if error.use_stderr() => {
-            // Clap's first paragraph says what is wrong; its whole text would take half a screen.
+            // Clap's first paragraph says what is wrong, and the next may have a tip; its whole text would take half a screen.
             let text = error.to_string();
-            let words: Vec<&str> = text.split("\n\n").take(1).flat_map(str::split_whitespace).collect();
+            let parts = text.split("\n\n").map(str::trim);
+            let parts = parts.enumerate().filter(|(i, part)| *i == 0 || part.starts_with("tip: "));
+            let words: Vec<&str> = parts.flat_map(|(_, part)| part.split_whitespace()).collect();
             eprintln!("wgrad: {} (--help tells more)", words.join(" ").trim_start_matches("error: "));
             return ExitCode::from(2);
         }
@@ -216,10 +230,10 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match flags.run() {
+    match flags.run().and_then(|code| crate::output::check_printed().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("wgrad: {error}");
+            eprintln!("wgrad: {}", printable(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
     }

@@ -130,14 +130,24 @@ impl OnDevice {
         Ok(Self::Images(DeviceImages::new(gpu, images)?, stats(data)))
     }
 
+    /// As [`OnDevice::images`], of images that may be streamed instead, and are if they lie in files.
+    pub(crate) fn pictures(
+        gpu: &Gpu,
+        pictures: &Pictures,
+        streamed: bool,
+        data: &Preprocessing,
+    ) -> Result<Self> {
+        match pictures {
+            Pictures::Host(images) if !streamed => Self::images(gpu, images, data),
+            _ => Ok(Self::Streamed(gpu.clone(), pictures.clone(), stats(data))),
+        }
+    }
+
     /// Both parts of the data.
     pub(crate) fn both(gpu: &Gpu, dataset: &Dataset, data: &Preprocessing) -> Result<[Self; 2]> {
         Ok(match dataset {
             Dataset::Images { train, valid, streamed, .. } => {
-                let part = |pictures: &Pictures| match pictures {
-                    Pictures::Host(images) if !streamed => Self::images(gpu, images, data),
-                    _ => Ok(Self::Streamed(gpu.clone(), pictures.clone(), stats(data))),
-                };
+                let part = |pictures| Self::pictures(gpu, pictures, *streamed, data);
                 [part(train)?, part(valid)?]
             }
             Dataset::Table { train, valid, .. } => {

@@ -1,12 +1,42 @@
 //! What a command prints: lines for people, or JSON for machines. Neither has control characters.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// Prints a line. A closed standard output is no reason to stop.
+use crate::{Error, Result};
+
+/// Why a line could not be printed.
+static UNPRINTED: OnceLock<String> = OnceLock::new();
+
+/// Prints a line, or several. That it cannot be printed is no reason to stop; [`check_printed`] tells of it at the end. A closed
+/// standard output, such as that of `| head -1`, wants no more.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    match writeln!(std::io::stdout(), "{}", printable(line)) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = UNPRINTED.set(error.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// A text of which names of files and classes may be parts, without what a terminal would take for commands.
+pub(crate) fn printable(text: &str) -> String {
+    let one =
+        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(one).collect()
+}
+
+/// Whether all that was said was printed.
+///
+/// # Errors
+/// [`Error::File`] if not, such as on a full disk.
+pub(crate) fn check_printed() -> Result<()> {
+    let failed =
+        |why: &String| Error::file(Path::new("standard output"), format!("cannot be written: {why}"));
+    UNPRINTED.get().map_or(Ok(()), |why| Err(failed(why)))
 }
 
 /// Prints `value` as one line of JSON if `json`, and otherwise `lines`.

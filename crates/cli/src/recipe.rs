@@ -46,7 +46,13 @@ fn sizes(config: &mut Config, data: &Dataset, kind: Kind) -> Result<()> {
         if set == found { Ok(()) } else { Err(Error::usage(message())) }
     };
     match kind {
-        Kind::Linear | Kind::Mlp => agree("inputs", &mut config.inputs, shape.iter().product())?,
+        Kind::Linear | Kind::Mlp => {
+            if !matches!(data, Dataset::Images { .. }) && (config.size.is_some() || config.channels.is_some())
+            {
+                return Err(Error::usage("size and channels are keys of images, and these rows are none"));
+            }
+            agree("inputs", &mut config.inputs, shape.iter().product())?;
+        }
         Kind::Cnn | Kind::Resnet9 => {
             let &[channels, h, w] = &shape[..] else {
                 return Err(Error::usage("this kind of model is for images: take mlp or linear for a table"));
@@ -64,6 +70,9 @@ fn sizes(config: &mut Config, data: &Dataset, kind: Kind) -> Result<()> {
         }
     }
     let classes = data.classes().len();
+    if classes == 2 && config.loss == Some(Loss::Bce) {
+        config.outputs.get_or_insert(1);
+    }
     if classes != 2 || config.outputs != Some(1) {
         agree("outputs", &mut config.outputs, data.outputs())?;
     }

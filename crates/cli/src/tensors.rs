@@ -116,6 +116,17 @@ impl TensorSchema {
         Ok(scaled(x, &self.mean, &self.std, self.shape.iter().product()))
     }
 
+    /// Inputs as they were before [`TensorSchema::inputs`], but for rounding.
+    pub(crate) fn original(&self, x: &[f32]) -> Vec<f32> {
+        let size: usize = self.shape.iter().product();
+        let part = (size / self.mean.len().max(1)).max(1);
+        let one = |(i, value): (usize, &f32)| {
+            let group = i % size / part;
+            value * self.std[group] + self.mean[group]
+        };
+        x.iter().enumerate().map(one).collect()
+    }
+
     /// Inputs and targets as a model is trained on them.
     ///
     /// # Errors

@@ -4,23 +4,34 @@ use serde_json::{Map, Value, json};
 use wgrad::Gpu;
 use wgrad::data::folder::{self, Bad, Prepare};
 use wgrad::data::tensors::Tensors;
-use wgrad::data::{Images, Kind, cifar10, cifar100, detect, mnist};
+use wgrad::data::{Kind, cifar10, cifar100, detect, mnist};
 
 use super::in_words;
 use crate::args::Eval;
-use crate::dataset;
+use crate::dataset::{self, Pictures, images};
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
-use crate::output::print;
+use crate::output::{print, say};
 use crate::{Error, ModelFile, Result};
 
 pub(crate) fn run(flags: &Eval) -> Result<()> {
     let file = ModelFile::load(&flags.model)?;
     let labelled = Labelled::load(flags, &file)?;
+    let streamed = match &labelled {
+        Labelled::Images(pictures) => {
+            images::streamed(pictures, pictures.len(), images::memory(flags.memory, 1))
+        }
+        _ => None,
+    };
+    if let (Some(why), false) = (&streamed, flags.machines.json) {
+        say(&format!("{}: {why}", flags.data.display()));
+    }
     let gpu = Gpu::new()?;
     let learner = Learner::load(&gpu, &file)?;
     let (set, rows) = match &labelled {
-        Labelled::Images(images) => (OnDevice::images(&gpu, images, &file.data)?, images.len()),
+        Labelled::Images(pictures) => {
+            (OnDevice::pictures(&gpu, pictures, streamed.is_some(), &file.data)?, pictures.len())
+        }
         Labelled::Table(table) => (OnDevice::Table(table.batches(&gpu)?), table.rows.len()),
         Labelled::Tensors(set) => (OnDevice::Table(set.batches(&gpu)?), set.len()),
     };
@@ -35,14 +46,14 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
     let values: Map<String, Value> =
         figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let words: Vec<String> = figures.iter().map(|(name, value)| in_words(name, *value)).collect();
-    let value = json!({ "rows": rows, "figures": values });
+    let value = json!({ "rows": rows, "streamed": streamed.is_some(), "figures": values });
     print(flags.machines.json, &value, &format!("{rows} rows: {}", words.join(", ")));
     Ok(())
 }
 
 /// Data to judge by.
 enum Labelled {
-    Images(Images),
+    Images(Pictures),
     Table(wgrad::data::table::Encoded),
     Tensors(Tensors),
 }
@@ -52,6 +63,7 @@ impl Labelled {
         let path = &flags.data;
         let (shape, classes) = match &file.data {
             Preprocessing::Table { schema } => {
+                dataset::check_table(path)?;
                 let table = dataset::read_table(path)?;
                 let rows: Vec<usize> = (0..table.len()).collect();
                 let encoded = schema.encode(&table, &rows)?;
@@ -61,15 +73,16 @@ impl Labelled {
                 return Ok(Self::Table(encoded));
             }
             Preprocessing::Tensors { schema } => {
+                dataset::check_tensors(path)?;
                 return Ok(Self::Tensors(schema.encode(&Tensors::read(path)?, path)?));
             }
             Preprocessing::Images { shape, classes, .. } => (*shape, classes),
         };
         let [channels, height, width] = shape;
-        let images = match detect(path)? {
-            Kind::Cifar10 => cifar10::load(path)?.test,
-            Kind::Cifar100 => cifar100::load(path)?.test,
-            Kind::Idx => mnist::load(path)?.test,
+        let images: Pictures = match detect(path)? {
+            Kind::Cifar10 => cifar10::load(path)?.test.into(),
+            Kind::Cifar100 => cifar100::load(path)?.test.into(),
+            Kind::Idx => mnist::load(path)?.test.into(),
             Kind::Table | Kind::Safetensors => {
                 return Err(Error::file(path, "no images, and the model takes images"));
             }
@@ -78,14 +91,22 @@ impl Labelled {
                 let listing = folder::scan(path, Some(classes))?;
                 let parts = [&listing.test, &listing.validation, &listing.train];
                 let items = parts.into_iter().find(|items| !items.is_empty()).map_or(&[][..], |items| items);
-                folder::read(items, classes, &prepare, Bad::Fail)?.0
+                images::read(
+                    items,
+                    classes,
+                    &prepare,
+                    Bad::Fail,
+                    items.len(),
+                    images::memory(flags.memory, 1),
+                )?
+                .0
             }
         };
-        if images.shape() != shape || images.classes.len() != classes.len() {
+        if images.shape() != shape || images.classes().len() != classes.len() {
             let message = format!(
                 "images {:?} of {} classes, and the model takes {:?} of {}",
                 images.shape(),
-                images.classes.len(),
+                images.classes().len(),
                 shape,
                 classes.len()
             );

@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 mod lines;
 pub(crate) mod predict;
 pub(crate) mod run;
+pub(crate) mod start;
 pub(crate) mod train;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ use wgrad::data::tensors::Tensors;
 use wgrad::{Gpu, Tensor};
 
 use crate::args::Predict;
+use crate::dataset::Pictures;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
 use crate::output::say;
@@ -27,14 +28,12 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
         Preprocessing::Images { shape, classes, .. } => {
             let images = read_images(flags, *shape, classes)?;
             let gpu = Gpu::new()?;
-            of_images(&gpu, &file, &images, &flags.files)?
+            of_images(&gpu, &file, images, &flags.files)?
         }
         Preprocessing::Table { schema } => {
             let mut tables = Vec::new();
             for path in &flags.files {
-                if !dataset::is_table(path) {
-                    return Err(Error::file(path, "no table: the model takes rows of .csv files"));
-                }
+                dataset::check_table(path)?;
                 tables.push((path, schema.encode_inputs(&dataset::read_table(path)?)?));
             }
             let gpu = Gpu::new()?;
@@ -74,15 +73,22 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
         if dataset::is_table(path) {
             return Err(Error::file(path, "a table: the model takes images"));
         }
+        if path.is_dir() {
+            return Err(Error::file(path, "a folder: name the images in it, such as by *.png"));
+        }
         pixels.extend(load_image(path, &prepare)?);
     }
     Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
 }
 
-fn of_images(gpu: &Gpu, file: &ModelFile, images: &Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
+fn of_images(gpu: &Gpu, file: &ModelFile, images: Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
-    let (device, classes) = (OnDevice::images(gpu, images, &file.data)?, file.data.classes());
+    let images = Pictures::from(images);
+    let streamed =
+        dataset::images::streamed(&images, images.len(), dataset::images::memory(None, 1)).is_some();
+    let device = OnDevice::pictures(gpu, &images, streamed, &file.data)?;
+    let classes = file.data.classes();
     let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {
         let rows = (images.len() - start).min(64);
@@ -103,6 +109,7 @@ fn of_images(gpu: &Gpu, file: &ModelFile, images: &Images, paths: &[PathBuf]) ->
 fn of_tensors(file: &ModelFile, schema: &TensorSchema, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     let mut inputs = Vec::new();
     for path in paths {
+        dataset::check_tensors(path)?;
         let (shape, x) = Tensors::read_inputs(path)?;
         inputs.push((path, schema.inputs(&shape, &x, path)?, shape));
     }

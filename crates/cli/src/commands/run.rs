@@ -34,11 +34,16 @@ pub(crate) fn run(flags: &Run) -> Result<()> {
     let (model, parameters) = architecture.build(&gpu, 0)?;
     parameters.load_state_dict(&weights.0, &weights.1)?;
     let x = tensor(&gpu, &input, "x", &flags.input)?;
+    // That the rows are of another shape is found by the first layer that they don't fit.
+    let misfit = |error: wgrad::nn::Error| match Error::from(error) {
+        error if error.exit_code() == 1 => Error::file(&flags.input, format!("x {:?}: {error}", x.shape())),
+        error => error,
+    };
     let mode = if flags.train { Mode::Train } else { Mode::Eval };
     let result = if flags.grad {
         let upstream = tensor(&gpu, &input, "upstream", &flags.input)?;
         let x = x.tracked();
-        let y = model.forward(&x, mode)?;
+        let y = model.forward(&x, mode).map_err(misfit)?;
         if y.shape() != upstream.shape() {
             let message =
                 format!("upstream {:?}: the output is {:?}, and both are alike", upstream.shape(), y.shape());
@@ -47,7 +52,7 @@ pub(crate) fn run(flags: &Run) -> Result<()> {
         with_gradients(&parameters, &x, &y, &upstream)?
     } else {
         let mut result = StateDict::default();
-        put(&mut result, "y", &no_grad(|| model.forward(&x, mode))?)?;
+        put(&mut result, "y", &no_grad(|| model.forward(&x, mode)).map_err(misfit)?)?;
         result
     };
     result.save(&flags.output)?;
@@ -55,7 +60,7 @@ pub(crate) fn run(flags: &Run) -> Result<()> {
         result.tensors.iter().map(|(name, (shape, _))| (name.clone(), json!(shape))).collect();
     let names: Vec<String> =
         result.tensors.iter().map(|(name, (shape, _))| format!("{name} {shape:?}")).collect();
-    let value = json!({ "output": flags.output, "tensors": shapes });
+    let value = json!({ "output": flags.output.display().to_string(), "tensors": shapes });
     print(flags.machines.json, &value, &format!("{}: {}", flags.output.display(), names.join(", ")));
     Ok(())
 }

@@ -9,8 +9,8 @@ use wgrad::Gpu;
 use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
 use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
-use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, broadcast_bytes, fail, world};
-use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau, file};
+use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, world};
+use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
 
@@ -19,6 +19,7 @@ use crate::args::Train;
 use crate::commands::in_words;
 use crate::commands::inspect::layers;
 use crate::commands::lines::Lines;
+use crate::commands::start::{CONFIG, MODEL, Resumed, prepare_folder, shared};
 use crate::config::{Config, OptimizerName, ScheduleName, WireName};
 use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
@@ -29,9 +30,6 @@ use crate::recipe::complete;
 use crate::report::Content;
 use crate::{Error, ModelFile, Result};
 
-/// Names of files and folders in the run folder.
-const CONFIG: &str = "config.toml";
-const MODEL: &str = "model.safetensors";
 /// Checkpoints of a run, about: epochs of small models take less time than writing one.
 const CHECKPOINTS: usize = 20;
 
@@ -128,37 +126,6 @@ fn build_options(
     }
 }
 
-/// The configuration as rank 0 has it: the others need not see its files.
-fn shared(flags: &Train, ranks: &dyn Communicator) -> Result<Config> {
-    let own = if ranks.rank() == 0 { configuration(flags) } else { Ok(Config::default()) };
-    let own = agree(ranks, own)?;
-    if ranks.size() == 1 {
-        return Ok(own);
-    }
-    let text = broadcast_bytes(ranks, own.to_toml().into_bytes(), 0)?;
-    Config::parse(&String::from_utf8_lossy(&text)).map_err(Error::usage)
-}
-
-/// The configuration of the command line: a preset, a file, the run folder's, or none but the data; and what is changed in it.
-fn configuration(flags: &Train) -> Result<Config> {
-    let mut config = match (&flags.what, flags.resume) {
-        (Some(what), _) => super::config(what, &[])?,
-        (None, true) if flags.data.is_none() => Config::load(&flags.run.join(CONFIG))?,
-        (None, _) => Config::default(),
-    };
-    if let Some(data) = &flags.data {
-        // What a preset says of its own data, and sizes that follow from data, make way.
-        (config.generate, config.samples, config.test_samples) = (None, None, None);
-        (config.inputs, config.outputs, config.channels, config.size) = (None, None, None, None);
-        config.data = Some(data.clone());
-    }
-    if let Some(target) = &flags.target {
-        config.target = Some(target.clone());
-    }
-    flags.set.iter().try_for_each(|word| config.set_word(word))?;
-    Ok(config)
-}
-
 /// The recipe in words.
 fn how(config: &Config) -> String {
     let optimizer = config.optimizer.unwrap_or(OptimizerName::Adam).word();
@@ -178,18 +145,6 @@ fn how(config: &Config) -> String {
         config.batch_size.unwrap_or_default(),
         until.unwrap_or_default(),
     )
-}
-
-/// Makes the run folder, and writes the configuration into it.
-fn prepare_folder(flags: &Train, config: &Config) -> Result<()> {
-    let failed = |error: std::io::Error| Error::file(&flags.run, format!("cannot be made: {error}"));
-    let path = flags.run.join(CONFIG);
-    if !flags.resume && flags.run.join("checkpoints").exists() {
-        let message = "there is a run in this folder: --resume continues it, --run names another folder";
-        return Err(Error::file(&flags.run, message));
-    }
-    std::fs::create_dir_all(&flags.run).map_err(failed)?;
-    Ok(file::write_atomic(&path, config.to_toml().as_bytes())?)
 }
 
 /// The factors by which all classes of the training part weigh alike.
@@ -245,7 +200,7 @@ impl Run<'_> {
         let drop_last = config.drop_last == Some(true);
         let parallel = self.parallel();
         let batches = parallel.batches(train.len(), batch, drop_last);
-        let steps = (epochs * batches.div_ceil(accumulate)) as u64;
+        let steps = epochs.saturating_mul(batches.div_ceil(accumulate)) as u64;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .epochs(epochs)
@@ -270,6 +225,9 @@ impl Run<'_> {
         }
         if is_quiet && is_first {
             trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });
+        }
+        if self.flags.resume && is_first {
+            trainer = trainer.callback(Resumed { path: run.join(CONFIG), text: config.to_toml() });
         }
         if self.flags.tensorboard {
             trainer = trainer.logger(TensorBoard::new(run.join("tensorboard")));
@@ -312,14 +270,19 @@ impl Run<'_> {
             let figures: serde_json::Map<String, Value> =
                 figures.into_iter().map(|(name, value)| (name, json!(value))).collect();
             say(&json!({
-                "run": self.flags.run, "model": model, "architecture": self.architecture, "steps": history.steps,
+                "run": self.flags.run.display().to_string(), "model": model.display().to_string(), "architecture": self.architecture, "steps": history.steps,
                 "interrupted": is_interrupted, "figures": figures,
             })
             .to_string());
         } else {
             let judged = figures.iter().filter(|(name, _)| name.starts_with("val_"));
             let judged: Vec<String> = judged.map(|(name, value)| in_words(name, *value)).collect();
-            say(&format!("validation: {}", judged.join(", ")));
+            let words = if judged.is_empty() {
+                "none, since no epoch was completed".to_owned()
+            } else {
+                judged.join(", ")
+            };
+            say(&format!("validation: {words}"));
             say(&format!("the model is {}", model.display()));
         }
         if is_interrupted {

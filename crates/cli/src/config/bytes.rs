@@ -25,6 +25,14 @@ impl From<Bytes> for u64 {
     }
 }
 
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::try_from(toml::Value::String(text.to_owned()))
+    }
+}
+
 impl TryFrom<toml::Value> for Bytes {
     type Error = String;
 
@@ -50,7 +58,7 @@ mod tests {
 
     #[test]
     fn amounts_have_units() {
-        let bytes = |text: &str| Bytes::try_from(toml::Value::String(text.to_owned()));
+        let bytes = |text: &str| text.parse::<Bytes>();
         let cases =
             [("2GB", 2_000_000_000), ("1.5 GiB", 1_610_612_736), ("100", 100), ("3 kB", 3000), ("7b", 7)];
         cases.into_iter().for_each(|(text, expected)| assert_eq!(bytes(text), Ok(Bytes(expected)), "{text}"));

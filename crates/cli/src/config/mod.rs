@@ -63,6 +63,10 @@ config! {
     test_samples: usize,
     /// The column of a table to predict
     target: String,
+    /// Columns of a table that are left out, such as names and numbers of rows
+    ignored: Vec<String>,
+    /// The most categories that a column of texts may have: 100 unless set
+    max_categories: usize,
     /// The share of the rows kept for validation, where the data has no such part of its own
     validation: f64,
     /// Whether numeric columns, or tensors, become z-scores

@@ -49,12 +49,16 @@ impl Config {
 
     /// A key that the kind of model has no use for is a mistake.
     fn check_keys(&self, kind: Kind) -> Result<()> {
-        let used: &[&str] = match kind {
-            Kind::Linear => &["inputs", "output_activation"],
-            Kind::Mlp => &["inputs", "hidden", "activation", "output_activation"],
-            Kind::Cnn => &["channels", "size", "widths"],
-            Kind::Resnet9 => &["channels", "size", "width"],
+        let mut used: Vec<&str> = match kind {
+            Kind::Linear => vec!["inputs", "output_activation"],
+            Kind::Mlp => vec!["inputs", "hidden", "activation", "output_activation"],
+            Kind::Cnn => vec!["channels", "size", "widths"],
+            Kind::Resnet9 => vec!["channels", "size", "width"],
         };
+        if self.data.is_some() && self.target.is_none() {
+            // Images of files are brought to a size, whatever kind of model takes them.
+            used.extend(["channels", "size"]);
+        }
         let all =
             ["inputs", "hidden", "activation", "output_activation", "channels", "size", "widths", "width"];
         let set = self.entries();

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use wgrad::data::folder::{self, Bad, Files, Item, Prepare};
-use wgrad::data::split::stratified_split;
+use wgrad::data::folder::{self, Bad, Files, Item, Prepare, Skipped};
 use wgrad::data::{Kind, cifar10, cifar100, mnist};
 
-use super::{Dataset, Pictures, VALIDATION};
-use crate::config::Config;
+use super::{Dataset, Pictures, parts};
+use crate::config::{Bytes, Config};
 use crate::output::scaled;
 use crate::{Error, Result};
 
 /// Rows and columns that images of a folder are brought to where the configuration doesn't say.
-const SIDE: usize = 64;
+pub(crate) const USUAL: [usize; 2] = [64, 64];
 /// Bytes that images may take on the device where the configuration doesn't say, and the machine has enough.
 const USUAL_MEMORY: u64 = 2_000_000_000;
 
@@ -36,17 +35,41 @@ pub(super) fn load(path: &Path, kind: Kind, config: &Config, memory: u64) -> Res
 
 /// The data set, streamed where it would take more of the device's memory than it may.
 pub(super) fn dataset(train: Pictures, valid: Pictures, mut about: String, memory: u64) -> Result<Dataset> {
-    let bytes = bytes(train.shape(), train.len() + valid.len());
-    let streamed = bytes > memory;
-    if streamed {
-        let from = match &train {
-            Pictures::Host(_) => "the host's memory",
-            Pictures::Files(_) => "their files",
-        };
-        let [bytes, memory] = [bytes, memory].map(|bytes| scaled(bytes as f64));
-        about.push_str(&format!("; streamed from {from}, since {bytes}B are more than memory = {memory}B"));
+    let streamed = streamed(&train, train.len() + valid.len(), memory);
+    if let Some(why) = &streamed {
+        about.push_str(&format!("; {why}"));
     }
-    Ok(Dataset::Images { train, valid, streamed, about })
+    Ok(Dataset::Images { train, valid, streamed: streamed.is_some(), about })
+}
+
+/// That `count` images such as these are streamed, and why, where they would take more of the device's memory than they may.
+pub(crate) fn streamed(images: &Pictures, count: usize, memory: u64) -> Option<String> {
+    let from = match images {
+        Pictures::Host(_) => "the host's memory",
+        Pictures::Files(_) => "their files",
+    };
+    let bytes = bytes(images.shape(), count);
+    let [all, most] = [bytes, memory].map(|bytes| scaled(bytes as f64));
+    (bytes > memory).then(|| format!("streamed from {from}, since {all}B are more than memory = {most}B"))
+}
+
+/// The images of files: in the host's memory, or left in their files if `count` of them would take more of the device's memory than
+/// they may. Files that cannot be read are listed, if they are no error.
+pub(crate) fn read(
+    items: &[Item],
+    classes: &[String],
+    prepare: &Prepare,
+    bad: Bad,
+    count: usize,
+    memory: u64,
+) -> Result<(Pictures, Vec<Skipped>)> {
+    Ok(if bytes(prepare.shape(), count) > memory {
+        let (files, skipped) = Files::read(items, classes, prepare, bad)?;
+        (files.into(), skipped)
+    } else {
+        let (images, skipped) = folder::read(items, classes, prepare, bad)?;
+        (images.into(), skipped)
+    })
 }
 
 /// Bytes that so many images take on the device.
@@ -56,8 +79,8 @@ fn bytes(shape: [usize; 3], images: usize) -> u64 {
 }
 
 /// Bytes that images may take on the device of each of so many ranks of this machine.
-pub(super) fn memory(config: &Config, ranks: usize) -> u64 {
-    config.memory.map_or_else(|| share(free_memory(), ranks), |bytes| bytes.0)
+pub(crate) fn memory(most: Option<Bytes>, ranks: usize) -> u64 {
+    most.map_or_else(|| share(free_memory(), ranks), |bytes| bytes.0)
 }
 
 /// What a rank takes of the machine's free memory, a quarter in all, where the configuration doesn't say.
@@ -86,7 +109,7 @@ fn about(path: &Path, kind: &str, train: &Pictures, valid: &Pictures, more: &str
 
 /// A folder with a folder for each class, divided here unless it is already.
 fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
-    let [height, width] = config.size.unwrap_or([SIDE, SIDE]);
+    let [height, width] = config.size.unwrap_or(USUAL);
     let channels = config.channels.unwrap_or(3);
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
     let bad = if config.skip_bad == Some(true) { Bad::Skip } else { Bad::Fail };
@@ -94,16 +117,9 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     // A validation part of its own comes before a test part, and both before a share of the training part.
     let own = [&listing.validation, &listing.test].into_iter().find(|items| !items.is_empty());
     let count = listing.train.len() + own.map_or(0, Vec::len);
-    let is_large = bytes(prepare.shape(), count) > memory;
     let mut skipped = Vec::new();
     let mut read = |items: &[Item]| -> Result<Pictures> {
-        let (pictures, more): (Pictures, _) = if is_large {
-            let (files, more) = Files::read(items, &listing.classes, &prepare, bad)?;
-            (files.into(), more)
-        } else {
-            let (images, more) = folder::read(items, &listing.classes, &prepare, bad)?;
-            (images.into(), more)
-        };
+        let (pictures, more) = read(items, &listing.classes, &prepare, bad, count, memory)?;
         skipped.extend(more);
         Ok(pictures)
     };
@@ -127,8 +143,7 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     let (train, valid) = match valid {
         Some(valid) => (train, valid),
         None => {
-            let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
-            let rows = stratified_split(&train.labels(), share, seed)?;
+            let rows = parts(path, &train.labels(), config)?;
             (train.select(&rows.train)?, train.select(&rows.test)?)
         }
     };

@@ -1,12 +1,13 @@
 //! What a model is trained on and judged by, read from wherever the configuration says.
 
-mod images;
+pub(crate) mod images;
 mod pictures;
 mod table;
 mod tensors;
 
 use std::path::Path;
 
+use wgrad::data::split::{Rows, stratified_split};
 use wgrad::data::table::{Encoded, Schema};
 use wgrad::data::tensors::Tensors;
 use wgrad::data::{Kind, detect, synthetic};
@@ -18,7 +19,7 @@ use crate::config::{Config, Generator};
 use crate::{Error, Result, TensorSchema, generate};
 
 /// The share of the rows that is kept for validation where the configuration doesn't say.
-pub(crate) const VALIDATION: f64 = 0.2;
+const VALIDATION: f64 = 0.2;
 
 /// Data in two parts.
 pub(crate) enum Dataset {
@@ -52,7 +53,7 @@ pub(crate) enum Dataset {
 impl Dataset {
     /// The data that the configuration names, for one of so many ranks of this machine.
     pub(crate) fn load(config: &Config, ranks: usize) -> Result<Self> {
-        let memory = images::memory(config, ranks);
+        let memory = images::memory(config.memory, ranks);
         let share = config.validation.unwrap_or(VALIDATION);
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::usage(format!("validation = {share}: a share of the rows, between 0 and 1")));
@@ -123,10 +124,45 @@ impl Dataset {
     }
 }
 
+/// Rows to train on and rows to validate, of each class alike.
+fn parts<L: Ord>(path: &Path, labels: &[L], config: &Config) -> Result<Rows> {
+    let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
+    let rows = labels.len();
+    let message = || {
+        format!(
+            "validation = {share} of {rows} rows leaves a part without any: give more rows, or another share"
+        )
+    };
+    stratified_split(labels, share, seed).map_err(|_| Error::file(path, message()))
+}
+
 /// Whether the path is that of a table.
 pub(crate) fn is_table(path: &Path) -> bool {
+    ends_with(path, &["csv", "tsv"])
+}
+
+/// Refuses files that a model of tables does not take, by their names. That a file is not there is found by reading it.
+///
+/// # Errors
+/// [`Error::File`].
+pub(crate) fn check_table(path: &Path) -> Result<()> {
+    match is_table(path) || !path.exists() {
+        true => Ok(()),
+        false => Err(Error::file(path, "no table: the model takes rows of .csv files")),
+    }
+}
+
+/// As [`check_table`], for a model of tensors.
+pub(crate) fn check_tensors(path: &Path) -> Result<()> {
+    match ends_with(path, &["safetensors"]) || !path.exists() {
+        true => Ok(()),
+        false => Err(Error::file(path, "no tensors: the model takes rows of .safetensors files")),
+    }
+}
+
+fn ends_with(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-    ending.is_some_and(|ending| ["csv", "tsv"].iter().any(|known| ending == *known)) && !path.is_dir()
+    ending.is_some_and(|ending| endings.iter().any(|known| ending == *known)) && !path.is_dir()
 }
 
 fn generated(generator: Generator, config: &Config, memory: u64) -> Result<Dataset> {

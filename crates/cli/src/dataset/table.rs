@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use wgrad::data::split::{split, stratified_split};
-use wgrad::data::table::{Options, Scaling, Schema, Table, Target, Targets, Task};
+use wgrad::data::table::{Options, Scaling, Schema, Table, Target, Targets, Task, Unknown};
 
-use super::{Dataset, VALIDATION};
+use super::{Dataset, parts};
 use crate::config::{Config, Generator};
 use crate::{Error, Result};
 
@@ -30,13 +29,12 @@ pub(super) fn load(path: &Path, config: &Config) -> Result<Dataset> {
     let all: Vec<usize> = (0..table.len()).collect();
     let first = Schema::fit(&table, &all, &options(target, config))?;
     let encoded = first.encode(&table, &all)?;
-    let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
-    let parts = match &encoded.y {
-        Targets::Classes(classes) => stratified_split(classes, share, seed)?,
-        Targets::Numbers(numbers) => split(numbers.len(), share, seed)?,
+    let places = match &encoded.y {
+        Targets::Classes(classes) => parts(path, classes, config)?,
+        Targets::Numbers(numbers) => parts(path, &vec![(); numbers.len()], config)?,
     };
     let rows = |part: Vec<usize>| part.into_iter().map(|i| encoded.rows[i]).collect::<Vec<_>>();
-    dataset(&table, &rows(parts.train), &rows(parts.test), target, config, None)
+    dataset(&table, &rows(places.train), &rows(places.test), target, config, None)
 }
 
 /// The rows of a generator, the first `samples` of them to train on.
@@ -55,6 +53,8 @@ fn options(target: &str, config: &Config) -> Options {
     if config.standardize == Some(false) {
         (options.scaling, options.target_scaling) = (Scaling::None, Scaling::None);
     }
+    options.ignored = config.ignored.clone().unwrap_or_default();
+    options.max_categories = config.max_categories.unwrap_or(options.max_categories);
     options
 }
 
@@ -69,7 +69,11 @@ fn dataset(
     let mut options = options(target, config);
     options.task = task;
     let schema = Schema::fit(table, train, &options)?;
-    let (train, valid) = (schema.encode(table, train)?, schema.encode(table, valid)?);
+    let train = schema.encode(table, train)?;
+    // Rows to validate may have categories that no row to train on has, as what is predicted later may not.
+    let mut lenient = schema.clone();
+    lenient.unknown = Unknown::Zeros;
+    let valid = lenient.encode(table, valid)?;
     if train.rows.is_empty() || valid.rows.is_empty() {
         return Err(Error::file(table.path(), "no rows are left to train on or to validate"));
     }

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use wgrad::data::split::{split, stratified_split};
 use wgrad::data::tensors::{Targets, Tensors};
 
-use super::{Dataset, VALIDATION};
+use super::{Dataset, parts};
 use crate::config::Config;
 use crate::tensors::{TensorSchema, classes};
 use crate::{Error, Result};
@@ -16,18 +15,17 @@ pub(super) fn load(path: &Path, config: &Config) -> Result<Dataset> {
         return Err(Error::file(path, "rows without numbers: x and y each need at least one"));
     }
     let found = classes(&set, path)?;
-    let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
-    let parts = match (&found, &set.y) {
-        (Some(_), Targets::Classes(labels)) => stratified_split(labels, share, seed)?,
+    let rows = match (&found, &set.y) {
+        (Some(_), Targets::Classes(labels)) => parts(path, labels, config)?,
         (Some(_), Targets::Numbers(_, numbers)) => {
             let labels: Vec<bool> = numbers.iter().map(|number| *number == 1.0).collect();
-            stratified_split(&labels, share, seed)?
+            parts(path, &labels, config)?
         }
-        (None, _) => split(set.len(), share, seed)?,
+        (None, _) => parts(path, &vec![(); set.len()], config)?,
     };
-    let train = set.select(&parts.train)?;
+    let train = set.select(&rows.train)?;
     let schema = TensorSchema::fit(&train, found.as_ref(), config.standardize != Some(false));
-    let (train, valid) = (schema.encode(&train, path)?, schema.encode(&set.select(&parts.test)?, path)?);
+    let (train, valid) = (schema.encode(&train, path)?, schema.encode(&set.select(&rows.test)?, path)?);
     let predicts = match (&found, schema.numbers()) {
         (Some(found), _) => format!("{} classes ({})", found.classes.len(), found.why),
         (None, 1) => "a number (floats)".to_owned(),

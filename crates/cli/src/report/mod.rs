@@ -69,6 +69,7 @@ impl Content<'_> {
                 }
             }
             Dataset::Tensors { schema, valid, .. } => {
+                self.fill_planes(&mut report, schema, valid, &predictions)?;
                 if let tensors::Targets::Numbers(_, numbers) = &valid.y {
                     let pairs = schema.unscaled(numbers).into_iter().zip(schema.unscaled(&predictions));
                     report.target = "y".to_owned();
@@ -77,7 +78,7 @@ impl Content<'_> {
                 }
             }
         }
-        Ok(report.write(&self.folder.join("report.html"))?)
+        Ok(report.write(&self.folder.join(crate::commands::start::REPORT))?)
     }
 
     fn facts(&self) -> Vec<(String, String)> {

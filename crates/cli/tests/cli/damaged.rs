@@ -92,4 +92,7 @@ fn files_that_a_model_does_not_take_are_named() {
     fails("predict rows.csv rows.csv", &["rows.csv", "safetensors"]);
     fails("eval run/model.safetensors --data rows.csv", &["rows.csv"]);
     fails("eval images/model.safetensors --data run", &["run"]);
+    fails("eval run/model.safetensors --data images", &["images: no table"]);
+    fails("eval run/model.safetensors --data images/model.safetensors", &["model.safetensors: no table"]);
+    fails("predict images/model.safetensors run", &["run: a folder", "*.png"]);
 }

@@ -46,6 +46,17 @@ fn a_folder_of_images_becomes_a_model_that_names_files() {
     assert_eq!((judged["rows"].as_u64(), judged["figures"]["accuracy"].as_f64()), (Some(1), Some(1.0)));
     write_png(&folder.path().join("more/rose/1.png"), [20, 20], [60, 20, 200], 1);
     words(folder.path(), "eval run/model.safetensors --data more").fails(3, &["rose"]);
+    // On a software adapter, such as that of the tests, images are smaller unless a size is given.
+    assert!(!printed.contains("software"), "{printed}");
+    let line = "train --data photos --set widths=[2] --set epochs=1 --run small";
+    let small = words(folder.path(), line).succeeds().out;
+    assert!(small.contains("32 × 32 pixels, since the adapter is software"), "{small}");
+    assert!(small.contains("3×32×32") && small.contains("--set size=[64,64]"), "{small}");
+    let config = std::fs::read_to_string(folder.path().join("small/config.toml")).unwrap();
+    assert!(config.contains("size = [32, 32]"), "{config}");
+    // Another kind of model takes a size, too.
+    let line = "train --data photos --set model=mlp --set size=[4,5] --set epochs=1 --run flat";
+    assert!(words(folder.path(), line).succeeds().out.contains("mlp 60-64-32-2"));
 }
 
 #[test]
@@ -66,6 +77,9 @@ fn what_is_wrong_with_a_folder_is_said() {
     fails("train --data empty", 3, &["empty"]);
     write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);
     fails("train --data one", 3, &["one", "at least two"]);
+    write_png(&folder.path().join("few/poppy/1.png"), [8, 8], [1, 2, 3], 0);
+    write_png(&folder.path().join("few/rose/1.png"), [8, 8], [1, 2, 3], 0);
+    fails("train --data few", 3, &["few: validation = 0.2 of 2 rows"]);
 }
 
 #[test]
@@ -109,4 +123,48 @@ fn a_set_larger_than_its_memory_is_streamed_to_the_same_bits() {
     let host = words(folder.path(), &format!("{drawn} --run host --set memory=1kB")).succeeds().out;
     assert!(host.contains("streamed from the host's memory"), "{host}");
     assert!(model("drawn") == model("host"));
+}
+
+#[test]
+fn a_set_larger_than_its_memory_is_judged_to_the_same_bits() {
+    let folder = tempdir().unwrap();
+    write_photos(&folder.path().join("photos"), 9);
+    let line = "train --data photos --set size=[16,16] --set widths=[4,8] --set epochs=1 --set batch_size=5";
+    words(folder.path(), line).succeeds();
+    let eval = |more: &str| {
+        words(folder.path(), &format!("eval run/model.safetensors --data photos {more}")).succeeds()
+    };
+    let (held, streamed) = (eval("--json").json(), eval("--json --memory 10kB").json());
+    assert_eq!((&held["streamed"], &streamed["streamed"]), (&false.into(), &true.into()));
+    assert_eq!((held["rows"].as_u64(), &held["rows"]), (Some(18), &streamed["rows"]));
+    assert!(held["figures"]["loss"].as_f64().is_some(), "{held}");
+    assert_eq!(held["figures"], streamed["figures"]);
+    // 18 images of 768 bytes.
+    let said =
+        "photos: streamed from their files, since 13.82 kB are more than memory = 10.00 kB\n18 rows: loss ";
+    assert_eq!(
+        (eval("").out.contains("streamed"), eval("--memory 10kB").out.starts_with(said)),
+        (false, true)
+    );
+    words(folder.path(), "eval run/model.safetensors --data photos --memory little")
+        .fails(2, &["little", "--memory", "2GB"]);
+    // Images that come in one file are streamed from the host's memory.
+    let idx = folder.path().join("idx");
+    std::fs::create_dir(&idx).unwrap();
+    for part in ["train", "t10k"] {
+        let head = |magic: u32, sizes: &[u32]| {
+            [&[magic][..], sizes].concat().into_iter().flat_map(u32::to_be_bytes).collect::<Vec<u8>>()
+        };
+        let pixels = (0..12 * 28 * 28_u32).map(|i| (i * i % 251) as u8);
+        let images: Vec<u8> = head(0x803, &[12, 28, 28]).into_iter().chain(pixels).collect();
+        let labels: Vec<u8> = head(0x801, &[12]).into_iter().chain((0..12).map(|i| i % 10)).collect();
+        std::fs::write(idx.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        std::fs::write(idx.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    let line = "train --data idx --run digits --set widths=[4,4] --set epochs=1 --set batch_size=6";
+    words(folder.path(), line).succeeds();
+    let eval = |more: &str| words(folder.path(), &format!("eval digits/model.safetensors --data idx {more}"));
+    let (held, streamed) = (eval("--json").json(), eval("--json --memory 1kB").json());
+    assert_eq!((&held["figures"], &streamed["streamed"]), (&streamed["figures"], &true.into()));
+    assert!(eval("--memory 1kB").out.contains("streamed from the host's memory"));
 }

@@ -49,3 +49,23 @@ fn there_must_be_a_run_to_resume() {
     words(folder.path(), "train --resume --run nothing").fails(3, &["nothing/config.toml", "No such file"]);
     words(folder.path(), "train").fails(2, &["PRESET"]);
 }
+
+#[test]
+fn a_resumption_that_fails_leaves_the_run_as_it_was_and_a_run_that_cannot_be_written_is_not_begun() {
+    let folder = tempdir().unwrap();
+    let line = "train dense --set epochs=2 --set samples=20 --set test_samples=10";
+    words(folder.path(), line).succeeds();
+    let config = || std::fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    let before = config();
+    words(folder.path(), "train --resume --set batch_size=7")
+        .fails(3, &["belongs to another run", "batch size"]);
+    assert_eq!(config(), before);
+    words(folder.path(), "train --resume --set epochs=3").succeeds();
+    assert!(config().contains("epochs = 3"), "{}", config());
+    // A run that ends within its first epoch has no figures, and says so.
+    let short = words(folder.path(), "train xor --set max_steps=2 --run short").succeeds().out;
+    assert!(short.contains("validation: none, since no epoch was completed"), "{short}");
+    std::fs::create_dir_all(folder.path().join("taken/model.safetensors")).unwrap();
+    words(folder.path(), &format!("{line} --run taken")).fails(3, &["taken/model.safetensors"]);
+    assert!(!folder.path().join("taken/config.toml").exists());
+}

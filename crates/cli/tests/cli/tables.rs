@@ -93,3 +93,47 @@ fn what_is_wrong_with_a_table_is_said() {
     std::fs::write(folder.path().join("ragged.csv"), "a,b\n1,2\n3\n").unwrap();
     fails("train --data ragged.csv --target b", 3, &["ragged.csv"]);
 }
+
+#[test]
+fn columns_that_are_no_use_may_be_left_out_and_rare_categories_may_be_validated() {
+    let folder = tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    let rows = |cell: &dyn Fn(usize) -> String| -> String {
+        (0..120).map(|i| format!("{},{},{}\n", cell(i), i % 7, if i % 7 > 3 { "a" } else { "b" })).collect()
+    };
+    write("names.csv", format!("name,x,label\n{}", rows(&|i| format!("person {i}"))));
+    let line = "train --data names.csv --target label --set epochs=1";
+    words(folder.path(), line).fails(3, &["\"name\"", "ignored", "max_categories"]);
+    let printed = words(folder.path(), &format!("{line} --set ignored=[\"name\"]")).succeeds().out;
+    assert!(printed.contains("1 feature; label is 2 classes"), "{printed}");
+    // Prediction needs no such column.
+    write("new.csv", "x\n1\n".to_owned());
+    words(folder.path(), "predict run/model.safetensors new.csv").succeeds();
+    let line = format!("{line} --run many --set max_categories=200");
+    assert!(words(folder.path(), &line).succeeds().out.contains("97 features"));
+    words(folder.path(), "train --data names.csv --target label --set ignored=[\"nam\"]")
+        .fails(3, &["nam", "name"]);
+    // Of categories that occur once, one in five is validated without having been trained on.
+    write(
+        "rare.csv",
+        format!(
+            "kind,x,label\n{}",
+            rows(&|i| if i % 12 == 5 { format!("rare {i}") } else { "usual".to_owned() })
+        ),
+    );
+    words(folder.path(), "train --data rare.csv --target label --set epochs=1 --run rare").succeeds();
+    write("unknown.csv", "kind,x\nnever seen,1\n".to_owned());
+    words(folder.path(), "predict rare/model.safetensors unknown.csv")
+        .fails(3, &["never seen", "expected one of"]);
+    // Numbers that overflowed are none of categories.
+    write(
+        "inf.csv",
+        format!("y,x,label\n{}", rows(&|i| if i % 5 == 2 { "-inf".to_owned() } else { i.to_string() })),
+    );
+    words(folder.path(), "train --data inf.csv --target label")
+        .fails(3, &["line 4", "\"-inf\"", "a finite number"]);
+    // A loss of two classes brings the number of outputs that it takes.
+    let line = "train --data new2.csv --target label --set loss=bce --set epochs=1 --run bce";
+    write("new2.csv", format!("y,x,label\n{}", rows(&|i| i.to_string())));
+    assert!(words(folder.path(), line).succeeds().out.contains("mlp 2-64-32-1"));
+}

@@ -90,6 +90,22 @@ fn floats_become_a_regression_of_several_numbers_in_their_own_units() {
     words(folder.path(), line).fails(3, &["other.safetensors", "2 of each row"]);
 }
 
+/// The bytes of the pixels of a PNG file in base64 that ends with a quotation mark.
+fn pixels(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |byte: u8| DIGITS.iter().position(|&digit| digit == byte);
+    let digits: Vec<usize> = text.bytes().map_while(value).collect();
+    let bytes = digits.chunks(4).flat_map(|four| {
+        let word = four.iter().fold(0, |word, digit| word << 6 | digit) << (6 * (4 - four.len()));
+        word.to_be_bytes().into_iter().skip(5).take(four.len() * 6 / 8)
+    });
+    let file = std::io::Cursor::new(bytes.collect::<Vec<u8>>());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    pixels
+}
+
 #[test]
 fn planes_of_rows_and_columns_become_a_cnn() {
     let folder = tempdir().unwrap();
@@ -110,6 +126,27 @@ fn planes_of_rows_and_columns_become_a_cnn() {
     let line = "eval run/model.safetensors --data set.safetensors --json";
     let judged = words(folder.path(), line).succeeds().json();
     assert!(judged["figures"]["accuracy"].as_f64() > Some(0.95), "{judged}");
+    // The report draws them from the smallest value to the largest, and says so.
+    let report = |run: &str| std::fs::read_to_string(folder.path().join(run).join("report.html")).unwrap();
+    let page = report("run");
+    let (_, page) = page.split_once("What the model looks at").unwrap();
+    let (looked_at, filters) = page.split_once("Filters of the first layer").unwrap();
+    let range = looked_at.split_once(" Black is ").unwrap().1.split_once(".</p>").unwrap().0;
+    let range: Vec<f32> = range.split(", white ").map(|number| number.parse().unwrap()).collect();
+    assert!(range[0].abs() < 0.01 && (range[1] - 239.0).abs() < 0.01, "{range:?}");
+    // Of each class an image with what speaks for it, two columns wide.
+    let shown: Vec<Vec<u8>> = looked_at.split("base64,").skip(1).map(pixels).collect();
+    assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [64, 192, 64, 192]);
+    for (image, class) in [(&shown[0], 0), (&shown[2], 1)] {
+        // Images of class 0 are bright on the left, those of class 1 on the right.
+        let (left, right) = (u32::from(image[0]), u32::from(image[7]));
+        assert_eq!(left > right, class == 0, "{image:?}");
+        assert!(image.contains(&255) || image.contains(&0), "{image:?}");
+    }
+    assert_eq!(
+        filters.split("base64,").skip(1).map(|filter| pixels(filter).len()).collect::<Vec<_>>(),
+        [9; 4]
+    );
     // Any other rank is flattened, for an mlp.
     write(&folder.path().join("rows.safetensors"), (&[60, 8, 8], &x), Some((&[60], &y, true)));
     let line = "train --data rows.safetensors --set epochs=1 --run rows";
@@ -148,4 +185,16 @@ fn what_is_wrong_with_a_file_is_said() {
     fails(&format!("predict {model} narrow.safetensors"), 3, &["[2]", "[4]"]);
     fails(&format!("predict {model} nan.safetensors"), 3, &["x has NaN in row 8"]);
     fails(&format!("eval {model} --data many.safetensors"), 3, &["y of row 0 is 2000000", "0 to 1"]);
+    std::fs::write(folder.path().join("rows.csv"), "x,y\n1,2\n").unwrap();
+    fails(&format!("eval {model} --data rows.csv"), 3, &["rows.csv: no tensors"]);
+    fails(&format!("predict {model} rows.csv"), 3, &["rows.csv: no tensors"]);
+    fails(&format!("predict {model} run"), 3, &["run: no tensors"]);
+    fails(
+        &format!("run {model} --input narrow.safetensors --output out.safetensors"),
+        3,
+        &["narrow.safetensors: x [40, 2]"],
+    );
+    fails("train --data set.safetensors --set model=mlp --set size=[2,2]", 2, &["keys of images"]);
+    write(&path("few"), (&[1, 4], &[0.0; 4]), Some((&[1], &[0.5], false)));
+    fails("train --data few.safetensors", 3, &["few.safetensors: validation = 0.2 of 1 rows"]);
 }

@@ -8,8 +8,8 @@ use crate::wgrad::words;
 fn words_that_make_no_sense_end_with_2_and_say_what_to_do() {
     let folder = tempdir().unwrap();
     let fails = |line: &str, expected: &[&str]| words(folder.path(), line).fails(2, expected);
-    fails("", &["--help"]);
-    fails("trian", &["trian", "--help"]);
+    fails("", &["say what to do: one of train, eval, ", "--help"]);
+    fails("trian", &["trian", "similar", "'train'", "--help"]);
     fails("inspect resnet", &["there is no preset and no file resnet", "did you mean resnet9?"]);
     fails("inspect resnet9 --set widh=8", &["--set widh=8", "did you mean width?"]);
     fails("inspect resnet9 --set width", &["key=value"]);
@@ -80,4 +80,53 @@ fn one_adapter_is_taken_and_why_is_said() {
     assert!(taken[0]["limits"]["max_buffer_size"].as_u64() >= Some(1 << 28), "{found}");
     let lines = words(folder.path(), "devices").succeeds().out;
     assert!(lines.contains("is taken, with the kernels of family"), "{lines}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_ends_with_3_and_a_reader_that_has_enough_with_0() {
+    use std::process::{Command, Stdio};
+    let run = |out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(["inspect", "resnet9"]).stdout(out).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = run(full.into()).wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.starts_with("wgrad: standard output: cannot be written: "), "{error}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = run(writer.into()).wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::process::Command;
+    let folder = tempdir().unwrap();
+    let run = |line: &[&[u8]]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(line.iter().map(|word| std::ffi::OsStr::from_bytes(word)));
+        let output =
+            command.current_dir(folder.path()).env("XDG_RUNTIME_DIR", folder.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, out, err) =
+        run(&[b"train", b"dense", b"--set", b"max_steps=1", b"--json", b"--run", b"r\xff"]);
+    assert_eq!(code, Some(0), "{err}");
+    let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["model"], "r\u{fffd}/model.safetensors");
+    // What a configuration could not name is refused before anything is written.
+    std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"d\xff.csv")), "x,y\n1,2\n").unwrap();
+    let (code, _, err) = run(&[b"train", b"--data", b"d\xff.csv", b"--target", b"y", b"--run", b"none"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("no UTF-8") && !folder.path().join("none").exists(), "{err}");
+    // Nor does a name reach a terminal as a command.
+    let (code, _, err) = run(&[b"eval", b"\x1b[2J.safetensors", b"--data", b"."]);
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("\\u{1b}[2J.safetensors") && !err.contains('\u{1b}'), "{err}");
 }

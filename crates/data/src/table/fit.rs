@@ -204,14 +204,26 @@ impl Fit<'_> {
     fn kind(&self, column: usize) -> Result<Kind> {
         let name = &self.table.names()[column];
         if self.all(column).next().is_none() {
-            return Err(self.table.bad(format!("column {name:?} has no values; leave it out")));
+            return Err(self.table.bad(format!("column {name:?} has no values; leave it out (ignored)")));
+        }
+        if let Some(declared) = self.options.declared.get(name) {
+            return Ok(*declared);
         }
         let is_number = |cell: &str| number(cell).is_some() && !has_leading_zeros(cell);
-        let found = match self.all(column).all(|(_, cell)| is_number(cell)) {
-            true => Kind::Number,
-            false => Kind::Category,
+        let Some((row, other)) = self.all(column).find(|(_, cell)| !is_number(cell)) else {
+            return Ok(Kind::Number);
         };
-        Ok(self.options.declared.get(name).copied().unwrap_or(found))
+        // A column of numbers that overflowed is none of categories.
+        let is_infinite = |cell: &str| cell.parse().is_ok_and(f64::is_infinite);
+        let mut cells = self.all(column).map(|(_, cell)| cell);
+        if is_infinite(other)
+            && self.all(column).any(|(_, cell)| is_number(cell))
+            && cells.all(|cell| is_number(cell) || is_infinite(cell))
+        {
+            let expected = "a finite number, or nothing where it is not known";
+            return Err(self.table.bad_cell(row, column, expected));
+        }
+        Ok(Kind::Category)
     }
 
     /// The numbers of a column in the training rows, each checked.
@@ -223,7 +235,7 @@ impl Fit<'_> {
         }
         match numbers.is_empty() {
             true => Err(self.table.bad(format!(
-                "column {:?} has no values in the training rows; leave it out",
+                "column {:?} has no values in the training rows; leave it out (ignored)",
                 self.table.names()[column]
             ))),
             false => Ok(numbers),
@@ -251,11 +263,11 @@ impl Fit<'_> {
         if counts.is_empty() {
             return Err(self
                 .table
-                .bad(format!("column {name:?} has no values in the training rows; leave it out")));
+                .bad(format!("column {name:?} has no values in the training rows; leave it out (ignored)")));
         }
         if counts.len() > self.options.max_categories {
             return Err(self.table.bad(format!(
-                "column {name:?} has {} categories, more than {}; leave it out, or allow more",
+                "column {name:?} has {} categories, more than {}; leave it out (ignored), or allow more (max_categories)",
                 counts.len(),
                 self.options.max_categories
             )));

@@ -97,14 +97,21 @@ fn a_column_without_a_name_is_called_by_its_number() {
 
 #[test]
 fn kinds_are_found_from_all_rows() {
-    let text = "num,exp,code,late,inf,y\n-1,1e3,007,1,1,0.5\n2.5,.5,1,2,inf,1.5\n3,-2E-1,2,x,2,2.5\n4,0,3,3,3,0.25\n";
+    let text = "num,exp,code,late,y\n-1,1e3,007,1,0.5\n2.5,.5,1,2,1.5\n3,-2E-1,2,x,2.5\n4,0,3,3,0.25\n";
     let schema = fit(&table(text), &Options::new("y"));
     let numbers: Vec<bool> =
         schema.columns.iter().map(|column| matches!(column.rule, Rule::Number { .. })).collect();
-    assert_eq!(numbers, [true, true, false, false, false]);
+    assert_eq!(numbers, [true, true, false, false]);
     let Rule::Category { values, .. } = &schema.columns[2].rule else { unreachable!() };
     assert_eq!(values, &["007", "1", "2", "3"]);
     assert_eq!(schema.feature_names()[..4], ["num", "exp", "code=007", "code=1"]);
+    // Numbers that overflowed are none of categories, unless they are declared to be.
+    let text = "x,y\n1,0.5\ninf,1.5\n2,2.5\n";
+    let mut options = Options::new("y");
+    let error = Schema::fit(&table(text), &[0, 1, 2], &options).unwrap_err().to_string();
+    assert!(error.contains("line 3") && error.contains("a finite number"), "{error}");
+    options.declared.insert("x".to_owned(), Kind::Category);
+    assert_eq!(fit(&table(text), &options).feature_names(), ["x=1", "x=2", "x=inf"]);
 }
 
 #[test]

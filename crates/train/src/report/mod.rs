@@ -56,6 +56,8 @@ pub struct Report {
     pub wrong: Vec<Sample>,
     /// Images, each with its saliency: gradient × input of the guessed class's score, as [`Picture::signed`] draws it.
     pub saliency: Vec<(Sample, Picture)>,
+    /// The values that are black and white in the images, where they were no bytes to begin with.
+    pub range: Option<[f32; 2]>,
     /// The filters of the first layer.
     pub filters: Vec<Picture>,
     /// What a classifier of two inputs says over the plane.
@@ -124,8 +126,14 @@ impl Report {
             let words = format!("{label}, taken for {guess}");
             let _ = writeln!(wrong, "<figure>{}{}</figure>", image(picture, 96, &words)?, sample.caption());
         }
-        let note = "The model is wrong about these, and the surest comes first.";
-        out.push_str(&section("Most wrong", note, &grid("", &wrong)));
+        let range = self.range.map(|range| {
+            // Four digits of each.
+            let [black, white] = range.map(|value| format!("{value:.3e}").parse().unwrap_or(value));
+            format!(" Black is {black}, white {white}.")
+        });
+        let range = range.unwrap_or_default();
+        let note = format!("The model is wrong about these, and the surest comes first.{range}");
+        out.push_str(&section("Most wrong", &note, &grid("", &wrong)));
 
         let mut saliency = String::new();
         for (sample, map) in &self.saliency {
@@ -133,8 +141,10 @@ impl Report {
                 (image(&sample.picture, 96, &sample.label)?, image(map, 96, "its saliency")?);
             let _ = writeln!(saliency, "<figure>{seen} {weighed}{}</figure>", sample.caption());
         }
-        let note = "Gradient × input of the guess's score: red pixels speak for it, blue ones against it.";
-        out.push_str(&section("What the model looks at", note, &grid(" pairs", &saliency)));
+        let note = format!(
+            "Gradient × input of the guess's score: red pixels speak for it, blue ones against it.{range}"
+        );
+        out.push_str(&section("What the model looks at", &note, &grid(" pairs", &saliency)));
 
         let mut filters = String::new();
         for (i, filter) in self.filters.iter().enumerate() {

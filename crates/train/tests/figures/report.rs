@@ -39,6 +39,9 @@ fn pages_hold_what_was_given() {
         assert!(page.contains(part), "no {part:?}");
     }
     assert!(!page.contains("NaN") && !page.contains("inf "), "a coordinate that is no number");
+    assert!(!page.contains("Black is"));
+    let scaled = Report { range: Some([-1.234_56e-5, 1_234_567.0]), ..images() }.html().unwrap();
+    assert_eq!(scaled.matches(" Black is -0.00001235, white 1235000.</p>").count(), 2);
     let page = plane().html().unwrap();
     for part in [
         "Decision surface",

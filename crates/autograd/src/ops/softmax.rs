@@ -84,7 +84,7 @@ impl Tensor {
     /// Shape: `[.., n]`, kept. Counterpart: `torch.softmax(x, dim=-1)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a scalar, [`Error::DType`] for integers, [`Error::Device`].
+    /// [`crate::Error::Shape`] for a scalar, [`crate::Error::DType`] for integers, [`crate::Error::Device`].
     pub fn softmax(&self) -> Result<Tensor> {
         self.in_f32(SOFTMAX.name, |x| x.softmax_by(&SOFTMAX))
     }

@@ -24,8 +24,11 @@ pub(crate) fn say(line: &str) {
 
 /// A text of which names of files and classes may be parts, without what a terminal would take for commands.
 pub(crate) fn printable(text: &str) -> String {
-    let one =
-        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    // As JSON has it: a name may stand in a line of that.
+    let one = |c: char| match c.is_control() && c != '\n' {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
     text.chars().map(one).collect()
 }
 

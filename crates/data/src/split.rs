@@ -24,8 +24,8 @@ pub fn split(n: usize, fraction: f64, seed: u64) -> Result<Rows> {
     stratified_split(&vec![(); n], fraction, seed)
 }
 
-/// As [`split`]; the test part's share of each class is within a row of `fraction`. A class of one row is trained on, unless there are
-/// too many such classes for a test part of this size.
+/// As [`split`]; each class has its share of the test part, within a row. A class of one row is trained on, and the test part is shared
+/// by the others, unless these have less than twice as many rows: then by all.
 ///
 /// # Errors
 /// As [`split`].
@@ -40,7 +40,7 @@ pub fn stratified_split<L: Ord>(labels: &[L], fraction: f64, seed: u64) -> Resul
     // The test part's places lie evenly among all, so evenly among each class's as well.
     let classes = by_class(labels, seed);
     let single = classes.iter().filter(|rows| rows.len() == 1).count();
-    let spares_single = (n - single) as u128 >= test;
+    let spares_single = (n - single) as u128 >= 2 * test;
     let (spared, divided): (Vec<_>, Vec<_>) =
         classes.into_iter().partition(|rows| rows.len() == 1 && spares_single);
     let divided = divided.concat();

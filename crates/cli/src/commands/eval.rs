@@ -16,15 +16,19 @@ use crate::{Error, ModelFile, Result};
 
 pub(crate) fn run(flags: &Eval) -> Result<()> {
     let file = ModelFile::load(&flags.model)?;
-    let labelled = Labelled::load(flags, &file)?;
+    // Asked once: images that are held leave less of it.
+    let memory = images::memory(flags.memory, 1);
+    let labelled = Labelled::load(flags, &file, memory)?;
     let streamed = match &labelled {
-        Labelled::Images(pictures) => {
-            images::streamed(pictures, pictures.len(), images::memory(flags.memory, 1))
-        }
+        Labelled::Images(pictures) => images::streamed(pictures, pictures.len(), memory),
         _ => None,
     };
-    if let (Some(why), false) = (&streamed, flags.machines.json) {
-        say(&format!("{}: {why}", flags.data.display()));
+    let note = match &labelled {
+        Labelled::Table(table) => dataset::left_out(&[table]).trim_start_matches("; ").to_owned(),
+        _ => streamed.clone().unwrap_or_default(),
+    };
+    if !note.is_empty() && !flags.machines.json {
+        say(&format!("{}: {note}", flags.data.display()));
     }
     let gpu = Gpu::new()?;
     let learner = Learner::load(&gpu, &file)?;
@@ -59,14 +63,14 @@ enum Labelled {
 }
 
 impl Labelled {
-    fn load(flags: &Eval, file: &ModelFile) -> Result<Self> {
+    fn load(flags: &Eval, file: &ModelFile, memory: u64) -> Result<Self> {
         let path = &flags.data;
         let (shape, classes) = match &file.data {
             Preprocessing::Table { schema } => {
                 dataset::check_table(path)?;
                 let table = dataset::read_table(path)?;
                 let rows: Vec<usize> = (0..table.len()).collect();
-                let encoded = schema.encode(&table, &rows)?;
+                let encoded = dataset::judged_rows(schema, &table, &rows)?;
                 if encoded.rows.is_empty() {
                     return Err(Error::file(path, "no rows are left to judge by"));
                 }
@@ -91,15 +95,7 @@ impl Labelled {
                 let listing = folder::scan(path, Some(classes))?;
                 let parts = [&listing.test, &listing.validation, &listing.train];
                 let items = parts.into_iter().find(|items| !items.is_empty()).map_or(&[][..], |items| items);
-                images::read(
-                    items,
-                    classes,
-                    &prepare,
-                    Bad::Fail,
-                    items.len(),
-                    images::memory(flags.memory, 1),
-                )?
-                .0
+                images::read(items, classes, &prepare, Bad::Fail, items.len(), memory)?.0
             }
         };
         if images.shape() != shape || images.classes().len() != classes.len() {

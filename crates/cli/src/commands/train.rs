@@ -25,7 +25,7 @@ use crate::dataset::Dataset;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
 use crate::optimizer;
-use crate::output::say;
+use crate::output::{printable, say};
 use crate::recipe::complete;
 use crate::report::Content;
 use crate::{Error, ModelFile, Result};
@@ -41,7 +41,9 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     };
     match run_on(flags, &ranks) {
         // What all ranks fail with alike is printed once.
-        Err(error) if ranks.size() > 1 => Ok(fail(Some(&*ranks), "wgrad", &error, error.exit_code())),
+        Err(error) if ranks.size() > 1 => {
+            Ok(fail(Some(&*ranks), "wgrad", &printable(&error.to_string()), error.exit_code()))
+        }
         result => result,
     }
 }
@@ -286,7 +288,8 @@ impl Run<'_> {
             say(&format!("the model is {}", model.display()));
         }
         if is_interrupted {
-            eprintln!("wgrad: interrupted after step {}: `{resume}` continues", history.steps);
+            let message = format!("wgrad: interrupted after step {}: `{resume}` continues", history.steps);
+            eprintln!("{}", printable(&message));
             return Ok(ExitCode::from(Interrupt::EXIT_CODE));
         }
         Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use wgrad::data::{Kind, cifar10, cifar100, mnist};
 
 use super::{Dataset, Pictures, parts};
 use crate::config::{Bytes, Config};
-use crate::output::scaled;
+use crate::output::{printable, scaled};
 use crate::{Error, Result};
 
 /// Rows and columns that images of a folder are brought to where the configuration doesn't say.
@@ -131,7 +131,9 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     };
     if !skipped.is_empty() {
         // In the log of errors, all of them: they are to be mended.
-        skipped.iter().for_each(|file| eprintln!("wgrad: left out {}: {}", file.path.display(), file.reason));
+        for Skipped { path, reason } in &skipped {
+            eprintln!("{}", printable(&format!("wgrad: left out {}: {reason}", path.display())));
+        }
         others.push_str(&format!("; {} pictures cannot be read and were left out", skipped.len()));
     }
     if train.classes().len() < 2 {

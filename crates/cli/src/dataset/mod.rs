@@ -13,7 +13,7 @@ use wgrad::data::tensors::Tensors;
 use wgrad::data::{Kind, detect, synthetic};
 
 pub(crate) use pictures::Pictures;
-pub(crate) use table::read as read_table;
+pub(crate) use table::{judged as judged_rows, left_out, read as read_table};
 
 use crate::config::{Config, Generator};
 use crate::{Error, Result, TensorSchema, generate};

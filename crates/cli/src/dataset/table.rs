@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wgrad::data::table::{Options, Scaling, Schema, Table, Target, Targets, Task, Unknown};
+use wgrad::data::table::{Encoded, Options, Scaling, Schema, Table, Target, Targets, Task, Unknown};
 
 use super::{Dataset, parts};
 use crate::config::{Config, Generator};
@@ -70,10 +70,7 @@ fn dataset(
     options.task = task;
     let schema = Schema::fit(table, train, &options)?;
     let train = schema.encode(table, train)?;
-    // Rows to validate may have categories that no row to train on has, as what is predicted later may not.
-    let mut lenient = schema.clone();
-    lenient.unknown = Unknown::Zeros;
-    let valid = lenient.encode(table, valid)?;
+    let valid = judged(&schema, table, valid)?;
     if train.rows.is_empty() || valid.rows.is_empty() {
         return Err(Error::file(table.path(), "no rows are left to train on or to validate"));
     }
@@ -88,16 +85,26 @@ fn dataset(
         train.rows.len(),
         valid.rows.len(),
         columns(schema.features(), "feature"),
-        left_out(train.dropped + valid.dropped, train.filled + valid.filled),
+        left_out(&[&train, &valid]),
     );
     Ok(Dataset::Table { schema, train, valid, about })
 }
 
-/// What became of missing values.
-fn left_out(dropped: usize, filled: usize) -> String {
-    let dropped =
-        if dropped == 0 { String::new() } else { format!("; {dropped} rows lack values and were left out") };
-    let filled =
-        if filled == 0 { String::new() } else { format!("; {filled} missing values were filled in") };
-    format!("{dropped}{filled}")
+/// Rows that a model is judged by. They may have categories that no row to train on has, as what is predicted later may not: chance
+/// has put the only row of such a category here.
+pub(crate) fn judged(schema: &Schema, table: &Table, rows: &[usize]) -> Result<Encoded> {
+    let mut lenient = schema.clone();
+    lenient.unknown = Unknown::Zeros;
+    Ok(lenient.encode(table, rows)?)
+}
+
+/// What became of missing values, and of categories that are not known.
+pub(crate) fn left_out(parts: &[&Encoded]) -> String {
+    let sum = |count: fn(&Encoded) -> usize| parts.iter().map(|part| count(part)).sum::<usize>();
+    let counts = [
+        (sum(|part| part.dropped), "rows lack values and were left out"),
+        (sum(|part| part.filled), "missing values were filled in"),
+        (sum(|part| part.unknown), "values are categories that no row to train on has, and count as none"),
+    ];
+    counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("; {n} {what}")).collect()
 }

@@ -121,7 +121,11 @@ fn columns_that_are_no_use_may_be_left_out_and_rare_categories_may_be_validated(
             rows(&|i| if i % 12 == 5 { format!("rare {i}") } else { "usual".to_owned() })
         ),
     );
-    words(folder.path(), "train --data rare.csv --target label --set epochs=1 --run rare").succeeds();
+    let told = "are categories that no row to train on has";
+    let trained = words(folder.path(), "train --data rare.csv --target label --set epochs=1 --run rare");
+    assert!(trained.succeeds().out.contains(told));
+    let judged = words(folder.path(), "eval rare/model.safetensors --data rare.csv").succeeds();
+    assert!(judged.out.contains(told), "{}", judged.out);
     write("unknown.csv", "kind,x\nnever seen,1\n".to_owned());
     words(folder.path(), "predict rare/model.safetensors unknown.csv")
         .fails(3, &["never seen", "expected one of"]);

@@ -31,6 +31,8 @@ pub struct Encoded {
     pub dropped: usize,
     /// How many missing values were filled in.
     pub filled: usize,
+    /// How many values are categories that no training row had, and zeros by [`Unknown::Zeros`].
+    pub unknown: usize,
 }
 
 impl Encoded {
@@ -108,7 +110,7 @@ impl Schema {
             Target::Classes { .. } => Targets::Classes(Vec::new()),
             Target::Number { .. } => Targets::Numbers(Vec::new()),
         };
-        let mut encoded = Encoded { features, x, y, rows: Vec::new(), dropped: 0, filled: 0 };
+        let mut encoded = Encoded { features, x, y, rows: Vec::new(), dropped: 0, filled: 0, unknown: 0 };
         for &row in rows {
             if self.missing == Missing::DropRow && self.lacks_values(table, row, &places) {
                 encoded.dropped += 1;
@@ -162,6 +164,7 @@ impl Schema {
                 if found.is_none() && self.unknown == Unknown::Error {
                     return Err(table.bad_cell(row, column, known(values)));
                 }
+                to.unknown += usize::from(found.is_none());
                 to.x.extend((0..values.len()).map(|i| f32::from(u8::from(Some(i) == found))));
             }
         }

@@ -65,9 +65,9 @@ impl Table {
             let start = end + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             line += count_lines(bytes.get(counted..start).unwrap_or_default());
             counted = start;
-            if let Some(cell) =
-                record.iter().find(|cell| cell.trim_start().starts_with('"') && !cell.starts_with('"'))
-            {
+            let raw = text.get(start..reader.position().byte() as usize).unwrap_or_default();
+            let has_space = |cell: &&str| cell.trim_start().starts_with('"') && !cell.starts_with('"');
+            if let Some(cell) = record.iter().find(has_space).filter(|cell| raw.contains(&**cell)) {
                 return Err(fail(
                     line,
                     format!("{cell:?} has a space before its quote, which then quotes nothing; take it out"),

@@ -71,10 +71,12 @@ fn the_only_row_of_a_class_is_trained_on() {
         check(&rows, labels.len());
         assert_eq!((rows.test.len(), rows.train.contains(&4)), (2, true));
     }
-    // Where there is not enough else, such rows are divided as others are.
-    let rows = stratified_split(&[0, 1, 2, 3, 4], 0.4, 0).unwrap();
-    check(&rows, 5);
-    assert_eq!(rows.test.len(), 2);
+    // Where there is not enough else, such rows are divided as others are: no class of several loses all of its rows.
+    for labels in [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 0, 1, 2, 3, 4, 5, 6, 7, 8]] {
+        let rows = stratified_split(&labels, 0.2, 0).unwrap();
+        check(&rows, 10);
+        assert_eq!((rows.test.len(), rows.train.iter().any(|&row| labels[row] == 0)), (2, true), "{rows:?}");
+    }
 }
 
 #[test]

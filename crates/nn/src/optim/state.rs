@@ -1,6 +1,6 @@
 //! What an optimizer keeps from step to step.
 
-use wgrad_autograd::Tensor;
+use wgrad_autograd::{DType, Tensor};
 
 use crate::layout::Entry;
 use crate::{Error, FlatValues, Gradients, Parameters, Result};
@@ -105,7 +105,7 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// Overwrites the tensor `name` of a parameter by `value`, f32 of the same shape.
+    /// Overwrites the tensor `name` of a parameter by `value` of the same shape, converted to f32.
     ///
     /// # Errors
     /// [`Error::Options`] where no such tensor is kept, or for another shape; [`Error::Op`].
@@ -116,17 +116,15 @@ impl OptimizerState {
             let (shape, found) = (kept.shape(), value.shape());
             return Err(error(format!("{name} of {parameter} {shape:?} gets a value {found:?}")));
         }
-        if value.is_empty() { Ok(()) } else { assign(value, &kept) }
+        if value.is_empty() { Ok(()) } else { assign(&value.to_dtype(DType::F32)?, &kept) }
     }
 
     pub(super) fn tensors_of(&self, parameter: usize) -> &Named {
         &self.tensors[parameter]
     }
 
-    /// A state that starts anew counts its steps anew: its bias correction is that of a first step.
     pub(super) fn set_tensors_of(&mut self, parameter: usize, tensors: Named) {
         self.tensors[parameter] = tensors;
-        self.counts[parameter] = 0;
     }
 
     /// Bytes on the device.

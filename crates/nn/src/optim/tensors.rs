@@ -68,8 +68,8 @@ impl<R: TensorRule> TensorOptim<R> {
     fn lay_out(&mut self) -> Result<()> {
         let parameters = self.state.parameters().clone();
         let kept = self.state.kept().to_vec();
-        for (i, entry) in parameters.entries().iter().enumerate().filter(|(_, entry)| kept[entry.flat]) {
-            let wanted = self.groups.rule(i).state(entry.tensor.shape());
+        let wanted = self.layouts().into_iter().zip(parameters.entries()).enumerate();
+        for (i, (wanted, _)) in wanted.filter(|(_, (_, entry))| kept[entry.flat]) {
             let own = self.state.tensors_of(i).iter();
             let is_there = own.map(|(name, tensor)| (*name, tensor.shape()));
             if !is_there.eq(wanted.iter().map(|(name, shape)| (*name, shape.as_slice()))) {
@@ -97,8 +97,21 @@ impl<R: TensorRule> TensorOptim<R> {
         change(&mut rule);
         check_rule(&rule)?;
         let rates = [rule.lr(), self.lr()];
+        let before = self.layouts();
         self.groups.add(R::NAME, self.state.parameters().entries(), pattern, rule, rates)?;
+        // A state that starts anew counts its steps anew: its bias correction is that of a first step. On every rank that shares it.
+        for (i, (before, after)) in before.iter().zip(self.layouts()).enumerate() {
+            if *before != after {
+                self.state.counts[i] = 0;
+            }
+        }
         self.lay_out()
+    }
+
+    /// Names and shapes of what each parameter's options ask for.
+    fn layouts(&self) -> Vec<Vec<(&'static str, Vec<usize>)>> {
+        let entries = self.state.parameters().entries().iter().enumerate();
+        entries.map(|(i, entry)| self.groups.rule(i).state(entry.tensor.shape())).collect()
     }
 
     /// The new values of a parameter and of its state, each with the place that it goes to.

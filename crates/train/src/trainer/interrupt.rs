@@ -1,4 +1,4 @@
-//! Ctrl-C as a flag.
+//! Ctrl-C and SIGTERM as a flag.
 
 use std::sync::Arc;
 #[cfg(all(feature = "terminal", unix))]
@@ -54,8 +54,10 @@ impl Interrupt {
 fn on_termination(interrupt: &Interrupt) {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
     extern "C" fn set(_: i32) {
-        if let Some(interrupt) = TERMINATION.get() {
-            interrupt.set();
+        let was_set = TERMINATION.get().is_some_and(|Interrupt(flag)| flag.swap(true, Ordering::SeqCst));
+        if was_set {
+            // SAFETY: a handler may end its process by this.
+            unsafe { nix::libc::_exit(i32::from(Interrupt::EXIT_CODE)) }
         }
     }
     if TERMINATION.set(interrupt.clone()).is_err() {
@@ -64,7 +66,7 @@ fn on_termination(interrupt: &Interrupt) {
     // After the first one it is handled as usual.
     let flags = SaFlags::SA_RESTART | SaFlags::SA_RESETHAND;
     let action = SigAction::new(SigHandler::Handler(set), flags, SigSet::empty());
-    // SAFETY: a handler may load and store atomics, and this one does nothing else; what was there is put back as it was.
+    // SAFETY: a handler may load and store atomics, and end its process; what was there is put back as it was.
     unsafe {
         if let Ok(before) = sigaction(Signal::SIGTERM, &action)
             && !matches!(before.handler(), SigHandler::SigDfl)

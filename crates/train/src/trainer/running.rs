@@ -16,8 +16,8 @@ fn is_running(entry: &Entry) -> bool {
 /// as they are. Counterpart: `torch.optim.swa_utils.update_bn`, which weighs batches alike.
 ///
 /// A forward pass moves an estimate from `r` to `(1 - m) r + m s`, where `s` is the batch's statistic and `m` the layer's momentum.
-/// From `r = 0` that is `m s`; the same batch from another `r` gives `(1 - m) r` more. So no layer has to be asked. That `r` is `m s`
-/// itself, or 1 where it is 0: a small difference of large numbers would say nothing about `m`.
+/// From `r = 0` that is `m s`; the same batch from another `r` gives `(1 - m) r` more. So no layer has to be asked. That `r` is 1, or
+/// `m s` where this is larger: a small difference of large numbers would say nothing about `m`.
 pub(crate) fn recompute<B>(
     parameters: &Parameters,
     set: &dyn Batches<Batch = B>,
@@ -89,7 +89,7 @@ fn sums<B>(
     let (rows, draws) = (rows_at(0), parameters.draws());
     let zero = pass(0, rows, &zeros)?;
     let moved: Vec<Vec<f32>> = zero.iter().map(Tensor::to_vec).collect::<Result<_, _>>()?;
-    let from = |i: usize, place: usize| if moved[i][place] == 0.0 { 1.0 } else { moved[i][place] };
+    let from = |i: usize, place: usize| if moved[i][place].abs() > 1.0 { moved[i][place] } else { 1.0 };
     // With the same elements dropped.
     parameters.set_draws(draws);
     let again = pass(0, rows, &with_estimates(parameters, from)?)?;

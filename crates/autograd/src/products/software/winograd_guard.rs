@@ -131,7 +131,7 @@ impl Winograd {
     }
 
     /// Loop iterations of an invocation of `winograd_weight_grad_direct` over an image, and beside its images.
-    fn weight_grad_trips(&self) -> [usize; 2] {
+    fn weight_grad_iterations(&self) -> [usize; 2] {
         let chunks = |groups: usize| groups.div_ceil(CHUNK) + 1;
         let beside = chunks(self.tiles().div_ceil(4)) + chunks(self.tiles()) + 4 + 3 * 5;
         [3 * (self.h + 2 + self.h * (self.w.div_ceil(4) + 1)), beside]
@@ -139,7 +139,7 @@ impl Winograd {
 
     /// Images that one launch of it may go over.
     pub(super) fn images_of_correction(&self, gpu: &Gpu) -> usize {
-        let [of_image, beside] = self.weight_grad_trips();
+        let [of_image, beside] = self.weight_grad_iterations();
         let most = gpu.loop_limit().saturating_sub(beside as u64) / of_image as u64;
         usize::try_from(most).unwrap_or(usize::MAX).min(self.images)
     }
@@ -154,7 +154,7 @@ impl Winograd {
         let ((guard_x, chunks_x), (guard_dy, chunks_dy)) =
             (of_x.guard_channels(gpu)?, of_dy.guard_channels(gpu)?);
         let images = self.images_of_correction(gpu).max(1);
-        let [of_image, beside] = self.weight_grad_trips();
+        let [of_image, beside] = self.weight_grad_iterations();
         for first in (0..self.images).step_by(images) {
             let last = (first + images).min(self.images);
             let file = &shaders::WINOGRAD_WEIGHT_GRAD_DIRECT;

@@ -3,7 +3,7 @@
 use wgrad_autograd::{Tensor, no_grad};
 
 use super::groups::Groups;
-use super::state::Named;
+use super::state::{Named, assign};
 use super::{Optimizer, OptimizerState, check_lr};
 use crate::{Error, Gradients, Parameters, Result};
 
@@ -136,10 +136,7 @@ impl<R: TensorRule> TensorOptim<R> {
             Ok(if is_old { tensor.mul_add_scalar(1.0, -0.0)? } else { tensor })
         };
         let values = std::iter::once(&new).chain(&states).map(apart).collect::<Result<Vec<_>>>()?;
-        for (from, to) in values.iter().zip(&places) {
-            to.gpu().copy(&from.bind(), &to.bind())?;
-        }
-        Ok(())
+        values.iter().zip(&places).try_for_each(|(from, to)| assign(from, to))
     }
 }
 

@@ -19,11 +19,13 @@ const A_LINEAR = true;
 const B_LINEAR = true;
 
 fn matrix_a(batch: u32) -> u32 {
-    return p.a_offset + batch / p.inner * p.a_outer + batch % p.inner * p.a_batch;
+    let outer = batch / p.inner;
+    return p.a_offset + outer * p.a_outer + (batch - outer * p.inner) * p.a_batch;
 }
 
 fn matrix_b(batch: u32) -> u32 {
-    return p.b_offset + batch / p.inner * p.b_outer + batch % p.inner * p.b_batch;
+    let outer = batch / p.inner;
+    return p.b_offset + outer * p.b_outer + (batch - outer * p.inner) * p.b_batch;
 }
 
 fn a_row(batch: u32, row: u32) -> vec3<u32> {

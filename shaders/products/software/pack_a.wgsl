@@ -14,11 +14,13 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
+// The place is computed whether it is needed or not: so the driver does it once for the four of an invocation.
 fn a_or_zero(batch: u32, row: u32, k: u32) -> f32 {
+    let place = a_row(batch, row) + a_step(k);
     if (row >= p.m || k >= p.k) {
         return 0.0;
     }
-    return a_at(a_row(batch, row) + a_step(k));
+    return a_at(place);
 }
 
 @compute @workgroup_size(64)

@@ -1,7 +1,7 @@
 //! [`UpdateRule`]: what a kind of optimizer is, and [`Optim`], the optimizer made of it.
 
 use wgrad_autograd::device::shaders::{self, File, Kernel};
-use wgrad_autograd::device::{Buffer, Launch};
+use wgrad_autograd::device::{Buffer, Family};
 
 use super::groups::Groups;
 use super::{Optimizer, OptimizerState, check_lr};
@@ -54,7 +54,7 @@ pub trait UpdateRule: Clone {
     const STATE: &'static [&'static str];
 
     /// The WGSL file with the formula; `optim/optimize.wgsl` in the shaders crate says what it declares. A file that is not
-    /// of that crate is compiled with checks.
+    /// of that crate is compiled with checks. It has no loops of its own: nothing would tell how long they run.
     fn file(&self) -> &'static File;
 
     /// The scalars of the file by name, for a parameter's step `step`, counted from 1: only steps in which the parameter
@@ -167,18 +167,19 @@ impl<R: UpdateRule> Optim<R> {
             return Ok(());
         }
         let kernel = Kernel::new(&shaders::OPTIMIZE, "optimize").with(&self.file);
-        let mut launch: Launch<'_> = if self.trusted {
+        let launch = if self.trusted {
             // SAFETY: the flat buffers are laid out alike and `n` is their length in vec4s; the table has a row as wide as the
             // file says for each parameter that `blocks` names.
             unsafe { gpu.launch_unchecked(kernel) }
         } else {
             gpu.launch(kernel)
         };
-        for (name, values) in self.state.of_flat(flat) {
-            launch = launch.bind(name, values.bind());
-        }
+        // A software adapter loads the scalars for each invocation by itself, which for one vec4 costs as much as its formula.
+        let each = if gpu.family() == Family::Cpu { 8 } else { 1 };
         let (n, blocks) = (w.numel() / 4, &parameters.layout().blocks[flat]);
-        launch
+        let values = self.state.of_flat(flat);
+        values
+            .fold(launch, |launch, (name, values)| launch.bind(name, values.bind()))
             .bind_all([("w", w.bind()), ("grad", gradients.flats()[flat].bind())])
             .bind_all([
                 ("blocks", blocks.view(0, (w.numel() / 16) as u64)),
@@ -186,7 +187,9 @@ impl<R: UpdateRule> Optim<R> {
             ])
             .changes("w", changed)
             .set("n", n)
-            .threads(n)
+            .constant("EACH", each)
+            .max_iterations(each + 1)
+            .threads(n / each)
             .enqueue()?;
         Ok(())
     }

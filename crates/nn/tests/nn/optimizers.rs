@@ -1,4 +1,4 @@
-//! Six steps of every optimizer against PyTorch's, and which launches a step is.
+//! Twenty steps of every optimizer against PyTorch's, and which launches a step is.
 
 use wgrad_nn::autograd::device::shaders;
 use wgrad_nn::autograd::{Gpu, Op, Tensor};
@@ -53,7 +53,7 @@ fn gradients_of(parameters: &Parameters, pairs: &[(&str, &Tensor)]) -> Gradients
 }
 
 #[test]
-fn six_steps_of_every_optimizer_are_pytorchs() {
+fn twenty_steps_of_every_optimizer_are_pytorchs() {
     let fixture = Fixture::open("optimizers.safetensors");
     let gpu = gpu();
     for (config, make) in CONFIGS {
@@ -62,7 +62,7 @@ fn six_steps_of_every_optimizer_are_pytorchs() {
         parameters.load_state_dict(&initial, "initial").unwrap();
         let (a, b) = (parameters.get("a").unwrap(), parameters.get("b").unwrap());
         let mut optimizer = make(&parameters);
-        for step in 1..=6 {
+        for step in 1..=20 {
             let gradient = |name: &str| fixture.tensor(&gpu, &format!("grad.{step}.{name}"));
             let gradients = gradients_of(&parameters, &[("a", &gradient("a")), ("b", &gradient("b"))]);
             gpu.submit().unwrap();

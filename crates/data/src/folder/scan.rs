@@ -11,7 +11,7 @@ pub(super) const EXPECTED: &str = "folders named by classes that hold png, jpg o
 /// Folders of a class are searched so deep, so that a link to itself ends.
 const DEEPEST: usize = 16;
 
-/// Names of the parts' folders.
+/// Names of the parts' folders, whatever their case.
 const TRAIN: &[&str] = &["train"];
 const VALIDATION: &[&str] = &["val", "valid", "validation"];
 const TEST: &[&str] = &["test"];
@@ -51,7 +51,7 @@ pub fn scan(root: &Path, classes: Option<&[String]>) -> Result<Listing> {
     let mut listing = Listing { others: files, ..Listing::default() };
     let part = |names: &[&str]| -> Result<Option<PathBuf>> {
         let found: Vec<&PathBuf> =
-            folders.iter().filter(|path| names.contains(&name(path).as_str())).collect();
+            folders.iter().filter(|path| names.contains(&name(path).to_lowercase().as_str())).collect();
         match found[..] {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),

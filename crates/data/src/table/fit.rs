@@ -10,6 +10,9 @@ use super::{Column, Rule, Schema, Table, Target, Unknown};
 use crate::error::some_of;
 use crate::{Error, Result};
 
+/// Where a column has so many numbers for each value that is none, that one is taken for a slip.
+const MOSTLY: usize = 9;
+
 /// A column's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -213,17 +216,22 @@ impl Fit<'_> {
         let Some((row, other)) = self.all(column).find(|(_, cell)| !is_number(cell)) else {
             return Ok(Kind::Number);
         };
-        // A column of numbers that overflowed is none of categories.
+        // Columns of numbers that overflowed, or have decimal commas or slips among them, are none of categories.
         let is_infinite = |cell: &str| cell.parse().is_ok_and(f64::is_infinite);
-        let mut cells = self.all(column).map(|(_, cell)| cell);
-        if is_infinite(other)
-            && self.all(column).any(|(_, cell)| is_number(cell))
-            && cells.all(|cell| is_number(cell) || is_infinite(cell))
-        {
-            let expected = "a finite number, or nothing where it is not known";
-            return Err(self.table.bad_cell(row, column, expected));
-        }
-        Ok(Kind::Category)
+        let has_comma = |cell: &str| number(&cell.replacen(',', ".", 1)).is_some() && number(cell).is_none();
+        let count = |fits: &dyn Fn(&str) -> bool| self.all(column).filter(|(_, cell)| fits(cell)).count();
+        let (values, numbers) = (count(&|_| true), count(&is_number));
+        let expected = if has_comma(other) && numbers + count(&has_comma) == values {
+            "a number with a decimal point, or declare the column one of categories"
+        } else if is_infinite(other) && numbers > 0 && numbers + count(&is_infinite) == values {
+            "a finite number, or nothing where it is not known"
+        } else if numbers >= MOSTLY * (values - numbers) && count(&has_leading_zeros) == 0 {
+            "a decimal number, as nearly all of its column are; or declare the column one of categories, or the text one that stands \
+             for a missing value"
+        } else {
+            return Ok(Kind::Category);
+        };
+        Err(self.table.bad_cell(row, column, expected))
     }
 
     /// The numbers of a column in the training rows, each checked.

@@ -21,8 +21,9 @@
 //!   quotes. Space around a field is taken off. Lines without anything are left out.
 //! - An empty field is missing, and so is one of [`Options::missing_markers`], in any column.
 //! - A column is one of numbers if all its values are decimal numbers (`-1.5`, `2e-3`; neither `inf` nor `nan`) and none has
-//!   leading zeros: `007` is a code. Any other column is one of categories. [`Options::declared`] says otherwise by name; then a value
-//!   of another kind is an error that names its line and column.
+//!   leading zeros: `007` is a code. Any other column is one of categories, but where nine values of ten are numbers, the others are taken
+//!   for slips. [`Options::declared`] says otherwise by name. A slip, and a value of another kind than is declared, is an error that names
+//!   its line and column.
 //! - The target is a class if it is one of categories, or if its values are whole numbers, at most 20 different ones and each twice
 //!   in the mean at least. Otherwise it is a number. [`Options::task`] says otherwise.
 //!

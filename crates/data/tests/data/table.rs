@@ -112,6 +112,28 @@ fn kinds_are_found_from_all_rows() {
     assert!(error.contains("line 3") && error.contains("a finite number"), "{error}");
     options.declared.insert("x".to_owned(), Kind::Category);
     assert_eq!(fit(&table(text), &options).feature_names(), ["x=1", "x=2", "x=inf"]);
+    // Nor are numbers with decimal commas.
+    let text = "x;y\n1,5;0.5\n2;1.5\n3,25;2.5\n";
+    let error = Schema::fit(&table(text), &[0, 1, 2], &Options::new("y")).unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("1,5") && error.contains("decimal point"), "{error}");
+    assert_eq!(fit(&table(text), &options).feature_names(), ["x=1,5", "x=2", "x=3,25"]);
+    // Nor is a column with a slip among its numbers, until they are too many to be slips.
+    let numbers = |n: usize| (0..n).map(|i| format!("{i},{i}.5\n")).collect::<String>();
+    let text = format!("x,y\n{}12x,0.5\n", numbers(9));
+    let error = Schema::fit(&table(&text), &[0, 1, 9], &Options::new("y")).unwrap_err().to_string();
+    assert!(
+        error.contains("line 11") && error.contains("12x") && error.contains("a decimal number"),
+        "{error}"
+    );
+    let mut missing = Options::new("y");
+    missing.missing_markers.push("12x".to_owned());
+    assert_eq!(fit(&table(&text), &missing).feature_names(), ["x"]);
+    assert_eq!(fit(&table(&text), &options).feature_names().len(), 10);
+    for other in ["12x,0.5\n13x,1.5\n", "007,0.5\n"] {
+        let text = format!("x,y\n{}{other}", numbers(9));
+        let schema = fit(&table(&text), &Options::new("y"));
+        assert!(matches!(schema.columns[0].rule, Rule::Category { .. }), "{other}");
+    }
 }
 
 #[test]

@@ -52,10 +52,19 @@ pub struct ScoreOf {
 
 impl Score {
     /// This score of other outputs than logits, or with another threshold, a probability: where outputs have one score for each
-    /// row, those above it are of class 1. A threshold that is no probability is an error of the first batch.
+    /// row, those above it are of class 1. A threshold that is no probability is an error of the first batch. Another one than 0.5
+    /// is told in the name, as `f1_class1_at_0.3`.
     #[must_use]
     pub fn of(self, outputs: Outputs, threshold: f32) -> ScoreOf {
         ScoreOf { score: self, outputs, threshold }
+    }
+
+    /// How the scores of classes are averaged, of those that are scores of classes.
+    fn average(self) -> Option<Average> {
+        match self {
+            Self::Precision(average) | Self::Recall(average) | Self::FBeta(_, average) => Some(average),
+            _ => None,
+        }
     }
 }
 
@@ -155,13 +164,17 @@ impl Metric for Score {
 
 impl Metric for ScoreOf {
     fn name(&self) -> String {
-        self.score.to_string()
+        let decides = self.score.average().is_some() || matches!(self.score, Score::Accuracy);
+        match self.threshold {
+            threshold if decides && threshold != 0.5 => format!("{}_at_{threshold}", self.score),
+            _ => self.score.to_string(),
+        }
     }
 
     fn accumulator(&self) -> Box<dyn Accumulator> {
         let Self { score, outputs, threshold } = *self;
         let of_matrix = |read: Box<dyn Fn(&ConfusionMatrix) -> f64>| -> Box<dyn Accumulator> {
-            Box::new(OfMatrix { counts: ClassCounts::new(outputs, threshold), read })
+            Box::new(OfMatrix { score, counts: ClassCounts::new(outputs, threshold), read })
         };
         let of_sums =
             |read| -> Box<dyn Accumulator> { Box::new(OfSums { sums: RegressionSums::default(), read }) };
@@ -203,6 +216,7 @@ impl Accumulator for Hits {
 }
 
 struct OfMatrix {
+    score: Score,
     counts: ClassCounts,
     read: Box<dyn Fn(&ConfusionMatrix) -> f64>,
 }
@@ -213,8 +227,16 @@ impl Accumulator for OfMatrix {
     }
 
     fn compute(&mut self) -> Result<f64> {
-        Ok(self.counts.take()?.as_ref().map_or(f64::NAN, &self.read))
+        let Some(matrix) = self.counts.take()? else { return Ok(f64::NAN) };
+        match self.score.average() {
+            Some(Average::Class(class)) if class >= matrix.classes() => {
+                let (score, classes) = (self.score, matrix.classes());
+                Err(Error::Usage(format!("{score}: there are {classes} classes, counted from 0")))
+            }
+            _ => Ok((self.read)(&matrix)),
+        }
     }
+
     fn save_state(&mut self) -> Result<Option<StateDict>> {
         self.counts.save().map(Some)
     }
@@ -237,6 +259,7 @@ impl Accumulator for OfRanks {
     fn compute(&mut self) -> Result<f64> {
         Ok(self.ranks.take()?[self.which])
     }
+
     fn save_state(&mut self) -> Result<Option<StateDict>> {
         self.ranks.save().map(Some)
     }
@@ -259,6 +282,7 @@ impl Accumulator for OfSums {
     fn compute(&mut self) -> Result<f64> {
         Ok((self.read)(self.sums.take()?))
     }
+
     fn save_state(&mut self) -> Result<Option<StateDict>> {
         self.sums.save().map(Some)
     }

@@ -101,7 +101,8 @@ impl<'a, B> Trainer<'a, B> {
         self
     }
 
-    /// Bounds each value of the gradient of a step, before its norm is bounded. Counterpart: `torch.nn.utils.clip_grad_value_`.
+    /// Bounds each value of the gradient of a step, before its norm is bounded. Counterpart: `torch.nn.utils.clip_grad_value_`, but
+    /// for values that are infinite: they count as [`NonFinite`] says. It waits for the norm as [`Trainer::clip_norm`] does.
     #[must_use]
     pub fn clip_value(mut self, most: f32) -> Self {
         self.plan.clip_value = Some(most);
@@ -142,7 +143,7 @@ impl<'a, B> Trainer<'a, B> {
     /// `torch.optim.lr_scheduler.ReduceLROnPlateau`.
     #[must_use]
     pub fn reduce_on_plateau(mut self, figure: impl Into<String>, schedule: ReduceOnPlateau) -> Self {
-        self.rates = Rates::Plateau { figure: figure.into(), schedule };
+        self.rates = Rates::Plateau { figure: figure.into(), first: schedule, schedule };
         self
     }
 

@@ -145,7 +145,7 @@ impl Plan {
 /// What happens where a gradient's norm or a loss is infinite or NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NonFinite {
-    /// The fit ends with an error. Where gradients are clipped by their norm, that is looked at before the step, which waits for
+    /// The fit ends with an error. Where gradients are clipped, the norm that they had is looked at before the step, which waits for
     /// the device each time: parameters are as they were. Otherwise the loss shows it, a few steps late.
     #[default]
     Stop,

@@ -9,7 +9,7 @@ use super::history::{Ended, History};
 use super::pending::PendingSteps;
 use super::progress::{Progress, print_line};
 use super::ranks::names_and_shapes;
-use super::state::{Identity, identity};
+use super::state::{Identity, check_names, identity};
 use super::{Plan, Trainer, WeightAverage};
 use crate::{Error, Logger, Output, Result};
 
@@ -112,6 +112,9 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
     fn start(&mut self) -> Result<()> {
         let trainer = &mut *self.trainer;
         check(&trainer.plan)?;
+        if !trainer.callbacks.is_empty() {
+            check_names(&trainer.parameters)?;
+        }
         trainer.rates.start(self.total_steps)?;
         trainer.rates.figure().map_or(Ok(()), |figure| self.fit.check_figure(figure))?;
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };

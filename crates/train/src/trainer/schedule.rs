@@ -14,15 +14,19 @@ pub(crate) enum Rates<'a> {
     Steps(Box<dyn Schedule + 'a>),
     /// The same, made for the number of steps of the fit.
     Made { make: Box<Make<'a>>, made: Option<Box<dyn Schedule + 'a>> },
-    /// A figure of each epoch.
-    Plateau { figure: String, schedule: ReduceOnPlateau },
+    /// A figure of each epoch; every fit begins with the schedule `first`.
+    Plateau { figure: String, first: ReduceOnPlateau, schedule: ReduceOnPlateau },
 }
 
 impl Rates<'_> {
     /// Comes before a fit of `total` steps.
     pub(crate) fn start(&mut self, total: u64) -> Result<()> {
         let checked = match self {
-            Self::Own | Self::Plateau { .. } => Ok(()),
+            Self::Own => Ok(()),
+            Self::Plateau { first, schedule, .. } => {
+                *schedule = *first;
+                Ok(())
+            }
             Self::Steps(schedule) => schedule.check(),
             Self::Made { make, made } => make(total).and_then(|schedule| {
                 let schedule = made.insert(schedule);
@@ -61,7 +65,7 @@ impl Rates<'_> {
         match self {
             Self::Own | Self::Made { made: None, .. } => None,
             Self::Steps(schedule) | Self::Made { made: Some(schedule), .. } => Some(schedule.to_string()),
-            Self::Plateau { figure, schedule } => Some(format!("{figure}: {schedule}")),
+            Self::Plateau { figure, schedule, .. } => Some(format!("{figure}: {schedule}")),
         }
     }
 

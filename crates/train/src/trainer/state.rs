@@ -17,7 +17,21 @@ pub(crate) const SCHEMA: &str = "5";
 /// What a part's tensors and metadata are called in front of their own names.
 const OPTIMIZER: [&str; 2] = ["optim.", "wgrad.optimizer_"];
 const AVERAGE: [&str; 2] = ["average.", "wgrad.average_"];
+const CALLBACK: &str = "callback.";
 const TRAIN_METRICS: [&str; 2] = ["train_metric.", "wgrad.train_metric_"];
+
+/// Fails for parameters and buffers whose names a part of a state would take for its own.
+pub(super) fn check_names(parameters: &Parameters) -> Result<()> {
+    let parts = [OPTIMIZER[0], AVERAGE[0], TRAIN_METRICS[0], CALLBACK];
+    let mut names = parameters.shapes().map(|(name, _)| name);
+    match names.find(|name| parts.iter().any(|part| name.starts_with(part))) {
+        Some(name) => Err(Error::Usage(format!(
+            "the parameter {name}: names that begin with {} are a checkpoint's own: give it another one",
+            parts.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
 
 /// Adds a part under its prefixes.
 fn insert(state: &mut StateDict, [tensors, metadata]: [&str; 2], own: StateDict) {
@@ -45,7 +59,7 @@ pub fn averaged(state: &StateDict) -> StateDict {
     let mut state = state.clone();
     let average = part(&mut state, AVERAGE);
     let is_made = average.metadata.get("count").is_some_and(|count| count != "0");
-    let others = [OPTIMIZER[0], TRAIN_METRICS[0], "callback."];
+    let others = [OPTIMIZER[0], TRAIN_METRICS[0], CALLBACK];
     state.tensors.retain(|key, _| !others.iter().any(|prefix| key.starts_with(prefix)));
     if is_made {
         state.tensors.extend(average.tensors);
@@ -142,7 +156,7 @@ impl<B> Trainer<'_, B> {
             return Err(Error::WeightNotFinite { step: place.step, kept: self.kept() });
         }
         for (key, callback) in keys(self.callbacks.iter().map(|c| c.name())).iter().zip(&self.callbacks) {
-            let prefixes = [format!("callback.{key}."), format!("wgrad.callback_{key}.")];
+            let prefixes = [format!("{CALLBACK}{key}."), format!("wgrad.callback_{key}.")];
             insert(&mut state, prefixes.each_ref().map(String::as_str), callback.save_state()?);
         }
         if place.rows > 0 {
@@ -231,7 +245,7 @@ impl<B> Trainer<'_, B> {
     fn load_callbacks(&mut self, state: &mut StateDict, read: &Reader<'_>) -> Result<()> {
         let keys = keys(self.callbacks.iter().map(|callback| callback.name()));
         for (key, callback) in keys.iter().zip(&mut self.callbacks) {
-            let prefixes = [format!("callback.{key}."), format!("wgrad.callback_{key}.")];
+            let prefixes = [format!("{CALLBACK}{key}."), format!("wgrad.callback_{key}.")];
             let own = part(state, prefixes.each_ref().map(String::as_str));
             if !own.tensors.is_empty() || !own.metadata.is_empty() {
                 let failed = |error: Error| read.error(format!("the state of {key}: {error}"));
@@ -239,7 +253,7 @@ impl<B> Trainer<'_, B> {
             }
         }
         // Of callbacks that are no longer there.
-        state.tensors.retain(|key, _| !key.starts_with("callback."));
+        state.tensors.retain(|key, _| !key.starts_with(CALLBACK));
         Ok(())
     }
 

@@ -66,12 +66,10 @@ impl<B> Run<'_, '_, B> {
     /// Clips the gradient, and gives the norm that it had, where somebody looks at it.
     fn clip(&self, gradients: &mut Gradients) -> Result<Option<Tensor>> {
         let plan = &self.trainer.plan;
-        let clips_norm_only = plan.clip_norm.is_some() && plan.clip_value.is_none();
-        // An infinite value, too, has a bound after clipping.
-        let mut norm = match plan.non_finite {
-            NonFinite::Skip if !clips_norm_only => Some(gradients.global_norm()?),
-            _ => None,
-        };
+        // An infinite value has a bound after clipping, and would go unseen.
+        let looks_first =
+            plan.clip_value.is_some() || plan.clip_norm.is_none() && plan.non_finite == NonFinite::Skip;
+        let mut norm = looks_first.then(|| gradients.global_norm()).transpose()?;
         if let Some(most) = plan.clip_value {
             gradients.clip_value(most)?;
         }

@@ -78,7 +78,7 @@ fn classes_agree_with_scikit_learn() {
             for score in &scores {
                 let metric = score.of(Outputs::Logits, threshold);
                 let found = measured(&gpu, &metric, &case, rows, true);
-                check(&case, &metric.name(), found, 1e-12);
+                check(&case, &score.to_string(), found, 1e-12);
             }
             if case.get("top2").is_some() {
                 check(&case, "top2", measured(&gpu, &Score::TopK(2), &case, rows, true), 1e-12);
@@ -248,6 +248,8 @@ fn what_does_not_fit_is_said() {
         let deep = Tensor::zeros(&gpu, &[3, 4, 5]).unwrap();
         assert!(message(score, &deep, &targets(&[0, 1, 2])).contains("[3, 4, 5]"));
     }
+    let eighth = message(Score::Recall(Average::Class(7)), &output, &targets(&[0, 1, 2]));
+    assert!(eighth.contains("recall_class7") && eighth.contains("4 classes"), "{eighth}");
     assert!(message(Score::TopK(5), &output, &targets(&[0, 1, 2])).contains('5'));
     let column = Tensor::zeros(&gpu, &[3, 1]).unwrap();
     assert!(message(Score::TopK(1), &column, &targets(&[0, 1, 1])).contains("[3, 1]"));
@@ -256,6 +258,15 @@ fn what_does_not_fit_is_said() {
     let error = accumulator.update(&column, &targets(&[0, 1, 1])).unwrap_err();
     assert!(matches!(&error, Error::Usage(_)) && error.to_string().contains("1.5"), "{error}");
     assert!(ConfusionMatrix::new(2, vec![1, 2, 3]).is_err());
+}
+
+#[test]
+fn names_tell_thresholds_that_decide() {
+    let name = |score: Score, threshold| score.of(Outputs::Logits, threshold).name();
+    assert_eq!(name(Score::FBeta(1.0, Average::Class(1)), 0.5), "f1_class1");
+    assert_eq!(name(Score::FBeta(1.0, Average::Class(1)), 0.3), "f1_class1_at_0.3");
+    assert_eq!(name(Score::Accuracy, 0.25), "accuracy_at_0.25");
+    assert_eq!(name(Score::RocAuc, 0.25), "roc_auc");
 }
 
 #[test]

@@ -61,6 +61,8 @@ fn a_moving_average_is_validated_and_kept_while_training_goes_on_from_the_raw_we
     assert_eq!(setup.state(), validations.borrow()[1]);
     let found = evaluate(&valid, 5, &[], |batch, mode| setup.loss(batch, mode)).unwrap();
     assert_eq!(Some(found[0].1), history.last("val_loss"));
+    // Batch norm has counted ten batches, and is not averaged.
+    assert_eq!(setup.state().tensors["0.num_batches_tracked"].1, [10.0]);
 
     // The raw weights are those of a run without an average.
     let without = Setup::new();

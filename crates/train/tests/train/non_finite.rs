@@ -3,14 +3,15 @@
 use std::rc::Rc;
 
 use wgrad_nn::{Mode, OneCycle};
-use wgrad_train::{Error, NonFinite, Output, Result};
+use wgrad_train::{Ema, Error, NonFinite, Output, Result};
 
 use crate::support::{Noted, Setup, Watch, rows};
 
-/// A loss that is finite, and in step `bad` has a gradient that is NaN.
+/// A loss that is finite, and in step `bad` has a gradient that is NaN, or infinite.
 fn spoilt<'s>(
     setup: &'s Setup,
     bad: usize,
+    infinite: bool,
 ) -> impl FnMut(&wgrad_data::Batch, Mode) -> Result<Output> + use<'s> {
     let mut step = 0;
     move |batch, mode| {
@@ -20,7 +21,12 @@ fn spoilt<'s>(
         if step != bad || mode != Mode::Train {
             return Ok(output);
         }
-        let zero = y.mul_add_scalar(0.0, 0.0)?.sqrt()?.sum_all()?;
+        let zero = if infinite {
+            // Of one row alone, so that no two infinities are added up.
+            y.narrow(0, 0, 1)?.sub(&y.narrow(0, 0, 1)?.detach())?.sqrt()?.sum_all()?
+        } else {
+            y.mul_add_scalar(0.0, 0.0)?.sqrt()?.sum_all()?
+        };
         let loss = setup.model.forward(&batch.x, mode)?.cross_entropy(&batch.y, 0.0)?.add(&zero)?;
         Ok(loss.into())
     }
@@ -33,7 +39,7 @@ fn a_gradient_that_is_no_number_stops_the_fit_before_its_step() {
     let watch = Watch::new(|_| {});
     let steps = Rc::clone(&watch.steps);
     let mut trainer = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0).callback(watch);
-    let error = trainer.fit(&train, spoilt(&setup, 3)).unwrap_err();
+    let error = trainer.fit(&train, spoilt(&setup, 3, false)).unwrap_err();
     assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
     assert_eq!((steps.borrow().len(), trainer.optimizer().steps()), (2, 2));
     assert_eq!(setup.state(), steps.borrow()[1]);
@@ -43,8 +49,41 @@ fn a_gradient_that_is_no_number_stops_the_fit_before_its_step() {
     let train = rows(&setup.gpu, 22);
     let mut late = setup.trainer(setup.sgd()).batch_size(5).clip_norm(1.0);
     late = late.non_finite(NonFinite::StopLate);
-    let error = late.fit(&train, spoilt(&setup, 3)).unwrap_err();
+    let error = late.fit(&train, spoilt(&setup, 3, false)).unwrap_err();
     assert!(matches!(error, Error::GradientNotFinite { step: 3, .. }), "{error}");
+}
+
+#[test]
+fn an_infinite_gradient_is_found_though_clipping_bounds_it() {
+    for (policy, norm) in [NonFinite::Stop, NonFinite::StopLate, NonFinite::Skip]
+        .into_iter()
+        .flat_map(|policy| [None, Some(1.0)].map(|norm| (policy, norm)))
+    {
+        let setup = Setup::plain();
+        let train = rows(&setup.gpu, 22);
+        let watch = Watch::new(|_| {});
+        let steps = Rc::clone(&watch.steps);
+        let trainer = setup.trainer(setup.sgd()).batch_size(5).epochs(1).callback(watch);
+        let trainer = trainer.non_finite(policy).clip_value(1.0);
+        let mut trainer = match norm {
+            Some(norm) => trainer.clip_norm(norm),
+            None => trainer,
+        };
+        let ended = trainer.fit(&train, spoilt(&setup, 3, true));
+        if policy == NonFinite::Skip {
+            assert_eq!(ended.unwrap().skipped, 1, "{norm:?}");
+            assert_eq!(steps.borrow()[2], steps.borrow()[1]);
+            continue;
+        }
+        let error = ended.unwrap_err();
+        let Error::GradientNotFinite { step: 3, norm: found, .. } = error else {
+            panic!("{policy:?}: {error}")
+        };
+        assert_eq!(found, f32::INFINITY);
+        if policy == NonFinite::Stop {
+            assert_eq!(setup.state(), steps.borrow()[1]);
+        }
+    }
 }
 
 #[test]
@@ -60,9 +99,11 @@ fn a_skipped_step_moves_nothing() {
         .shuffle(false)
         .non_finite(NonFinite::Skip)
         .schedule(OneCycle::new(0.1, 10).unwrap())
+        .average(Ema::new(0.5))
         .callback(watch)
         .logger(noted.clone());
-    let history = trainer.fit(&train, spoilt(&setup, 3)).unwrap();
+    let first = setup.state();
+    let history = trainer.fit(&train, spoilt(&setup, 3, false)).unwrap();
     let cycle = OneCycle::new(0.1, 10).unwrap();
     assert_eq!((history.steps, history.skipped, trainer.optimizer().steps()), (9, 1, 9));
     let steps = steps.borrow();
@@ -70,6 +111,15 @@ fn a_skipped_step_moves_nothing() {
     assert_eq!(steps[2], steps[1]);
     assert_ne!(steps[3], steps[2]);
     assert_eq!(history.last("lr"), Some(cycle.lr(8)));
+    // The average has no part of it either.
+    let made = steps.iter().enumerate().filter(|(i, _)| *i != 2);
+    let biases = |state: &wgrad_nn::StateDict| state.tensors["1.bias"].1.clone();
+    let average = made.fold(biases(&first), |sum, (_, step)| {
+        sum.iter().zip(biases(step)).map(|(a, b)| 0.5 * a + 0.5 * b).collect()
+    });
+    for (a, b) in biases(&setup.state()).iter().zip(&average) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
     let lines = noted.lines.borrow();
     assert_eq!((lines[2].0, lines[2].1[0].clone()), (2, ("skipped".to_owned(), 1.0)));
     let rates: Vec<f64> = lines.iter().filter(|(_, v)| v[0].0 == "loss").map(|(_, v)| v[1].1).collect();

@@ -83,8 +83,17 @@ fn assert_close(found: &[f64], expected: &[f64], most: f64, what: &str) {
 #[test]
 fn ranks_make_the_steps_of_one_rank_with_the_whole_batch() {
     // 44 rows: the last step of an epoch has 8, which three ranks divide into 2, 3 and 3.
-    for (n, batch, accumulate) in [(2, 6, 1), (3, 4, 1), (2, 3, 2), (4, 3, 1)] {
-        let steps = |trainer: Trainer<'static>| trainer.epochs(8).max_steps(30);
+    // In one of them, the gradient of all ranks is clipped, not each one's.
+    for (n, batch, accumulate, clip) in
+        [(2, 6, 1, None), (3, 4, 1, Some(0.1)), (2, 3, 2, None), (4, 3, 1, None)]
+    {
+        let steps = |trainer: Trainer<'static>| {
+            let trainer = trainer.epochs(8).max_steps(30);
+            match clip {
+                Some(most) => trainer.clip_norm(most),
+                None => trainer,
+            }
+        };
         let whole = train(
             &Setup::plain(),
             44,

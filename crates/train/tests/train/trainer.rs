@@ -1,6 +1,6 @@
 //! Fits from beginning to end: figures, loggers, several losses, what ends a fit, what is refused.
 
-use wgrad_nn::{Mode, OneCycle, PlateauOptions, ReduceOnPlateau, Schedule};
+use wgrad_nn::{Linear, Mode, OneCycle, PlateauOptions, ReduceOnPlateau, Schedule, Sgd, SgdOptions, build};
 use wgrad_train::{Ended, Error, Interrupt, Output, Result, cross_validate, evaluate};
 
 use crate::support::{Accuracy, Noted, Setup, Told, Watch, rows};
@@ -165,16 +165,46 @@ fn a_rate_falls_when_a_figure_stands_still() {
     let setup = Setup::plain();
     let (train, valid) = (rows(&setup.gpu, 6), rows(&setup.gpu, 2));
     let options = PlateauOptions { lr: 0.1, patience: 1, factor: 0.5, ..Default::default() };
-    let told = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5];
-    let history = setup
+    let told = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5].repeat(2);
+    let mut trainer = setup
         .trainer(setup.sgd())
         .epochs(6)
         .validate(&valid)
         .metric(Told::new(&told, false))
-        .reduce_on_plateau("val_told", ReduceOnPlateau::new(options).unwrap())
-        .fit(&train, |batch, mode| setup.loss(batch, mode))
-        .unwrap();
-    assert_eq!(history.column("lr"), [0.1, 0.1, 0.1, 0.05, 0.05, 0.05]);
+        .reduce_on_plateau("val_told", ReduceOnPlateau::new(options).unwrap());
+    // A second fit begins with the first rate, and knows nothing of the first one's best.
+    for _ in 0..2 {
+        let history = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
+        assert_eq!(history.column("lr"), [0.1, 0.1, 0.1, 0.05, 0.05, 0.05]);
+    }
+}
+
+#[test]
+fn the_best_epoch_is_never_one_without_a_figure() {
+    let setup = Setup::plain();
+    let (train, valid) = (rows(&setup.gpu, 6), rows(&setup.gpu, 2));
+    let mut trainer = setup.trainer(setup.sgd()).epochs(4).validate(&valid);
+    trainer = trainer.metric(Told::new(&[f64::NAN, 0.3, 0.1, 0.2], true));
+    let history = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap();
+    let epoch = |record: Option<&wgrad_train::EpochRecord>| record.map(|record| record.epoch);
+    assert_eq!(epoch(history.highest("val_told")), Some(2));
+    assert_eq!(epoch(history.lowest("val_told")), Some(3));
+    // With a patience of one epoch, only the first of these brings nothing better.
+    let options = PlateauOptions { lr: 1.0, patience: 1, ..Default::default() };
+    let mut schedule = ReduceOnPlateau::new(options).unwrap();
+    assert_eq!([f64::NAN, 0.3, 0.2, 0.1].map(|loss| schedule.step(loss)), [1.0; 4]);
+}
+
+#[test]
+fn names_that_checkpoints_keep_to_themselves_are_refused() {
+    let setup = Setup::plain();
+    let (_, params) = build(&setup.gpu, 0, |b| Linear::new(&b.scope("average"), 4, 2)).unwrap();
+    let sgd = Sgd::new(&params, SgdOptions { lr: 0.1, ..Default::default() }).unwrap();
+    let mut trainer =
+        wgrad_train::Trainer::new(&params, sgd).callback(wgrad_train::EarlyStopping::on("train_loss"));
+    let train = rows(&setup.gpu, 6);
+    let error = trainer.fit(&train, |batch, mode| setup.loss(batch, mode)).unwrap_err();
+    assert!(matches!(&error, Error::Usage(_)) && error.to_string().contains("average.weight"), "{error}");
 }
 
 #[test]

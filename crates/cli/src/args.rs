@@ -113,6 +113,9 @@ pub(crate) struct Eval {
     /// What images may take on the device, such as 2GB: a larger set is streamed. As the key `memory` of `wgrad train`
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) memory: Option<Bytes>,
+    /// Leave out pictures that cannot be read, and name them on standard error; without it, the first one ends the command
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     #[command(flatten)]
     pub(crate) machines: Machines,
 }
@@ -129,6 +132,9 @@ pub(crate) struct Predict {
     /// Images of any size (PNG, JPEG), CSV files with the columns that the model was trained on, or safetensors files of x
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    /// Leave out pictures that cannot be read, and name them on standard error; without it, the first one ends the command
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     #[command(flatten)]
     pub(crate) machines: Machines,
 }

@@ -12,7 +12,7 @@ use wgrad::train::{self, Metric, Output, evaluate};
 use wgrad::{Gpu, Tensor};
 
 use crate::architecture::{ActivationName, Architecture};
-use crate::config::Config;
+use crate::config::{Config, Loss};
 use crate::dataset::{Dataset, Pictures};
 use crate::model_file::Preprocessing;
 use crate::objective::Objective;
@@ -54,7 +54,9 @@ impl Learner {
         let (model, parameters) = file.build(gpu)?;
         let is_probability = file.architecture.output_activation() == ActivationName::Sigmoid;
         let (classes, outputs) = (file.data.classes().len(), file.architecture.outputs());
-        let objective = Objective::usual(classes, outputs, is_probability);
+        let mut config = file.loss.clone();
+        config.loss.get_or_insert(Loss::usual(classes, outputs));
+        let objective = Objective::new(&config, is_probability);
         Ok(Self { model, parameters, objective, is_probability, units: units(gpu, &file.data)? })
     }
 

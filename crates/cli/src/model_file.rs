@@ -8,6 +8,7 @@ use wgrad::data::table::Schema;
 use wgrad::nn::{Load, Module, Parameters, StateDict};
 
 use crate::architecture::Architecture;
+use crate::config::Config;
 use crate::{Error, Result, TensorSchema};
 
 /// The version of the metadata that this module writes and reads.
@@ -15,6 +16,7 @@ const FORMAT: &str = "1";
 const FORMAT_KEY: &str = "wgrad.format";
 const ARCHITECTURE_KEY: &str = "wgrad.architecture";
 const DATA_KEY: &str = "wgrad.data";
+const LOSS_KEY: &str = "wgrad.loss";
 
 /// How data become what the model takes, and what the numbers that come out mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +64,9 @@ pub struct ModelFile {
     pub architecture: Architecture,
     /// How data become what it takes, and what comes out.
     pub data: Preprocessing,
+    /// The loss that it was trained by, which `wgrad eval` tells too: of a configuration, the keys that say it. Without them it is the
+    /// usual one of such a model.
+    pub loss: Config,
     /// Parameters and buffers under PyTorch's names. Its metadata is left out when the file is written.
     pub state: StateDict,
 }
@@ -80,6 +85,7 @@ impl ModelFile {
             (FORMAT_KEY, FORMAT.to_owned()),
             (ARCHITECTURE_KEY, json(serde_json::to_string(&self.architecture))?),
             (DATA_KEY, json(serde_json::to_string(&self.data))?),
+            (LOSS_KEY, self.loss.of_loss().to_toml()),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -120,8 +126,10 @@ impl ModelFile {
                     .to_owned());
             }
         }
-        let model =
-            Self { architecture: part(&state, ARCHITECTURE_KEY)?, data: part(&state, DATA_KEY)?, state };
+        let loss = state.metadata.get(LOSS_KEY).map_or(Ok(Config::default()), |text| Config::parse(text));
+        let loss = loss.map_err(|error| format!("{LOSS_KEY} in the metadata is damaged: {error}"))?.of_loss();
+        let (architecture, data) = (part(&state, ARCHITECTURE_KEY)?, part(&state, DATA_KEY)?);
+        let model = Self { architecture, data, loss, state };
         model.check()?;
         Ok(model)
     }

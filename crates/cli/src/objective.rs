@@ -30,12 +30,6 @@ impl Objective {
         Self { loss, config: config.clone(), class_weights: None, counts: None, is_probability }
     }
 
-    /// The usual loss of a model of so many classes and outputs.
-    pub(crate) fn usual(classes: usize, outputs: usize, is_probability: bool) -> Self {
-        let config = Config { loss: Some(Loss::usual(classes, outputs)), ..Config::default() };
-        Self::new(&config, is_probability)
-    }
-
     /// Lets classes count by these factors in training, and if `are_divided` batches too, of which a step has several.
     pub(crate) fn weigh_classes(&mut self, gpu: &Gpu, factors: &[f32], are_divided: bool) -> Result<()> {
         self.class_weights = Some(Weights::new(gpu, factors)?);

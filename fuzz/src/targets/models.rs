@@ -50,7 +50,7 @@ fn whole(architecture: Architecture, data: Preprocessing) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let state = StateDict { tensors, ..Default::default() };
-    ModelFile { architecture, data, state }.save(&path).unwrap();
+    ModelFile { architecture, data, loss: Config::default(), state }.save(&path).unwrap();
     std::fs::read(path).unwrap()
 }
 

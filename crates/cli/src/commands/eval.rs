@@ -95,9 +95,15 @@ impl Labelled {
                 let listing = folder::scan(path, Some(classes))?;
                 let parts = [&listing.test, &listing.validation, &listing.train];
                 let items = parts.into_iter().find(|items| !items.is_empty()).map_or(&[][..], |items| items);
-                images::read(items, classes, &prepare, Bad::Fail, items.len(), memory)?.0
+                let bad = if flags.skip_bad { Bad::Skip } else { Bad::Fail };
+                let (pictures, skipped) = images::read(items, classes, &prepare, bad, items.len(), memory)?;
+                images::name(&skipped);
+                pictures
             }
         };
+        if images.len() == 0 {
+            return Err(Error::file(path, "no images are left to judge by"));
+        }
         if images.shape() != shape || images.classes().len() != classes.len() {
             let message = format!(
                 "images {:?} of {} classes, and the model takes {:?} of {}",

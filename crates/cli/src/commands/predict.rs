@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use wgrad::data::Images;
-use wgrad::data::folder::{Prepare, load_image};
+use wgrad::data::folder::{Prepare, Skipped, load_image};
 use wgrad::data::table::Schema;
 use wgrad::data::tensors::Tensors;
 use wgrad::{Gpu, Tensor};
@@ -13,7 +13,7 @@ use crate::args::Predict;
 use crate::dataset::Pictures;
 use crate::learner::{Learner, OnDevice};
 use crate::model_file::Preprocessing;
-use crate::output::say;
+use crate::output::{printable, say};
 use crate::{Error, ModelFile, Result, TensorSchema, dataset};
 
 /// Classes that are told of each image or row.
@@ -26,15 +26,21 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
     // Files are read before a device is asked.
     let predictions = match &file.data {
         Preprocessing::Images { shape, classes, .. } => {
-            let images = read_images(flags, *shape, classes)?;
+            let (images, paths) = read_images(flags, *shape, classes)?;
             let gpu = Gpu::new()?;
-            of_images(&gpu, &file, images, &flags.files)?
+            of_images(&gpu, &file, images, &paths)?
         }
         Preprocessing::Table { schema } => {
             let mut tables = Vec::new();
             for path in &flags.files {
                 dataset::check_table(path)?;
-                tables.push((path, schema.encode_inputs(&dataset::read_table(path)?)?));
+                let rows = schema.encode_inputs(&dataset::read_table(path)?)?;
+                let note = dataset::left_out(&[&rows]);
+                if !note.is_empty() {
+                    let note = note.trim_start_matches("; ");
+                    eprintln!("{}", printable(&format!("wgrad: {}: {note}", path.display())));
+                }
+                tables.push((path, rows));
             }
             let gpu = Gpu::new()?;
             let learner = Learner::load(&gpu, &file)?;
@@ -65,10 +71,11 @@ struct Prediction {
     value: Value,
 }
 
-fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result<Images> {
+/// The pictures, and the files that they are of.
+fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result<(Images, Vec<PathBuf>)> {
     let [channels, height, width] = shape;
     let prepare = Prepare { channels, ..Prepare::new(height, width) };
-    let mut pixels = Vec::new();
+    let (mut pixels, mut paths, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for path in &flags.files {
         if dataset::is_table(path) {
             return Err(Error::file(path, "a table: the model takes images"));
@@ -76,9 +83,22 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
         if path.is_dir() {
             return Err(Error::file(path, "a folder: name the images in it, such as by *.png"));
         }
-        pixels.extend(load_image(path, &prepare)?);
+        match load_image(path, &prepare) {
+            Ok(image) => {
+                pixels.extend(image);
+                paths.push(path.clone());
+            }
+            Err(error) if flags.skip_bad => {
+                skipped.push(Skipped { path: path.clone(), reason: error.to_string() });
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(Images::new(shape, classes.to_vec(), pixels, vec![0; flags.files.len()])?)
+    dataset::images::name(&skipped);
+    match paths.is_empty() {
+        true => Err(Error::usage("none of the pictures can be read".to_owned())),
+        false => Ok((Images::new(shape, classes.to_vec(), pixels, vec![0; paths.len()])?, paths)),
+    }
 }
 
 fn of_images(gpu: &Gpu, file: &ModelFile, images: Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {

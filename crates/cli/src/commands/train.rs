@@ -78,8 +78,12 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
         let is_interrupted = history.ended == Ended::Interrupted;
         return Ok(if is_interrupted { ExitCode::from(Interrupt::EXIT_CODE) } else { ExitCode::SUCCESS });
     }
-    let model =
-        ModelFile { architecture: architecture.clone(), data, state: learner.parameters.state_dict()? };
+    let model = ModelFile {
+        architecture: architecture.clone(),
+        data,
+        loss: config.of_loss(),
+        state: learner.parameters.state_dict()?,
+    };
     let path = flags.run.join(MODEL);
     model.save(&path)?;
     let content = Content {
@@ -249,7 +253,12 @@ impl Run<'_> {
         if let Some(patience) = config.patience {
             trainer = trainer.callback(EarlyStopping::on("val_loss").patience(patience).restore_best());
         }
-        Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
+        let history = trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?;
+        // What the trainer prints where it shows its progress.
+        for text in history.messages.iter().filter(|_| is_quiet && is_first) {
+            eprintln!("{}", printable(&format!("wgrad: {text}")));
+        }
+        Ok(history)
     }
 
     /// How ranks train together.

@@ -8,7 +8,7 @@ mod read;
 use std::path::PathBuf;
 
 pub use bytes::Bytes;
-pub use names::{Generator, Kind, Loss, OptimizerName, ScheduleName, WireName};
+pub use names::{Generator, Kind, Loss, MissingName, OptimizerName, ScheduleName, WireName};
 pub use read::KEYS;
 
 use crate::architecture::ActivationName;
@@ -65,6 +65,12 @@ config! {
     target: String,
     /// Columns of a table that are left out, such as names and numbers of rows
     ignored: Vec<String>,
+    /// Columns of a table that are categories, although their values look like numbers
+    categories: Vec<String>,
+    /// What becomes of missing values in a table: mean, median, most-frequent, drop (of the row), error; mean unless set
+    missing: MissingName,
+    /// Texts that stand for a missing value, beside NA, N/A, NaN, nan, null, NULL, None and ?
+    missing_markers: Vec<String>,
     /// The most categories that a column of texts may have: 100 unless set
     max_categories: usize,
     /// The share of the rows kept for validation, where the data has no such part of its own
@@ -162,4 +168,22 @@ config! {
     train_metrics: bool,
     /// Epochs between two lines
     print_every: usize,
+}
+
+impl Config {
+    /// The keys that say what the loss is, alone.
+    #[must_use]
+    pub fn of_loss(&self) -> Self {
+        Self {
+            loss: self.loss,
+            focal_gamma: self.focal_gamma,
+            focal_alpha: self.focal_alpha,
+            hinge_margin: self.hinge_margin,
+            dice_smooth: self.dice_smooth,
+            smooth_l1_beta: self.smooth_l1_beta,
+            huber_delta: self.huber_delta,
+            label_smoothing: self.label_smoothing,
+            ..Self::default()
+        }
+    }
 }

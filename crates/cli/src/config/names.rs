@@ -55,6 +55,13 @@ words! {
 }
 
 words! {
+    /// What becomes of missing values.
+    MissingName {
+        Mean = "mean", Median = "median", MostFrequent = "most-frequent", Drop = "drop", Error = "error",
+    }
+}
+
+words! {
     /// What gradients are on their way.
     WireName { F32 = "f32", F16 = "f16" }
 }

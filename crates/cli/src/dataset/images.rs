@@ -107,6 +107,13 @@ fn about(path: &Path, kind: &str, train: &Pictures, valid: &Pictures, more: &str
     )
 }
 
+/// Names pictures that cannot be read in the log of errors, all of them: they are to be mended.
+pub(crate) fn name(skipped: &[Skipped]) {
+    for Skipped { path, reason } in skipped {
+        eprintln!("{}", printable(&format!("wgrad: left out {}: {reason}", path.display())));
+    }
+}
+
 /// A folder with a folder for each class, divided here unless it is already.
 fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     let [height, width] = config.size.unwrap_or(USUAL);
@@ -130,10 +137,7 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
         n => format!("; {n} files of other kinds were left alone"),
     };
     if !skipped.is_empty() {
-        // In the log of errors, all of them: they are to be mended.
-        for Skipped { path, reason } in &skipped {
-            eprintln!("{}", printable(&format!("wgrad: left out {}: {reason}", path.display())));
-        }
+        name(&skipped);
         others.push_str(&format!("; {} pictures cannot be read and were left out", skipped.len()));
     }
     if train.classes().len() < 2 {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use wgrad::data::table::{Encoded, Options, Scaling, Schema, Table, Target, Targets, Task, Unknown};
+use wgrad::data::table::{
+    Encoded, Kind, Missing, Options, Rule, Scaling, Schema, Table, Target, Targets, Task, Unknown,
+};
 
 use super::{Dataset, parts};
-use crate::config::{Config, Generator};
+use crate::config::{Config, Generator, MissingName};
 use crate::{Error, Result};
 
 /// Reads a table.
@@ -27,14 +29,16 @@ pub(super) fn load(path: &Path, config: &Config) -> Result<Dataset> {
     }
     // Kinds and classes follow from all rows, and the split from the classes; scaling from the rows to train on.
     let all: Vec<usize> = (0..table.len()).collect();
-    let first = Schema::fit(&table, &all, &options(target, config))?;
+    let options = options(target, config);
+    let first = Schema::fit(&table, &all, &options)?;
     let encoded = first.encode(&table, &all)?;
     let places = match &encoded.y {
         Targets::Classes(classes) => parts(path, classes, config)?,
         Targets::Numbers(numbers) => parts(path, &vec![(); numbers.len()], config)?,
     };
     let rows = |part: Vec<usize>| part.into_iter().map(|i| encoded.rows[i]).collect::<Vec<_>>();
-    dataset(&table, &rows(places.train), &rows(places.test), target, config, None)
+    let [train, valid] = [rows(places.train), rows(places.test)];
+    dataset(&table, [&train, &valid], &options, encoded.dropped)
 }
 
 /// The rows of a generator, the first `samples` of them to train on.
@@ -45,7 +49,9 @@ pub(super) fn generated(text: &str, samples: usize, config: &Config) -> Result<D
         _ => ("label", Task::Classification),
     };
     let (train, valid): (Vec<_>, Vec<_>) = (0..table.len()).partition(|row| *row < samples);
-    dataset(&table, &train, &valid, target, config, Some(task))
+    let mut options = options(target, config);
+    options.task = Some(task);
+    dataset(&table, [&train, &valid], &options, 0)
 }
 
 fn options(target: &str, config: &Config) -> Options {
@@ -54,22 +60,30 @@ fn options(target: &str, config: &Config) -> Options {
         (options.scaling, options.target_scaling) = (Scaling::None, Scaling::None);
     }
     options.ignored = config.ignored.clone().unwrap_or_default();
+    let categories = config.categories.iter().flatten();
+    options.declared = categories.map(|name| (name.clone(), Kind::Category)).collect();
+    options.missing_markers.extend(config.missing_markers.clone().unwrap_or_default());
+    options.missing = match config.missing {
+        None | Some(MissingName::Mean) => Missing::Mean,
+        Some(MissingName::Median) => Missing::Median,
+        Some(MissingName::MostFrequent) => Missing::MostFrequent,
+        Some(MissingName::Drop) => Missing::DropRow,
+        Some(MissingName::Error) => Missing::Error,
+    };
     options.max_categories = config.max_categories.unwrap_or(options.max_categories);
     options
 }
 
+/// The set of these rows to train on and to validate, from which `dropped` ones were left out.
 fn dataset(
     table: &Table,
-    train: &[usize],
-    valid: &[usize],
-    target: &str,
-    config: &Config,
-    task: Option<Task>,
+    [train, valid]: [&[usize]; 2],
+    options: &Options,
+    dropped: usize,
 ) -> Result<Dataset> {
-    let mut options = options(target, config);
-    options.task = task;
-    let schema = Schema::fit(table, train, &options)?;
-    let train = schema.encode(table, train)?;
+    let schema = Schema::fit(table, train, options)?;
+    let mut train = schema.encode(table, train)?;
+    train.dropped += dropped;
     let valid = judged(&schema, table, valid)?;
     if train.rows.is_empty() || valid.rows.is_empty() {
         return Err(Error::file(table.path(), "no rows are left to train on or to validate"));
@@ -80,14 +94,27 @@ fn dataset(
     };
     let columns = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let about = format!(
-        "{}: {} rows to train on and {} to validate, {}; {target} is {predicts}{}",
+        "{}: {} rows to train on and {} to validate, {}{}; {} is {predicts}{}",
         table.path().display(),
         train.rows.len(),
         valid.rows.len(),
         columns(schema.features(), "feature"),
+        categories(&schema),
+        options.target,
         left_out(&[&train, &valid]),
     );
     Ok(Dataset::Table { schema, train, valid, about })
+}
+
+/// The columns of categories, so that one that was meant to be numbers is seen.
+fn categories(schema: &Schema) -> String {
+    let columns = schema.columns.iter().filter(|column| matches!(column.rule, Rule::Category { .. }));
+    let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    match names.len() {
+        0 => String::new(),
+        n if n > 8 => format!(" (categories: {} and {} more)", names[..8].join(", "), n - 8),
+        _ => format!(" (categories: {})", names.join(", ")),
+    }
 }
 
 /// Rows that a model is judged by. They may have categories that no row to train on has, as what is predicted later may not: chance

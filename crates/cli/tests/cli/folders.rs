@@ -73,6 +73,21 @@ fn what_is_wrong_with_a_folder_is_said() {
     let skips = words(folder.path(), line).succeeds();
     assert!(skips.out.contains("1 pictures cannot be read"), "{}", skips.out);
     assert!(skips.err.contains("torn.png"), "{}", skips.err);
+    // So do the commands that use the model.
+    fails("eval skips/model.safetensors --data photos", 3, &["torn.png"]);
+    let judged =
+        words(folder.path(), "eval skips/model.safetensors --data photos --skip-bad --json").succeeds();
+    assert_eq!(judged.json()["rows"], 10);
+    assert!(judged.err.contains("torn.png"), "{}", judged.err);
+    let two = "predict skips/model.safetensors photos/poppy/torn.png photos/violet/1.png";
+    fails(two, 3, &["torn.png"]);
+    let named = words(folder.path(), &format!("{two} --skip-bad")).succeeds();
+    assert!(
+        named.out.starts_with("photos/violet/1.png: ") && named.out.lines().count() == 1,
+        "{}",
+        named.out
+    );
+    assert!(named.err.contains("torn.png"), "{}", named.err);
     std::fs::create_dir_all(folder.path().join("empty/nothing")).unwrap();
     fails("train --data empty", 3, &["empty"]);
     write_png(&folder.path().join("one/poppy/1.png"), [8, 8], [1, 2, 3], 0);

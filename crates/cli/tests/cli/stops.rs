@@ -69,3 +69,19 @@ fn a_resumption_that_fails_leaves_the_run_as_it_was_and_a_run_that_cannot_be_wri
     words(folder.path(), &format!("{line} --run taken")).fails(3, &["taken/model.safetensors"]);
     assert!(!folder.path().join("taken/config.toml").exists());
 }
+
+#[test]
+fn a_damaged_checkpoint_is_told_where_no_progress_is_shown_too() {
+    let folder = tempdir().unwrap();
+    words(folder.path(), "train dense --set epochs=3 --set samples=20 --set test_samples=10 --json")
+        .succeeds();
+    let files =
+        std::fs::read_dir(folder.path().join("run/checkpoints")).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    files.sort();
+    std::fs::write(files.last().unwrap(), b"cut short").unwrap();
+    let resumed = words(folder.path(), "train --resume --json").succeeds();
+    assert!(resumed.err.contains("damaged"), "{}", resumed.err);
+    assert!(resumed.out.lines().all(|line| line.starts_with('{')), "{}", resumed.out);
+}

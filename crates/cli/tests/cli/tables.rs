@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::tempdir;
+use wgrad_cli::ModelFile;
+use wgrad_cli::config::{Config, Loss};
 
 use crate::wgrad::words;
 
@@ -34,7 +36,9 @@ fn a_table_alone_is_enough_for_a_classifier() {
             .succeeds()
             .out;
     assert!(
-        printed.contains("240 rows to train on and 60 to validate, 5 features; kind is 3 classes"),
+        printed.contains(
+            "240 rows to train on and 60 to validate, 5 features (categories: colour); kind is 3 classes"
+        ),
         "{printed}"
     );
     assert!(printed.contains("mlp 5-64-32-3; adam"), "{printed}");
@@ -140,4 +144,56 @@ fn columns_that_are_no_use_may_be_left_out_and_rare_categories_may_be_validated(
     let line = "train --data new2.csv --target label --set loss=bce --set epochs=1 --run bce";
     write("new2.csv", format!("y,x,label\n{}", rows(&|i| i.to_string())));
     assert!(words(folder.path(), line).succeeds().out.contains("mlp 2-64-32-1"));
+}
+
+#[test]
+fn slips_and_missing_values_are_named_and_keys_say_what_becomes_of_them() {
+    let folder = tempdir().unwrap();
+    let rows: String = (0..40)
+        .map(|i| {
+            let x = match i {
+                7 => "12x".to_owned(),
+                9 => String::new(),
+                _ => i.to_string(),
+            };
+            format!("{x},{},{}\n", i % 4, i % 2)
+        })
+        .collect();
+    std::fs::write(folder.path().join("slips.csv"), format!("x,size,label\n{rows}")).unwrap();
+    let line = "train --data slips.csv --target label --set epochs=1";
+    words(folder.path(), line).fails(3, &["slips.csv", "line 9", "\"x\"", "\"12x\"", "a decimal number"]);
+    let line = format!("{line} --set missing_markers=[\"12x\"]");
+    let filled = words(folder.path(), &format!("{line} --run filled")).succeeds().out;
+    assert!(filled.contains("2 features; label") && !filled.contains("left out"), "{filled}");
+    let line = format!("{line} --set categories=[\"size\"]");
+    let dropped = words(folder.path(), &format!("{line} --set missing=drop --run dropped")).succeeds().out;
+    assert!(dropped.contains("5 features (categories: size)"), "{dropped}");
+    assert!(dropped.contains("2 rows lack values and were left out"), "{dropped}");
+    words(folder.path(), &format!("{line} --set missing=error --run error"))
+        .fails(3, &["slips.csv", "expected a value"]);
+    words(folder.path(), &format!("{line} --set missing=some")).fails(2, &["missing = \"some\""]);
+    words(folder.path(), &format!("{line} --set categories=[\"sizes\"]")).fails(3, &["sizes"]);
+    // Prediction fills in by the model's own rule, and says so beside what it predicts.
+    std::fs::write(folder.path().join("new.csv"), "x,size\n12x,1\n3,2\n").unwrap();
+    let named = words(folder.path(), "predict filled/model.safetensors new.csv").succeeds();
+    assert!(named.err.contains("1 missing values were filled in"), "{}", named.err);
+    assert_eq!(named.out.lines().count(), 2);
+}
+
+#[test]
+fn a_model_is_judged_by_the_loss_that_it_was_trained_by() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 100);
+    let line = "train --data flowers.csv --target height --set epochs=2 --json --set loss=huber --set huber_delta=0.3";
+    words(folder.path(), line).succeeds();
+    let line = "eval run/model.safetensors --data flowers.csv --json";
+    let loss = || words(folder.path(), line).succeeds().json()["figures"]["loss"].as_f64().unwrap();
+    let by_huber = loss();
+    let path = folder.path().join("run/model.safetensors");
+    let mut model = ModelFile::load(&path).unwrap();
+    assert_eq!((model.loss.loss, model.loss.huber_delta), (Some(Loss::Huber), Some(0.3)));
+    // Huber's is below half the square everywhere.
+    model.loss = Config { loss: Some(Loss::Mse), ..Config::default() };
+    model.save(&path).unwrap();
+    assert!(by_huber > 0.0 && by_huber < 0.5 * loss(), "{by_huber}");
 }

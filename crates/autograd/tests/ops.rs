@@ -9,6 +9,8 @@ mod values;
 #[path = "ops/winograd.rs"]
 mod winograd;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
 use wgrad_testkit::{Array, compare::assert_close, reference, sample::Sampler};
@@ -31,8 +33,16 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
     }
 }
 
+/// Held by each pass over the whole table, which has threads of its own: side by side, they would compile the same kernels twice.
+static TABLE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn every_op_agrees_with_its_reference() {
+    let _alone = alone();
     let gpus = table::chosen_gpus();
     // The driver's compiler, in which most of the time goes, has one thread a device: the `gpu` family's kernels, which
     // are the largest, beside all others, and each device by itself where there are processors for that.
@@ -72,9 +82,10 @@ fn every_op_agrees_with_its_reference() {
 /// The same for inputs that are views, and in half precision.
 #[test]
 fn every_op_takes_views_and_halves() {
+    let _alone = alone();
     let mut gpus = table::chosen_gpus();
     gpus.truncate(2);
-    let wrong = std::sync::Mutex::new(Vec::new());
+    let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for views in [true, false] {
             let (wrong, gpus) = (&wrong, &gpus);
@@ -97,8 +108,9 @@ fn every_op_takes_views_and_halves() {
 /// Special values in every input of every op, in both families.
 #[test]
 fn every_op_keeps_its_promises_for_special_values() {
+    let _alone = alone();
     let gpus = table::chosen_gpus();
-    let wrong = std::sync::Mutex::new(Vec::new());
+    let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for gpus in gpus.chunks(1).take(2) {
             let wrong = &wrong;

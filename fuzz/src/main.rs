@@ -15,7 +15,7 @@ static ALLOCATOR: Counting = Counting;
 /// Feeds damaged files to the readers of wgrad.
 #[derive(Parser)]
 struct Options {
-    /// safetensors, idx, cifar10, cifar100, tensors, csv, schema, png, jpeg or folder; all of them where none is named.
+    #[arg(help = target_help())]
     target: Option<String>,
     /// Seconds for each target.
     #[arg(long, default_value_t = 10)]
@@ -26,6 +26,12 @@ struct Options {
     /// Reads this file, and does nothing else.
     #[arg(long, requires = "target")]
     file: Option<PathBuf>,
+}
+
+/// The help of the argument `target`.
+fn target_help() -> String {
+    let names: Vec<&str> = targets().iter().map(|target| target.name).collect();
+    format!("One of {}; all of them where none is named", names.join(", "))
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {

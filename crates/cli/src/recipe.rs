@@ -201,6 +201,10 @@ fn check_numbers(config: &Config) -> Result<()> {
         ("print_every", config.print_every),
         ("accumulate", config.accumulate),
         ("patience", config.patience),
+        ("swa", config.swa),
+        ("keep_checkpoints", config.keep_checkpoints),
+        ("checkpoint_steps", config.checkpoint_steps.map(|steps| steps as usize)),
+        ("time_limit", config.time_limit.map(|seconds| seconds as usize)),
     ] {
         if value == Some(0) {
             return Err(Error::usage(format!("{key} = 0: at least 1")));
@@ -209,8 +213,19 @@ fn check_numbers(config: &Config) -> Result<()> {
     if let Some(decay) = config.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
         return Err(Error::usage(format!("ema = {decay}: at least 0 and below 1")));
     }
-    if let Some(most) = config.clip_norm.filter(|most| most.is_nan() || *most <= 0.0) {
-        return Err(Error::usage(format!("clip_norm = {most}: above 0")));
+    for (key, most) in [("clip_norm", config.clip_norm), ("clip_value", config.clip_value)] {
+        if let Some(most) = most.filter(|most| most.is_nan() || *most <= 0.0) {
+            return Err(Error::usage(format!("{key} = {most}: above 0")));
+        }
+    }
+    if config.ema.is_some() && config.swa.is_some() {
+        return Err(Error::usage("ema and swa: a run has one average of its weights"));
+    }
+    if let Some(delta) = config.min_delta.filter(|delta| !delta.is_finite() || *delta < 0.0) {
+        return Err(Error::usage(format!("min_delta = {delta}: a number of at least 0")));
+    }
+    if config.min_delta.is_some() && config.patience.is_none() {
+        return Err(Error::usage("min_delta is for patience: set that too"));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use wgrad::Gpu;
@@ -12,7 +13,9 @@ use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
 use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, world};
 use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau};
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
-use wgrad::train::{Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Trainer};
+use wgrad::train::{
+    Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Swa, TimeLimit, Trainer,
+};
 
 use crate::architecture::Architecture;
 use crate::args::Train;
@@ -201,7 +204,17 @@ impl Run<'_> {
         let (json, run) = (self.flags.machines.json, &self.flags.run);
         let is_first = self.ranks.rank() == 0;
         let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
-        let checkpoints = Checkpoints::in_folder(run.join("checkpoints"));
+        let mut checkpoints = Checkpoints::in_folder(run.join("checkpoints")).resume(self.flags.resume);
+        checkpoints = match config.checkpoint_steps {
+            Some(steps) => checkpoints.every_steps(steps),
+            None => checkpoints.every_epochs(epochs.div_ceil(CHECKPOINTS)),
+        };
+        if let Some(count) = config.keep_checkpoints {
+            checkpoints = checkpoints.keep_last(count);
+        }
+        if let Some(figure) = &config.keep_best {
+            checkpoints = checkpoints.keep_best(figure);
+        }
         let accumulate = config.accumulate.unwrap_or(1);
         let drop_last = config.drop_last == Some(true);
         let parallel = self.parallel();
@@ -222,7 +235,7 @@ impl Run<'_> {
             .validate(&valid)
             .logger(Jsonl::new(run.join("metrics.jsonl")))
             .logger(Csv::new(run.join("metrics.csv")))
-            .callback(checkpoints.every_epochs(epochs.div_ceil(CHECKPOINTS)).resume(self.flags.resume));
+            .callback(checkpoints);
         for metric in self.learner.metrics(config.metrics.as_deref().unwrap_or_default())? {
             trainer = trainer.metric(metric);
             if config.train_metrics == Some(true) {
@@ -247,11 +260,21 @@ impl Run<'_> {
         if let Some(most) = config.clip_norm {
             trainer = trainer.clip_norm(most);
         }
+        if let Some(most) = config.clip_value {
+            trainer = trainer.clip_value(most);
+        }
         if let Some(decay) = config.ema {
             trainer = trainer.average(Ema::new(decay));
         }
+        if let Some(first) = config.swa {
+            trainer = trainer.average(Swa::from_epoch(first));
+        }
         if let Some(patience) = config.patience {
-            trainer = trainer.callback(EarlyStopping::on("val_loss").patience(patience).restore_best());
+            let stopping = EarlyStopping::on("val_loss").patience(patience).restore_best();
+            trainer = trainer.callback(stopping.min_delta(config.min_delta.unwrap_or(0.0)));
+        }
+        if let Some(seconds) = config.time_limit {
+            trainer = trainer.callback(TimeLimit::of(Duration::from_secs(seconds)));
         }
         let history = trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?;
         // What the trainer prints where it shows its progress.

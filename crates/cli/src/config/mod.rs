@@ -137,10 +137,24 @@ config! {
     shard_optimizer: bool,
     /// The largest norm that the gradient of a step may have
     clip_norm: f32,
+    /// The largest size that a value of the gradient of a step may have
+    clip_value: f32,
     /// Averages the weights: the share of the average that stays at a step, such as 0.999
     ema: f64,
+    /// Averages the weights of all epochs from this one on, counted from 1
+    swa: usize,
     /// Stops after so many epochs without a lower validation loss, and keeps the weights of the best
     patience: usize,
+    /// By how much a validation loss has to be lower (patience)
+    min_delta: f64,
+    /// Stops after so many seconds
+    time_limit: u64,
+    /// Steps between two checkpoints; there is one after each epoch, or twentieth of the run, unless set
+    checkpoint_steps: u64,
+    /// Checkpoints that are kept: the last two unless set
+    keep_checkpoints: usize,
+    /// Keeps the checkpoint of the best epoch as well, by a figure such as val_accuracy
+    keep_best: String,
     /// Whether rare classes count more in the loss, so that all weigh alike (cross-entropy, focal, hinge)
     class_weights: bool,
     /// Whether pictures that cannot be read are left out and listed, and end the run otherwise

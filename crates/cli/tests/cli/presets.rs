@@ -128,6 +128,40 @@ fn every_optimizer_and_schedule_makes_the_loss_smaller() {
 }
 
 #[test]
+fn a_run_keeps_the_checkpoints_and_stops_where_it_is_told() {
+    let folder = tempdir().unwrap();
+    let files = |run: &str| {
+        let files = std::fs::read_dir(folder.path().join(run).join("checkpoints")).unwrap();
+        files
+            .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "safetensors"))
+            .count()
+    };
+    // 10 steps an epoch.
+    let keys = "--set checkpoint_steps=4 --set keep_checkpoints=3 --set clip_value=0.01 --set swa=2";
+    let value = last(folder.path(), &format!("xor --run steps {keys} --set epochs=4"));
+    assert_eq!((value["steps"].as_u64(), files("steps")), (Some(40), 3), "{value}");
+    let usual = last(folder.path(), "xor --run usual --set epochs=4");
+    assert_ne!(value["figures"]["val_loss"], usual["figures"]["val_loss"]);
+    assert_eq!(files("usual"), 2);
+    last(
+        folder.path(),
+        "xor --run best --set epochs=4 --set keep_checkpoints=1 --set keep_best=lr --set warm_up=39",
+    );
+    assert_eq!(files("best"), 2, "the last, and that of the first epoch, whose rate is the lowest");
+    // A loss that has to fall by a million never does.
+    let value = last(folder.path(), "xor --run soon --set epochs=50 --set patience=2 --set min_delta=1e6");
+    assert_eq!(value["steps"], 30, "{value}");
+    let value = last(folder.path(), "xor --run short --set epochs=1000000 --set time_limit=1");
+    assert!(value["steps"].as_u64() < Some(10_000_000), "{value}");
+    let fails =
+        |set: &str, part: &str| words(folder.path(), &format!("train xor --run no {set}")).fails(2, &[part]);
+    fails("--set ema=0.9 --set swa=2", "one average");
+    fails("--set min_delta=0.1", "patience");
+    fails("--set time_limit=0", "time_limit = 0");
+    fails("--set clip_value=-1", "clip_value = -1");
+}
+
+#[test]
 fn what_belongs_to_a_recipe_can_be_set() {
     let folder = tempdir().unwrap();
     let keys = "--set accumulate=2 --set clip_norm=1 --set ema=0.9 --set warm_up=5 --set schedule=cosine";

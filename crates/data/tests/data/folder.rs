@@ -124,6 +124,7 @@ fn layouts_that_are_none_are_refused() {
         &["val", "b", "not known", r#"one of "a""#],
     );
     refused(&[("train/a/1.png", flat(1)), ("val/1.png", flat(1))], &["val", "no folders"]);
+    refused(&[("train/a/1.png", flat(1)), ("val/a/1.txt", vec![])], &["val", "no images"]);
     refused(
         &[("train/a/1.png", flat(1)), ("val/a/1.png", flat(1)), ("valid/a/1.png", flat(1))],
         &["several"],
@@ -198,6 +199,9 @@ fn sixteen_bits_become_eight_by_their_full_range() {
     let got = decode(&png(DynamicImage::ImageLuma16(picture)), &prepare(1, 6, 1));
     let want = levels.map(|level| (f64::from(level) * 255.0 / 65_535.0).round() as u8);
     assert_eq!(got, want);
+    let picture = ImageBuffer::<image::Luma<u16>, _>::from_raw(6, 1, levels.to_vec()).unwrap();
+    let got = decode(&png(DynamicImage::ImageLuma16(picture)), &prepare(1, 6, 3));
+    assert_eq!(got, want.repeat(3));
 }
 
 #[test]
@@ -215,6 +219,7 @@ fn transparent_pixels_lie_on_the_background() {
     let picture = ImageBuffer::<LumaA<u8>, _>::from_raw(2, 1, vec![100, 255, 100, 0]).unwrap();
     let file = png(DynamicImage::ImageLumaA8(picture));
     assert_eq!(decode(&file, &Prepare { channels: 1, ..Prepare::new(1, 2) }), [100, 255]);
+    assert_eq!(decode(&file, &Prepare { channels: 3, ..Prepare::new(1, 2) }), [100, 255].repeat(3));
 }
 
 #[test]
@@ -263,6 +268,22 @@ fn orientation_is_applied_before_sizes_are_looked_at() {
     // Of the upright picture the centre is half red, half blue, one above the other.
     let got = decode(TURNED, &prepare(16, 16, 3));
     assert!(red(&got, 2, 2, 16) && red(&got, 2, 13, 16) && !red(&got, 13, 2, 16) && !red(&got, 13, 13, 16));
+}
+
+#[test]
+fn a_png_s_orientation_is_applied_too() {
+    let file = png(grey(1, 2, vec![10, 200]));
+    // A TIFF with one entry: tag 0x112 (orientation), a short, once, 6: turn it to the right.
+    let tiff = [&b"MM\0*\0\0\0\x08\0\x01"[..], &[1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0], &[0; 4]].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(b"eXIf");
+    crc.update(&tiff);
+    let length = (tiff.len() as u32).to_be_bytes();
+    let chunk = [&length[..], b"eXIf", &tiff, &crc.sum().to_be_bytes()].concat();
+    // Behind the signature and the header.
+    let turned = [&file[..33], &chunk, &file[33..]].concat();
+    assert_eq!(decode(&file, &prepare(1, 2, 1)), [10, 200]);
+    assert_eq!(decode(&turned, &prepare(2, 1, 1)), [10, 200]);
 }
 
 const RANDOM: [u8; 70] = [

@@ -180,6 +180,8 @@ fn packed_files_are_checked_alike() {
     refused_gz(TRAIN_IMAGES, &gzip(&[&good[..], &[0]].concat()), &["more bytes", "expected 2368 bytes"]);
     refused_gz(TRAIN_IMAGES, &gzip(&idx(&[0x803, u32::MAX, 28, 28], &[])), &["at most", "3367254359296"]);
     let packed = gzip(&good);
+    // Under the name of one that is not packed.
+    refused(TRAIN_IMAGES, &packed, &["0x1f8b0800", "0x00000803"]);
     refused_gz(TRAIN_IMAGES, &packed[..packed.len() - 9], &["cannot read"]);
     refused_gz(TRAIN_IMAGES, &good, &["cannot read"]);
     // The checksum stands in the last eight bytes.

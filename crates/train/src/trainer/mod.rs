@@ -151,8 +151,8 @@ pub enum NonFinite {
     Stop,
     /// As `Stop`, but nothing waits: the norm is looked at a few steps late, and parameters are of no use then.
     StopLate,
-    /// The step is skipped and logged: parameters, optimizer, schedule and averages stay as they were. Batch norm's running values
-    /// may have moved in the forward pass. It waits for the device in each step.
+    /// The step is skipped and logged: parameters, buffers such as batch norm's running values, optimizer, schedule and averages stay
+    /// as they were. It waits for the device in each step.
     Skip,
 }
 

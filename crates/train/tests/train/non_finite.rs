@@ -130,6 +130,29 @@ fn a_skipped_step_moves_nothing() {
 }
 
 #[test]
+fn a_skipped_batch_leaves_no_trace_in_running_values() {
+    let setup = Setup::new();
+    let train = rows(&setup.gpu, 22);
+    let watch = Watch::new(|_| {});
+    let steps = Rc::clone(&watch.steps);
+    let mut step = 0;
+    let mut trainer = setup.trainer(setup.sgd()).batch_size(5).epochs(1).callback(watch);
+    trainer = trainer.non_finite(NonFinite::Skip);
+    let history = trainer
+        .fit(&train, |batch, mode| {
+            step += 1;
+            let x = if step == 3 { batch.x.mul_add_scalar(f32::NAN, 0.0)? } else { batch.x.clone() };
+            Ok(setup.model.forward(&x, mode)?.cross_entropy(&batch.y, 0.0)?)
+        })
+        .unwrap();
+    assert_eq!((history.steps, history.skipped), (4, 1));
+    let steps = steps.borrow();
+    assert_ne!(steps[1].tensors["0.running_mean"], steps[0].tensors["0.running_mean"]);
+    assert_eq!(steps[2], steps[1]);
+    assert!(setup.state().tensors["0.running_var"].1.iter().all(|value| value.is_finite()));
+}
+
+#[test]
 fn clipped_gradients_are_those_of_the_whole_step() {
     let bounded = |norm: Option<f32>, value: Option<f32>| {
         let setup = Setup::plain();

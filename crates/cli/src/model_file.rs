@@ -9,6 +9,7 @@ use wgrad::nn::{Load, Module, Parameters, StateDict};
 
 use crate::architecture::Architecture;
 use crate::config::Config;
+use crate::recipe::check_own_loss;
 use crate::{Error, Result, TensorSchema};
 
 /// The version of the metadata that this module writes and reads.
@@ -137,6 +138,8 @@ impl ModelFile {
     /// Whether all parts fit together.
     fn check(&self) -> Result<(), String> {
         self.architecture.check()?;
+        let loss = check_own_loss(&self.loss, self.data.classes().len(), &self.architecture);
+        loss.map_err(|error| error.to_string())?;
         let summary = self.architecture.summary();
         let shapes = || summary.layers.iter().flat_map(|layer| layer.parameters.iter().chain(&layer.buffers));
         let expected = shapes().map(|(name, shape)| (name.as_str(), shape.as_slice()));

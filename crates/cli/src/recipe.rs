@@ -1,6 +1,6 @@
 //! What is chosen where a configuration doesn't say: a model that suits the data, and how it is trained.
 
-use crate::architecture::ActivationName;
+use crate::architecture::{ActivationName, Architecture};
 use crate::config::{Config, Kind, Loss, OptimizerName, ScheduleName};
 use crate::dataset::Dataset;
 use crate::{Error, Result};
@@ -119,6 +119,14 @@ fn check_loss(loss: Loss, classes: usize, outputs: usize, last: Option<Activatio
     Err(Error::usage(format!("loss = {}: {message}", loss.word())))
 }
 
+/// Whether the loss that a model's file names is one of such a model.
+pub(crate) fn check_own_loss(config: &Config, classes: usize, architecture: &Architecture) -> Result<()> {
+    let Some(loss) = config.loss else { return Ok(()) };
+    let outputs = architecture.outputs();
+    check_loss(loss, classes, outputs, Some(architecture.output_activation()))?;
+    check_loss_numbers(&Config { outputs: Some(outputs), ..config.clone() }, loss)
+}
+
 /// A key, its value, the loss that it belongs to, what it may be, and that in words.
 type Key<'a> = (&'static str, Option<f32>, Loss, &'a dyn Fn(f32) -> bool, &'static str);
 
@@ -217,6 +225,11 @@ fn check_numbers(config: &Config) -> Result<()> {
         if let Some(most) = most.filter(|most| most.is_nan() || *most <= 0.0) {
             return Err(Error::usage(format!("{key} = {most}: above 0")));
         }
+    }
+    if let (Some(first), Some(epochs)) = (config.swa, config.epochs)
+        && first > epochs
+    {
+        return Err(Error::usage(format!("swa = {first}: the run has {epochs} epochs")));
     }
     if config.ema.is_some() && config.swa.is_some() {
         return Err(Error::usage("ema and swa: a run has one average of its weights"));

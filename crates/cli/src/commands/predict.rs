@@ -95,9 +95,9 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
         }
     }
     dataset::images::name(&skipped);
-    match paths.is_empty() {
-        true => Err(Error::usage("none of the pictures can be read".to_owned())),
-        false => Ok((Images::new(shape, classes.to_vec(), pixels, vec![0; paths.len()])?, paths)),
+    match skipped.first() {
+        Some(first) if paths.is_empty() => Err(Error::file(&first.path, "none of the pictures can be read")),
+        _ => Ok((Images::new(shape, classes.to_vec(), pixels, vec![0; paths.len()])?, paths)),
     }
 }
 

@@ -192,8 +192,12 @@ fn a_model_is_judged_by_the_loss_that_it_was_trained_by() {
     let path = folder.path().join("run/model.safetensors");
     let mut model = ModelFile::load(&path).unwrap();
     assert_eq!((model.loss.loss, model.loss.huber_delta), (Some(Loss::Huber), Some(0.3)));
-    // Huber's is below half the square everywhere.
+    // Huber's is half the square up to delta, and below that beyond.
     model.loss = Config { loss: Some(Loss::Mse), ..Config::default() };
     model.save(&path).unwrap();
     assert!(by_huber > 0.0 && by_huber < 0.5 * loss(), "{by_huber}");
+    // A loss that is none of such a model, as in a file that was damaged.
+    model.loss = Config { loss: Some(Loss::CrossEntropy), ..Config::default() };
+    model.save(&path).unwrap();
+    words(folder.path(), line).fails(3, &["model.safetensors", "loss = cross-entropy"]);
 }

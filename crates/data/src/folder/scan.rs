@@ -11,7 +11,7 @@ pub(super) const EXPECTED: &str = "folders named by classes that hold png, jpg o
 /// Folders of a class are searched so deep, so that a link to itself ends.
 const DEEPEST: usize = 16;
 
-/// Names of the parts' folders, whatever their case.
+/// Names of the parts' folders. In another case, a folder is one if it holds folders: it may be that of a class.
 const TRAIN: &[&str] = &["train"];
 const VALIDATION: &[&str] = &["val", "valid", "validation"];
 const TEST: &[&str] = &["test"];
@@ -50,8 +50,12 @@ pub fn scan(root: &Path, classes: Option<&[String]>) -> Result<Listing> {
     let (folders, files) = entries(root)?;
     let mut listing = Listing { others: files, ..Listing::default() };
     let part = |names: &[&str]| -> Result<Option<PathBuf>> {
-        let found: Vec<&PathBuf> =
-            folders.iter().filter(|path| names.contains(&name(path).to_lowercase().as_str())).collect();
+        let holds_folders = |path: &Path| entries(path).is_ok_and(|(folders, _)| !folders.is_empty());
+        let is_part = |path: &&PathBuf| {
+            names.contains(&name(path).as_str())
+                || names.contains(&name(path).to_lowercase().as_str()) && holds_folders(path)
+        };
+        let found: Vec<&PathBuf> = folders.iter().filter(is_part).collect();
         match found[..] {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),

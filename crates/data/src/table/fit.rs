@@ -216,6 +216,9 @@ impl Fit<'_> {
         let Some((row, other)) = self.all(column).find(|(_, cell)| !is_number(cell)) else {
             return Ok(Kind::Number);
         };
+        if *name == self.options.target && self.options.task == Some(Task::Classification) {
+            return Ok(Kind::Category);
+        }
         // Columns of numbers that overflowed, or have decimal commas or slips among them, are none of categories.
         let is_infinite = |cell: &str| cell.parse().is_ok_and(f64::is_infinite);
         let has_comma = |cell: &str| number(&cell.replacen(',', ".", 1)).is_some() && number(cell).is_none();

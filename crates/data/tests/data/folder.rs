@@ -103,6 +103,12 @@ fn parts_share_the_training_part_s_classes() {
 }
 
 #[test]
+fn a_class_may_be_called_as_a_part_in_another_case() {
+    let root = folder(&[("Bus/1.png", flat(1)), ("Train/1.png", flat(2))]);
+    assert_eq!(scan(root.path(), None).unwrap().classes, ["Bus", "Train"]);
+}
+
+#[test]
 fn a_model_s_classes_are_taken_as_they_are() {
     let root = folder(&[("dog/1.png", flat(1)), ("ant/1.png", flat(1))]);
     let classes = ["zebra", "dog", "ant"].map(str::to_owned);

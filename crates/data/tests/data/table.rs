@@ -125,6 +125,9 @@ fn kinds_are_found_from_all_rows() {
         error.contains("line 11") && error.contains("12x") && error.contains("a decimal number"),
         "{error}"
     );
+    // What is said to be a class may be anything.
+    let classes = Options { task: Some(Task::Classification), ..Options::new("x") };
+    assert_eq!(fit(&table(&text), &classes).classes().len(), 10);
     let mut missing = Options::new("y");
     missing.missing_markers.push("12x".to_owned());
     assert_eq!(fit(&table(&text), &missing).feature_names(), ["x"]);

@@ -102,7 +102,7 @@ impl<'a, B> Trainer<'a, B> {
     }
 
     /// Bounds each value of the gradient of a step, before its norm is bounded. Counterpart: `torch.nn.utils.clip_grad_value_`, but
-    /// for values that are infinite: they count as [`NonFinite`] says. It waits for the norm as [`Trainer::clip_norm`] does.
+    /// for gradients whose norm is not a finite f32: they count as [`NonFinite`] says. It waits for the norm as [`Trainer::clip_norm`] does.
     #[must_use]
     pub fn clip_value(mut self, most: f32) -> Self {
         self.plan.clip_value = Some(most);

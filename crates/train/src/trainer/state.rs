@@ -26,7 +26,7 @@ pub(super) fn check_names(parameters: &Parameters) -> Result<()> {
     let mut names = parameters.shapes().map(|(name, _)| name);
     match names.find(|name| parts.iter().any(|part| name.starts_with(part))) {
         Some(name) => Err(Error::Usage(format!(
-            "the parameter {name}: names that begin with {} are a checkpoint's own: give it another one",
+            "{name}: names of parameters and buffers that begin with {} are a checkpoint's own: give it another one",
             parts.join(", ")
         ))),
         None => Ok(()),

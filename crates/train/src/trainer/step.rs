@@ -121,7 +121,8 @@ impl<B> Run<'_, '_, B> {
         self.trainer.parameters.buffer_flats().iter().filter(|_| may_skip).map(copy).collect()
     }
 
-    /// Leaves everything but the place in the epoch as it was, and logs it.
+    /// Leaves everything but the place in the epoch as it was, and logs it. Of a step that is left out because nothing counts in it, under
+    /// another policy than `Skip`, running estimates have moved all the same.
     fn skip(&mut self, before: &Before, arrived: Option<StepResult>) -> Result<()> {
         self.fit.place.skipped += 1;
         self.advance(before.rows);
@@ -129,6 +130,9 @@ impl<B> Run<'_, '_, B> {
         self.wait_for_losses()?;
         let mut buffers = self.trainer.parameters.buffer_flats().iter().zip(&before.buffers);
         buffers.try_for_each(|(to, from)| write(from, to))?;
+        if before.buffers.is_empty() {
+            self.synchronized_at = None;
+        }
         self.trainer.train_metrics.discard_held();
         let step = self.fit.place.step;
         let mut values = vec![("skipped", self.fit.place.skipped as f64)];

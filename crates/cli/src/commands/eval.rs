@@ -24,7 +24,7 @@ pub(crate) fn run(flags: &Eval) -> Result<()> {
         _ => None,
     };
     let note = match &labelled {
-        Labelled::Table(table) => dataset::left_out(&[table]).trim_start_matches("; ").to_owned(),
+        Labelled::Table(table) => dataset::left_out(&[table]),
         _ => streamed.clone().unwrap_or_default(),
     };
     if !note.is_empty() && !flags.machines.json {

@@ -37,7 +37,6 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
                 let rows = schema.encode_inputs(&dataset::read_table(path)?)?;
                 let note = dataset::left_out(&[&rows]);
                 if !note.is_empty() {
-                    let note = note.trim_start_matches("; ");
                     eprintln!("{}", printable(&format!("wgrad: {}: {note}", path.display())));
                 }
                 tables.push((path, rows));

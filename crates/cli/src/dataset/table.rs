@@ -93,6 +93,7 @@ fn dataset(
         Target::Number { .. } => "a number".to_owned(),
     };
     let columns = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let left_out = left_out(&[&train, &valid]);
     let about = format!(
         "{}: {} rows to train on and {} to validate, {}{}; {} is {predicts}{}",
         table.path().display(),
@@ -101,7 +102,7 @@ fn dataset(
         columns(schema.features(), "feature"),
         categories(&schema),
         options.target,
-        left_out(&[&train, &valid]),
+        if left_out.is_empty() { String::new() } else { format!("; {left_out}") },
     );
     Ok(Dataset::Table { schema, train, valid, about })
 }
@@ -125,7 +126,7 @@ pub(crate) fn judged(schema: &Schema, table: &Table, rows: &[usize]) -> Result<E
     Ok(lenient.encode(table, rows)?)
 }
 
-/// What became of missing values, and of categories that are not known.
+/// What became of missing values, and of categories that are not known; nothing where there were none.
 pub(crate) fn left_out(parts: &[&Encoded]) -> String {
     let sum = |count: fn(&Encoded) -> usize| parts.iter().map(|part| count(part)).sum::<usize>();
     let counts = [
@@ -133,5 +134,6 @@ pub(crate) fn left_out(parts: &[&Encoded]) -> String {
         (sum(|part| part.filled), "missing values were filled in"),
         (sum(|part| part.unknown), "values are categories that no row to train on has, and count as none"),
     ];
-    counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("; {n} {what}")).collect()
+    let told = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    told.collect::<Vec<_>>().join("; ")
 }

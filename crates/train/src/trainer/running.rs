@@ -4,7 +4,7 @@ use wgrad_autograd::{Tensor, no_grad};
 use wgrad_data::{Batches, Order};
 use wgrad_nn::{Entry, Mode, Parameters};
 
-use super::weights::{Weights, copy, write};
+use super::weights::{Buffers, copy, write};
 use crate::{Output, Result};
 
 /// Whether an entry is a running estimate of batch norm.
@@ -27,10 +27,10 @@ pub(crate) fn recompute<B>(
     if !parameters.buffers().iter().any(is_running) {
         return Ok(());
     }
-    let (before, draws) = (Weights::of(parameters)?, parameters.draws());
+    let (before, draws) = (Buffers::of(parameters)?, parameters.draws());
     let result = sums(parameters, set, [all, batch_size], forward);
     parameters.set_draws(draws);
-    before.restore_buffers()?;
+    before.restore()?;
     let (sums, rest) = result?;
     let total = all as f32;
     for (i, flat) in parameters.buffer_flats().iter().enumerate() {

@@ -8,14 +8,8 @@ use super::NonFinite;
 use super::memory::Measuring;
 use super::pending::{LOSS, PendingStep, StepResult};
 use super::run::Run;
-use super::weights::{copy, write};
+use super::weights::Buffers;
 use crate::{Error, Result};
-
-/// What a step that is skipped goes back to.
-struct Before {
-    rows: usize,
-    buffers: Vec<Tensor>,
-}
 
 impl<B> Run<'_, '_, B> {
     /// Records and submits one step.
@@ -23,11 +17,14 @@ impl<B> Run<'_, '_, B> {
         let parameters = self.trainer.parameters.clone();
         let mut measuring =
             (self.to_measure > 0).then(|| Measuring::start(&parameters, &*self.trainer.optimizer));
-        let before = Before { rows: self.fit.place.rows, buffers: self.buffers()? };
+        let before = self.fit.place.rows;
+        // What the forward pass changes, for a step that is skipped.
+        let may_skip = self.trainer.plan.non_finite == NonFinite::Skip;
+        let buffers = may_skip.then(|| Buffers::of(&parameters)).transpose()?;
         let (gradients, batches) = self.gradients(&mut measuring)?;
         let scheduled = self.trainer.rates.lr(self.fit.place.step);
         let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
-        let Some(mut gradients) = gradients else { return self.skip(&before, None) };
+        let Some(mut gradients) = gradients else { return self.skip(before, buffers, None) };
         let norm = self.clip(&mut gradients)?;
         let mut step = PendingStep { number: self.fit.place.step + 1, lr, norm: None, batches };
         let mut known = None;
@@ -37,7 +34,7 @@ impl<B> Run<'_, '_, B> {
                 let mut means = self.fit.place.means.clone();
                 let arrived = step.wait(&mut means, &self.trainer.parallel)?;
                 if self.trainer.parallel.any(!arrived.is_finite())? {
-                    return self.skip(&before, Some(arrived));
+                    return self.skip(before, buffers, Some(arrived));
                 }
                 self.fit.place.means = means;
                 known = Some(arrived);
@@ -62,7 +59,7 @@ impl<B> Run<'_, '_, B> {
             self.fit.history.memory = measuring.step_done(parameters.gpu());
             self.to_measure -= 1;
         }
-        self.advance(before.rows);
+        self.advance(before);
         known.map_or(Ok(()), |arrived| self.report(&arrived))?;
         while let Some(step) = self.pending.overdue() {
             self.finish_step(step)?;
@@ -115,23 +112,16 @@ impl<B> Run<'_, '_, B> {
         }
     }
 
-    /// Copies of what the forward pass changes, where a step may be skipped.
-    fn buffers(&self) -> Result<Vec<Tensor>> {
-        let may_skip = self.trainer.plan.non_finite == NonFinite::Skip;
-        self.trainer.parameters.buffer_flats().iter().filter(|_| may_skip).map(copy).collect()
-    }
-
     /// Leaves everything but the place in the epoch as it was, and logs it. Of a step that is left out because nothing counts in it, under
     /// another policy than `Skip`, running estimates have moved all the same.
-    fn skip(&mut self, before: &Before, arrived: Option<StepResult>) -> Result<()> {
+    fn skip(&mut self, before: usize, buffers: Option<Buffers>, arrived: Option<StepResult>) -> Result<()> {
         self.fit.place.skipped += 1;
-        self.advance(before.rows);
+        self.advance(before);
         // Those before are logged before.
         self.wait_for_losses()?;
-        let mut buffers = self.trainer.parameters.buffer_flats().iter().zip(&before.buffers);
-        buffers.try_for_each(|(to, from)| write(from, to))?;
-        if before.buffers.is_empty() {
-            self.synchronized_at = None;
+        match buffers {
+            Some(buffers) => buffers.restore()?,
+            None => self.synchronized_at = None,
         }
         self.trainer.train_metrics.discard_held();
         let step = self.fit.place.step;

@@ -5,29 +5,41 @@ use wgrad_nn::{FlatValues, Parameters};
 
 use crate::Result;
 
+/// The values of buffers at some time.
+pub(crate) struct Buffers {
+    parameters: Parameters,
+    values: Vec<Tensor>,
+}
+
+impl Buffers {
+    /// What the model has now.
+    pub(crate) fn of(parameters: &Parameters) -> Result<Self> {
+        let values = parameters.buffer_flats().iter().map(copy).collect::<Result<_>>()?;
+        Ok(Self { parameters: parameters.clone(), values })
+    }
+
+    /// Puts them back into the model.
+    pub(crate) fn restore(&self) -> Result<()> {
+        self.parameters.buffer_flats().iter().zip(&self.values).try_for_each(|(to, from)| write(from, to))
+    }
+}
+
 /// The values of parameters and buffers at some time.
 pub(crate) struct Weights {
-    parameters: Parameters,
     values: FlatValues,
-    buffers: Vec<Tensor>,
+    buffers: Buffers,
 }
 
 impl Weights {
     /// What the model has now.
     pub(crate) fn of(parameters: &Parameters) -> Result<Self> {
-        let buffers = parameters.buffer_flats().iter().map(copy).collect::<Result<_>>()?;
-        Ok(Self { parameters: parameters.clone(), values: parameters.values().copy()?, buffers })
+        Ok(Self { values: parameters.values().copy()?, buffers: Buffers::of(parameters)? })
     }
 
     /// Puts it back into the model.
     pub(crate) fn restore(&self) -> Result<()> {
-        self.parameters.values().assign(&self.values)?;
-        self.restore_buffers()
-    }
-
-    /// Puts the buffers back into the model.
-    pub(crate) fn restore_buffers(&self) -> Result<()> {
-        self.parameters.buffer_flats().iter().zip(&self.buffers).try_for_each(|(to, from)| write(from, to))
+        self.buffers.parameters.values().assign(&self.values)?;
+        self.buffers.restore()
     }
 }
 

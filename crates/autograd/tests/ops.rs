@@ -36,7 +36,7 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
 /// Held by each pass over the whole table, which has threads of its own: side by side, they would compile the same kernels twice.
 static TABLE: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

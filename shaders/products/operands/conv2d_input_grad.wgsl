@@ -2,10 +2,11 @@
 //   dx[image][ci][iy][ix] = sum over oc, kh, kw of w[oc][ci][kh][kw] * dy[image][oc][oy][ox]
 //   where oy * STRIDE_H = iy + PAD_H - kh * DILATION_H, ox likewise; zero where no such output pixel exists
 // Rows are the group's input channels, k = (oc, kh, kw), columns = (image, iy, ix).
-// w: [GROUPS * C_OUT, C_IN, KH, KW], dy: [images, GROUPS * C_OUT, OH, OW]; C_IN and C_OUT count one group's channels.
+// w: [groups * c_out, c_in, KH, KW], dy: [images, groups * c_out, OH, OW]; c_in and c_out count one group's channels.
 // A place is (offset, oy * STRIDE_H, ox * STRIDE_W), the sum of a row's or column's part and k's: see operands/matmul.wgsl.
 // What is negative wraps around to large numbers, which the comparisons refuse.
-// Aliases and constants: as for operands/conv2d_forward.wgsl.
+// Aliases and constants: as for operands/conv2d_forward.wgsl. Parameters: a_batch, a_k (c_in * KH * KW), b_outer (from image to
+// image), b_batch.
 @group(0) @binding(1) var<storage, read> w: array<ElementA>;
 @group(0) @binding(2) var<storage, read> dy: array<ElementB>;
 
@@ -17,11 +18,11 @@ const B_LINEAR = false;
 const UNIT_STRIDE = STRIDE_H == 1u && STRIDE_W == 1u;
 
 fn a_row(group: u32, row: u32) -> vec3<u32> {
-    return vec3<u32>((group * C_OUT * C_IN + row) * (KH * KW), 0u, 0u);
+    return vec3<u32>(group * p.a_batch + row * (KH * KW), 0u, 0u);
 }
 
 fn a_step(k: u32) -> vec3<u32> {
-    return vec3<u32>(k / (KH * KW) * (C_IN * KH * KW) + k % (KH * KW), 0u, 0u);
+    return vec3<u32>(k / (KH * KW) * p.a_k + k % (KH * KW), 0u, 0u);
 }
 
 fn a_at(place: vec3<u32>) -> f32 {
@@ -32,7 +33,7 @@ fn b_col(group: u32, col: u32) -> vec3<u32> {
     let pixel = col % (H * W);
     let y = pixel / W + PAD_H;
     let x = pixel % W + PAD_W;
-    let image = (col / (H * W) * GROUPS + group) * (C_OUT * OH * OW);
+    let image = col / (H * W) * p.b_outer + group * p.b_batch;
     return vec3<u32>(image + select(0u, y * OW + x, UNIT_STRIDE), y, x);
 }
 

@@ -108,13 +108,10 @@ impl ConvGeometry {
         Ok(Self { options, images, c_in, c_out: oc / groups, input, output, kernel })
     }
 
-    /// The constants of the operands' files.
-    pub fn constants(&self) -> [(&'static str, usize); 15] {
-        let Conv2dOptions { stride, padding, dilation, groups } = self.options;
+    /// The constants of the operands' files. The numbers of channels are none, so that layers of one size share kernels.
+    pub fn constants(&self) -> [(&'static str, usize); 12] {
+        let Conv2dOptions { stride, padding, dilation, .. } = self.options;
         [
-            ("GROUPS", groups),
-            ("C_IN", self.c_in),
-            ("C_OUT", self.c_out),
             ("H", self.input[0]),
             ("W", self.input[1]),
             ("OH", self.output[0]),
@@ -307,19 +304,26 @@ impl ConvGeometry {
                 (m, n, self.images * self.out_pixels(), layout)
             }
         };
+        // How far apart in memory the kernels' parameters say that groups, images and channels of the weight lie.
+        let of_w = Strides { batch: self.c_out * self.c_in * self.taps(), ..Strides::default() };
+        let row_of_w = self.c_in * self.taps();
+        let of_x =
+            Strides { outer: self.input_len(), batch: self.input_len() / groups, ..Strides::default() };
+        let of_y =
+            Strides { outer: self.output_len(), batch: self.output_len() / groups, ..Strides::default() };
+        let [a_strides, b_strides] = match pass {
+            ConvPass::Forward => [Strides { row: row_of_w, ..of_w }, of_x],
+            ConvPass::InputGrad => [Strides { k: row_of_w, ..of_w }, of_y],
+            ConvPass::WeightGrad => [of_x, of_y],
+        };
         let [of_a, of_b] = self.layouts(pass, k);
         let [(a, a_type), (b, b_type)] = operands;
-        let operand = |view, dtype, layout| Operand {
-            view,
-            dtype,
-            matrices: groups,
-            strides: Strides::default(),
-            layout,
-        };
+        let operand =
+            |view, dtype, strides, layout| Operand { view, dtype, matrices: groups, strides, layout };
         Problem {
             kernels: pass.kernels(),
-            a: operand(a, a_type, of_a),
-            b: operand(b, b_type, of_b),
+            a: operand(a, a_type, a_strides, of_a),
+            b: operand(b, b_type, b_strides, of_b),
             constants,
             batches: groups,
             inner: groups,

@@ -22,8 +22,9 @@ pub(super) static CONV2D_INPUT_GRAD: OperandKernels =
 pub(super) static CONV2D_WEIGHT_GRAD: OperandKernels =
     OperandKernels { file: &shaders::OPERANDS_CONV2D_WEIGHT_GRAD, names: ["x", "dy"] };
 
-/// Where the elements of an operand that is a batch of matrices lie, counted in elements. All fields are 0 for convolutions,
-/// whose kernels work the places out from the geometry. A row is a row of A or a column of B.
+/// Where the elements of an operand that is a batch of matrices lie, counted in elements. A row is a row of A or a column of B.
+/// Of convolutions `outer` is from image to image, `batch` from group to group, and `row` or `k` from one output channel of the
+/// weight to the next; their kernels work out the rest from the geometry.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Strides {
     /// First element within the view.

@@ -161,9 +161,9 @@ mod tests {
         // The op tests hold the cpu family against f64 references.
         let want = products(&gpu(Family::Cpu), 3);
         let gpu = gpu(Family::Gpu);
-        // The op tests have all convolutions by the smallest tile, and a driver takes a second and more for each kernel. One says
-        // whether the loads are dealt right where an operand's edge is 64 and the other's 128.
-        for ((m, n), convolutions) in [((64, 64), 1), ((64, 128), 1), ((128, 64), 1), ((128, 128), 3)] {
+        // The op tests have all products by the smallest tile, and a driver takes a second and more for each kernel. One convolution
+        // says whether the loads are dealt right where an operand's edge is 64 and the other's 128.
+        for ((m, n), convolutions) in [((64, 128), 1), ((128, 64), 1), ((128, 128), 3)] {
             FORCED.set(Some(Tile { m, n }));
             for (i, (got, want)) in products(&gpu, convolutions).iter().zip(&want).enumerate() {
                 let want = Array::from_f32(want.shape(), &want.to_vec().unwrap());
@@ -175,7 +175,7 @@ mod tests {
         FORCED.set(None);
         let tiles =
             gpu.composed().iter().filter(|composed| composed.kernel.starts_with("gemm_tile+")).count();
-        assert!(tiles >= 3 * (4 + 3) + 4 + 9, "only {tiles} tile kernels were made");
+        assert!(tiles >= 2 * (4 + 3) + 4 + 9, "only {tiles} tile kernels were made");
     }
 
     fn choose(m: usize, n: usize, k: usize) -> (usize, usize) {

@@ -53,8 +53,10 @@ impl Row {
         let len = |shapes: &&Vec<Vec<usize>>| -> usize {
             shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
         };
-        let some = self.cases.iter().filter(|shapes| len(shapes) > FEWEST).min_by_key(len);
-        let second = self.second(some.unwrap_or(&self.cases[0]));
+        let cases = &self.cases[..self.count_of(gpu)];
+        let some = cases.iter().filter(|shapes| len(shapes) > FEWEST).min_by_key(len);
+        let Some(shapes) = some.or(cases.first()) else { return };
+        let second = self.second(shapes);
         let (leaves, walked) = self.walk(gpu, &second);
         let gradients = walked.unwrap_or_else(|error| panic!("{}: {error}", second.name));
         let mut sampler = Sampler::new(leaves.len() as u64);

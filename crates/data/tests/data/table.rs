@@ -279,6 +279,18 @@ fn a_prediction_takes_columns_by_name() {
     close(&zeros.x, &[0., 0., 0.]);
 }
 
+/// Numbers that a quick reader of JSON takes for their neighbours, as damaged files found: the scaling would be another one.
+#[test]
+fn a_schema_comes_back_to_the_bit() {
+    for text in ["a,y\n19446744073709446744073707,95516\n", "a,y\n0.1,1\n0.30000000000000004,3\n7.1,8\n"] {
+        let table = table(text);
+        let schema = fit(&table, &Options::new("y"));
+        let back = Schema::from_json(&schema.to_json().unwrap()).unwrap();
+        assert_eq!(back, schema);
+        assert_eq!(back.encode_inputs(&table).unwrap().x, schema.encode_inputs(&table).unwrap().x);
+    }
+}
+
 #[test]
 fn schemas_that_would_give_no_numbers_are_refused() {
     let schema = fit(&table("a,y\n1,.5\n3,1.5\n"), &Options::new("y"));

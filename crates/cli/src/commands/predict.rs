@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use wgrad::data::Images;
-use wgrad::data::folder::{Prepare, Skipped, load_image};
+use wgrad::data::folder::{Bad, Item, Prepare};
 use wgrad::data::table::Schema;
 use wgrad::data::tensors::Tensors;
 use wgrad::{Gpu, Tensor};
@@ -28,7 +27,7 @@ pub(crate) fn run(flags: &Predict) -> Result<()> {
         Preprocessing::Images { shape, classes, .. } => {
             let (images, paths) = read_images(flags, *shape, classes)?;
             let gpu = Gpu::new()?;
-            of_images(&gpu, &file, images, &paths)?
+            of_images(&gpu, &file, &images, &paths)?
         }
         Preprocessing::Table { schema } => {
             let mut tables = Vec::new();
@@ -71,10 +70,7 @@ struct Prediction {
 }
 
 /// The pictures, and the files that they are of.
-fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result<(Images, Vec<PathBuf>)> {
-    let [channels, height, width] = shape;
-    let prepare = Prepare { channels, ..Prepare::new(height, width) };
-    let (mut pixels, mut paths, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result<(Pictures, Vec<PathBuf>)> {
     for path in &flags.files {
         if dataset::is_table(path) {
             return Err(Error::file(path, "a table: the model takes images"));
@@ -82,31 +78,25 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
         if path.is_dir() {
             return Err(Error::file(path, "a folder: name the images in it, such as by *.png"));
         }
-        match load_image(path, &prepare) {
-            Ok(image) => {
-                pixels.extend(image);
-                paths.push(path.clone());
-            }
-            Err(error) if flags.skip_bad => {
-                skipped.push(Skipped { path: path.clone(), reason: error.to_string() });
-            }
-            Err(error) => return Err(error.into()),
-        }
     }
+    let [channels, height, width] = shape;
+    let prepare = Prepare { channels, ..Prepare::new(height, width) };
+    let bad = if flags.skip_bad { Bad::Skip } else { Bad::Fail };
+    // Whose class nobody asks for.
+    let items: Vec<Item> = flags.files.iter().map(|path| Item { path: path.clone(), label: 0 }).collect();
+    let memory = dataset::images::memory(None, 1);
+    let (pictures, skipped) = dataset::images::read(&items, classes, &prepare, bad, items.len(), memory)?;
     dataset::images::name(&skipped);
-    match skipped.first() {
-        Some(first) if paths.is_empty() => Err(Error::file(&first.path, "none of the pictures can be read")),
-        _ => Ok((Images::new(shape, classes.to_vec(), pixels, vec![0; paths.len()])?, paths)),
-    }
+    let was_read = |path: &&PathBuf| skipped.iter().all(|skipped| skipped.path != **path);
+    Ok((pictures, flags.files.iter().filter(was_read).cloned().collect()))
 }
 
-fn of_images(gpu: &Gpu, file: &ModelFile, images: Images, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
+fn of_images(gpu: &Gpu, file: &ModelFile, images: &Pictures, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
-    let images = Pictures::from(images);
     let streamed =
-        dataset::images::streamed(&images, images.len(), dataset::images::memory(None, 1)).is_some();
-    let device = OnDevice::pictures(gpu, &images, streamed, &file.data)?;
+        dataset::images::streamed(images, images.len(), dataset::images::memory(None, 1)).is_some();
+    let device = OnDevice::pictures(gpu, images, streamed, &file.data)?;
     let classes = file.data.classes();
     let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {

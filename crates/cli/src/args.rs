@@ -78,6 +78,9 @@ pub(crate) struct Train {
     /// Write event files for TensorBoard into the run folder
     #[arg(long)]
     pub(crate) tensorboard: bool,
+    /// Look for a learning rate instead: up to 100 steps of a batch, whose rate grows, and where the loss falls most; nothing is kept
+    #[arg(long, conflicts_with_all = ["resume", "tensorboard"])]
+    pub(crate) find_lr: bool,
     #[command(flatten)]
     pub(crate) machines: Machines,
 }

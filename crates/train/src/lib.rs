@@ -34,6 +34,6 @@ pub use {
     trainer::{
         Accumulator, Averaging, Callback, Checkpoints, CrossValidation, EarlyStopping, Ema, Ended,
         EpochRecord, Fit, Folder, History, Interrupt, Logger, LrFinder, LrSearch, Metric, Moment, NonFinite,
-        Output, Saved, StepMemory, Swa, TimeLimit, Trainer, averaged, cross_validate, evaluate,
+        Output, Penalty, Saved, StepMemory, Swa, TimeLimit, Trainer, averaged, cross_validate, evaluate,
     },
 };

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 use wgrad::train::{Callback, Fit, Result};
 
-use crate::output::say;
+use crate::output::{printable, say};
 
-/// Prints an epoch's figures, for people or as JSON.
+/// Prints an epoch's figures, for people or as JSON, and on standard error what else there is to say.
 pub(crate) struct Lines {
     /// Epochs between two lines.
     pub(crate) every: usize,
@@ -15,6 +15,10 @@ pub(crate) struct Lines {
 impl Callback for Lines {
     fn name(&self) -> &str {
         "lines"
+    }
+
+    fn on_message(&mut self, text: &str) {
+        eprintln!("{}", printable(&format!("wgrad: {text}")));
     }
 
     fn on_validation_end(&mut self, fit: &mut Fit) -> Result<()> {

@@ -11,10 +11,11 @@ use wgrad::data::split::class_weights;
 use wgrad::data::table::Targets;
 use wgrad::data::{Augment, Batches as _, ChannelStats, tensors};
 use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, world};
-use wgrad::nn::{BuildOptions, PlateauOptions, ReduceOnPlateau};
+use wgrad::nn::BuildOptions;
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{
-    Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, Swa, TimeLimit, Trainer,
+    Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, LrFinder, Penalty, Swa,
+    TimeLimit, Trainer,
 };
 
 use crate::architecture::Architecture;
@@ -58,8 +59,13 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
     optimizer::check(&config)?;
+    if flags.find_lr && ranks.size() > 1 {
+        return Err(Error::usage("--find-lr: one process looks for a rate; leave mpirun out"));
+    }
     if is_first {
-        prepare_folder(flags, &config)?;
+        if !flags.find_lr {
+            prepare_folder(flags, &config)?;
+        }
         if !flags.machines.json {
             say(dataset.about());
             say(&format!("{architecture}; {}", how(&config)));
@@ -76,6 +82,9 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let parts = OnDevice::both(&gpu, &dataset, &data)?;
     let run =
         Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts, ranks };
+    if flags.find_lr {
+        return run.find_lr();
+    }
     let history = run.fit()?;
     if !is_first {
         let is_interrupted = history.ended == Ended::Interrupted;
@@ -141,7 +150,11 @@ fn how(config: &Config) -> String {
     let cycle = match config.schedule {
         Some(ScheduleName::OneCycle) => ", one cycle",
         Some(ScheduleName::Cosine) => ", falling by a cosine",
+        Some(ScheduleName::CosineRestarts) => ", falling by a cosine again and again",
         Some(ScheduleName::Linear) => ", falling in a straight line",
+        Some(ScheduleName::Polynomial) => ", falling by a power",
+        Some(ScheduleName::Step | ScheduleName::MultiStep) => ", falling in steps",
+        Some(ScheduleName::Exponential) => ", falling in each epoch",
         Some(ScheduleName::OnPlateau) => ", less where validation no longer improves",
         _ => "",
     };
@@ -253,9 +266,11 @@ impl Run<'_> {
         }
         if let Some(schedule) = optimizer::schedule(config, steps)? {
             trainer = trainer.schedule(schedule);
-        } else if config.schedule == Some(ScheduleName::OnPlateau) {
-            let options = PlateauOptions { lr: config.lr.unwrap_or_default(), ..Default::default() };
-            trainer = trainer.reduce_on_plateau("val_loss", ReduceOnPlateau::new(options)?);
+        } else if let Some(plateau) = optimizer::plateau(config)? {
+            trainer = trainer.reduce_on_plateau("val_loss", plateau);
+        }
+        if let Some(l1) = config.l1_penalty {
+            trainer = trainer.callback(Penalty::new("*", l1, 0.0));
         }
         if let Some(most) = config.clip_norm {
             trainer = trainer.clip_norm(most);
@@ -276,12 +291,41 @@ impl Run<'_> {
         if let Some(seconds) = config.time_limit {
             trainer = trainer.callback(TimeLimit::of(Duration::from_secs(seconds)));
         }
-        let history = trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?;
-        // What the trainer prints where it shows its progress.
-        for text in history.messages.iter().filter(|_| is_quiet && is_first) {
-            eprintln!("{}", printable(&format!("wgrad: {text}")));
+        Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
+    }
+
+    /// Looks for a learning rate instead of training: every step's rate, its loss, and what they suggest.
+    fn find_lr(&self) -> Result<ExitCode> {
+        let config = self.config;
+        let augment = (config.augment == Some(true)).then(Augment::default);
+        let train = self.parts[0].set(augment)?;
+        let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
+        let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
+            .batch_size(config.batch_size.unwrap_or(1))
+            .drop_last(config.drop_last == Some(true))
+            .seed(config.seed.unwrap_or(0));
+        if let Some(most) = config.clip_norm {
+            trainer = trainer.clip_norm(most);
         }
-        Ok(history)
+        if let Some(most) = config.clip_value {
+            trainer = trainer.clip_value(most);
+        }
+        let found =
+            trainer.find_lr(&train, LrFinder::default(), |batch, mode| self.learner.forward(batch, mode))?;
+        let suggestion = found.suggestion();
+        if self.flags.machines.json {
+            say(&json!({ "points": found.points, "suggestion": suggestion }).to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
+        // Some twenty points show the course.
+        for (lr, loss) in found.points.iter().step_by(found.points.len().div_ceil(20).max(1)) {
+            say(&format!("lr {lr:.1e}  loss {loss:.4}"));
+        }
+        say(&match suggestion {
+            Some(lr) => format!("the loss fell most steeply at {lr:.1e}: try --set lr={lr:.1e}"),
+            None => "the loss never fell: another model or loss may be needed".to_owned(),
+        });
+        Ok(ExitCode::SUCCESS)
     }
 
     /// How ranks train together.

@@ -121,9 +121,22 @@ config! {
     nesterov: bool,
     /// The L2 penalty, or for adamw, lion, lamb, adafactor and muon the share of the weights taken off
     weight_decay: f64,
-    /// The learning rate over the run: constant, one-cycle, cosine, linear, on-plateau
+    /// The learning rate over the run: constant, one-cycle, cosine, cosine-restarts, linear, polynomial, step, multi-step,
+    /// exponential, on-plateau
     schedule: ScheduleName,
-    /// Steps in which the rate rises first (constant, cosine, linear)
+    /// What the rate is multiplied by: 0.1 unless set (step, multi-step, on-plateau), or in each epoch, and needed (exponential)
+    decay: f64,
+    /// Epochs between two falls of the rate, counted from the end of a warm-up (step)
+    decay_every: u64,
+    /// Epochs after which the rate falls, counted from the end of a warm-up (multi-step)
+    decay_at: Vec<u64>,
+    /// The power of what is left of the run that the rate falls by: 1 unless set (polynomial)
+    power: f64,
+    /// Epochs of the first fall, after which the rate starts anew (cosine-restarts)
+    restart_every: u64,
+    /// How many times longer each fall is than the one before: 1 unless set (cosine-restarts)
+    restart_factor: u64,
+    /// Steps in which the rate rises first (not with one-cycle or on-plateau)
     warm_up: u64,
     /// Batches whose gradients make a step
     accumulate: usize,
@@ -135,6 +148,8 @@ config! {
     average_every: u64,
     /// Whether each rank keeps a part of the optimizer's state only
     shard_optimizer: bool,
+    /// The L1 penalty: each step adds it, times the sign of each weight, to the gradient
+    l1_penalty: f32,
     /// The largest norm that the gradient of a step may have
     clip_norm: f32,
     /// The largest size that a value of the gradient of a step may have

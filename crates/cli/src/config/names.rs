@@ -50,7 +50,8 @@ words! {
 words! {
     /// How the learning rate goes.
     ScheduleName {
-        Constant = "constant", OneCycle = "one-cycle", Cosine = "cosine", Linear = "linear", OnPlateau = "on-plateau",
+        Constant = "constant", OneCycle = "one-cycle", Cosine = "cosine", CosineRestarts = "cosine-restarts", Linear = "linear",
+        Polynomial = "polynomial", Step = "step", MultiStep = "multi-step", Exponential = "exponential", OnPlateau = "on-plateau",
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::tempdir;
+use wgrad::nn::StateDict;
 
 use crate::wgrad::words;
 
@@ -112,8 +113,19 @@ fn images_are_trained_on_judged_and_named() {
 fn every_optimizer_and_schedule_makes_the_loss_smaller() {
     let folder = tempdir().unwrap();
     let optimizers = "sgd adam adamw amsgrad nadam rmsprop adagrad adadelta lion lamb adafactor muon";
-    let schedules = "constant one-cycle cosine linear on-plateau".split(' ').cycle();
-    for (optimizer, schedule) in optimizers.split(' ').zip(schedules) {
+    let schedules = [
+        "constant",
+        "one-cycle",
+        "cosine",
+        "linear",
+        "on-plateau --set decay=0.5",
+        "polynomial --set power=2",
+        "step --set decay_every=5",
+        "multi-step --set decay_at=[6,9] --set decay=0.2",
+        "exponential --set decay=0.9",
+        "cosine-restarts --set restart_every=3 --set restart_factor=2",
+    ];
+    for (optimizer, schedule) in optimizers.split(' ').zip(schedules.into_iter().cycle()) {
         let lr = if matches!(optimizer, "adadelta") { 1.0 } else { 0.02 };
         let line = format!(
             "xor --run {optimizer} --set optimizer={optimizer} --set schedule={schedule} --set lr={lr} --set epochs=12"
@@ -191,6 +203,22 @@ fn what_belongs_to_a_recipe_can_be_set() {
         assert!(figure(&line, "val_rmse") < most, "{loss}: {line}");
     }
     let fails = |line: &str, words_of: &[&str]| words(folder.path(), line).fails(2, words_of);
+    for (keys, said) in [
+        ("schedule=step", "decay_every"),
+        ("schedule=multi-step", "decay_at"),
+        ("schedule=exponential", "decay"),
+        ("schedule=cosine-restarts", "restart_every"),
+        ("schedule=cosine --set decay=0.5", "decay: it is a key of schedule step"),
+        ("schedule=linear --set power=2", "polynomial"),
+        ("schedule=step --set decay_every=0", "decay_every = 0"),
+        ("schedule=step --set decay_every=1 --set decay=1.5", "decay = 1.5"),
+        ("schedule=multi-step --set decay_at=[]", "decay_at"),
+        ("schedule=multi-step --set decay_at=[0,2]", "decay_at"),
+        ("schedule=polynomial --set power=-1", "power = -1"),
+        ("l1_penalty=-1", "l1_penalty = -1"),
+    ] {
+        fails(&format!("train xor --set {keys}"), &[said]);
+    }
     fails("train xor --set warm_up=5 --set schedule=one-cycle", &["warm_up"]);
     fails("train xor --set warm_up=100000", &["warm_up = 100000", "800 steps"]);
     fails("train xor --set ema=1", &["ema = 1"]);
@@ -264,4 +292,62 @@ fn figures_of_the_training_rows_are_told_and_a_short_batch_left_out() {
     assert!(report.contains("train accuracy"));
     words(folder.path(), "train dense --set drop_last=true --set batch_size=1000 --run none")
         .fails(2, &["make no batch of 1000"]);
+}
+
+/// The rate of each epoch's last step, of six epochs.
+fn rates(folder: &Path, keys: &str) -> Vec<f64> {
+    last(folder, &format!("xor --run rates --set epochs=6 --set lr=0.1 --set optimizer=sgd {keys}"));
+    let text = std::fs::read_to_string(folder.join("rates/metrics.jsonl")).unwrap();
+    std::fs::remove_dir_all(folder.join("rates")).unwrap();
+    let values = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    values.filter(|value| value["epoch"].is_number()).filter_map(|value| value["lr"].as_f64()).collect()
+}
+
+#[test]
+fn schedules_count_epochs() {
+    let folder = tempdir().unwrap();
+    let of_epochs = |keys: &str| rates(folder.path(), keys);
+    let near = |found: &[f64], want: &[f64]| {
+        let all = found.iter().zip(want).all(|(found, want)| (found - want).abs() < 1e-9 * want.max(1.0));
+        assert!(all && found.len() == want.len(), "{found:?}, want {want:?}");
+    };
+    let found = of_epochs("--set schedule=step --set decay_every=2 --set decay=0.5");
+    near(&found, &[0.1, 0.1, 0.05, 0.05, 0.025, 0.025]);
+    let found = of_epochs("--set schedule=multi-step --set decay_at=[1,4]");
+    near(&found, &[0.1, 0.01, 0.01, 0.01, 0.001, 0.001]);
+    // 10 steps an epoch, the last of which has nine tenths of the fall behind it.
+    let found = of_epochs("--set schedule=exponential --set decay=0.5");
+    near(&found, &[0.9, 1.9, 2.9, 3.9, 4.9, 5.9].map(|epochs: f64| 0.1 * 0.5f64.powf(epochs)));
+    // Falls of one, two and four epochs; each begins anew.
+    let found = of_epochs("--set schedule=cosine-restarts --set restart_every=1 --set restart_factor=2");
+    let cosine = |share: f64| 0.05 * (1.0 + (std::f64::consts::PI * share).cos());
+    near(&found, &[0.9, 0.45, 0.95, 0.225, 0.475, 0.725].map(cosine));
+}
+
+#[test]
+fn a_penalty_draws_weights_to_zero() {
+    let folder = tempdir().unwrap();
+    let sum = |keys: &str| {
+        last(folder.path(), &format!("xor --run penalty --set epochs=20 {keys}"));
+        let state = StateDict::load(folder.path().join("penalty/model.safetensors")).unwrap();
+        std::fs::remove_dir_all(folder.path().join("penalty")).unwrap();
+        state.tensors.values().flat_map(|(_, values)| values).map(|value| value.abs()).sum::<f32>()
+    };
+    let (plain, drawn) = (sum(""), sum("--set l1_penalty=0.1"));
+    assert!(drawn < 0.5 * plain, "{drawn} after {plain}");
+}
+
+#[test]
+fn a_learning_rate_is_looked_for_and_nothing_is_kept() {
+    let folder = tempdir().unwrap();
+    let found = words(folder.path(), "train xor --find-lr").succeeds().out;
+    assert!(found.contains("try --set lr="), "{found}");
+    let value = words(folder.path(), "train xor --find-lr --json").succeeds().json();
+    let points = value["points"].as_array().unwrap();
+    let rate = |i: usize| points[i][0].as_f64().unwrap();
+    assert!(points.len() > 50 && (rate(0) - 1e-7).abs() < 1e-12 && rate(50) > rate(49), "{value}");
+    let suggestion = value["suggestion"].as_f64().unwrap();
+    assert!(suggestion > 0.0 && suggestion <= 1.0, "{suggestion}");
+    assert!(!folder.path().join("run").exists());
+    words(folder.path(), "train xor --find-lr --resume").fails(2, &["--resume"]);
 }

@@ -1,9 +1,12 @@
 //! Interruption, and what continues a run.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::tempdir;
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+use wgrad::train::Folder;
 
 use crate::wgrad::words;
 
@@ -41,6 +44,45 @@ fn interrupted(signal: &str) {
         std::fs::read_to_string(&log).unwrap().lines().count() >= done,
         "the steps before are still there"
     );
+}
+
+/// What a log says of steps and epochs, without times.
+#[cfg(unix)]
+fn log(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("run/metrics.jsonl")).unwrap();
+    let values = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let timeless = |mut value: Value| {
+        value.as_object_mut().unwrap().remove("seconds");
+        value
+    };
+    values.map(timeless).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_that_is_resumed_ends_as_an_unbroken_one() {
+    let [whole, broken] = [tempdir().unwrap(), tempdir().unwrap()];
+    let line = "train xor --set epochs=40 --set checkpoint_steps=3";
+    words(whole.path(), line).succeeds();
+    let place = Folder::new(broken.path().join("run/checkpoints"));
+    let newest = || place.steps().ok().and_then(|steps| steps.last().copied()).unwrap_or(0);
+    for (kills, line) in [line, "train --resume", "train --resume"].into_iter().enumerate() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(line.split(' ')).current_dir(broken.path()).env("XDG_RUNTIME_DIR", broken.path());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (before, start) = (newest(), Instant::now());
+        while newest() < before + 20 {
+            assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint beyond step {before}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "it ended before kill {kills}");
+    }
+    words(broken.path(), "train --resume").succeeds();
+    let model = |folder: &TempDir| std::fs::read(folder.path().join("run/model.safetensors")).unwrap();
+    assert_eq!(log(broken.path()), log(whole.path()));
+    assert_eq!(log(whole.path()).len(), 440);
+    assert!(model(&broken) == model(&whole), "the models differ");
 }
 
 #[test]

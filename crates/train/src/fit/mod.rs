@@ -209,7 +209,7 @@ impl Logger for MetricsLogger {
     fn log(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
         let Some(metrics) = &mut self.metrics else { return Ok(()) };
         let owned = |(name, value): &(&str, f64)| ((*name).to_owned(), *value);
-        let record = EpochRecord { epoch: 0, step, figures: values.iter().map(owned).collect() };
+        let record = EpochRecord { step, figures: values.iter().map(owned).collect(), ..Default::default() };
         match record.get("epoch") {
             Some(epoch) => metrics.epoch(&EpochReport { epoch: epoch as usize, ..report(&record) }),
             None => metrics.step(step, record.get("loss").unwrap_or(f64::NAN) as f32),

@@ -3,7 +3,10 @@
 use wgrad_data::Batches;
 use wgrad_nn::{Optimizer, Parameters, ReduceOnPlateau, Schedule};
 
-use super::{Averaging, ByRef, Callback, EpochRecord, NonFinite, Plan, Rates, TrainMetrics, Trainer};
+use super::{
+    Averaging, ByRef, Callback, Confusion, EpochRecord, NonFinite, Plan, Rates, TrainMetrics, Trainer,
+};
+use crate::metrics::Outputs;
 use crate::{DataParallel, Interrupt, Logger, Metric};
 
 impl<'a, B> Trainer<'a, B> {
@@ -34,6 +37,7 @@ impl<'a, B> Trainer<'a, B> {
             averaging: None,
             average: None,
             valid: None,
+            confusion: None,
             metrics: Vec::new(),
             train_metrics: TrainMetrics::default(),
             callbacks: Vec::new(),
@@ -162,6 +166,14 @@ impl<'a, B> Trainer<'a, B> {
         B: 'a,
     {
         self.valid = Some(Box::new(ByRef(set)));
+        self
+    }
+
+    /// Keeps the confusion matrix of the validation rows of each epoch: [`EpochRecord::confusion`]. Where outputs have one score for
+    /// each row, those above the probability `threshold` are of class 1.
+    #[must_use]
+    pub fn confusion(mut self, outputs: Outputs, threshold: f32) -> Self {
+        self.confusion = Some(Confusion::new(outputs, threshold));
         self
     }
 

@@ -1,6 +1,6 @@
 //! [`Callback`]: what else happens while a model is trained, and [`Fit`], what it sees of it.
 
-use wgrad_nn::{Parameters, StateDict};
+use wgrad_nn::{Gradients, Parameters, StateDict};
 
 use super::history::{EpochRecord, History};
 use super::means::Means;
@@ -31,11 +31,37 @@ pub trait Callback {
         Ok(())
     }
 
+    /// Comes before the batches of a step are drawn.
+    ///
+    /// # Errors
+    /// Any, which ends the fit.
+    fn on_step_start(&mut self, fit: &mut Fit) -> Result<()> {
+        Ok(())
+    }
+
+    /// Comes between the backward pass of a step and what is made of its gradient, which may be changed: that of all its batches,
+    /// and of all ranks unless each makes steps of its own, before it is clipped. Ranks that change it are to do so alike. It does
+    /// not come where nothing counts in a step. Counterpart: Lightning's hook of this name.
+    ///
+    /// # Errors
+    /// Any, which ends the fit.
+    fn on_before_optimizer_step(&mut self, fit: &mut Fit, gradients: &mut Gradients) -> Result<()> {
+        Ok(())
+    }
+
     /// Comes after each optimizer step, and after each step that was skipped.
     ///
     /// # Errors
     /// Any, which ends the fit.
     fn on_step_end(&mut self, fit: &mut Fit) -> Result<()> {
+        Ok(())
+    }
+
+    /// Comes when the steps of an epoch are made, before its figures are known, while the weights to be validated are in the model.
+    ///
+    /// # Errors
+    /// Any, which ends the fit.
+    fn on_validation_start(&mut self, fit: &mut Fit) -> Result<()> {
         Ok(())
     }
 
@@ -63,6 +89,9 @@ pub trait Callback {
     fn on_fit_end(&mut self, fit: &mut Fit) -> Result<()> {
         Ok(())
     }
+
+    /// Takes what [`Fit::say`] was given, by this callback or another one, in the moment after.
+    fn on_message(&mut self, text: &str) {}
 
     /// Gives what a resumed fit needs.
     ///
@@ -218,7 +247,8 @@ impl Fit {
         self.stop.get_or_insert(reason.into());
     }
 
-    /// Says something to whoever watches: it is printed, where the fit shows its progress, and kept in the history.
+    /// Says something to whoever watches: it is printed, where the fit shows its progress, given to
+    /// [`Callback::on_message`], and kept in the history.
     pub fn say(&mut self, text: impl Into<String>) {
         self.messages.push(text.into());
     }

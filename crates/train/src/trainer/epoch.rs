@@ -5,13 +5,18 @@ use std::time::Instant;
 use wgrad_data::{Draw, Order};
 
 use super::callback::{Moment, Place};
+use super::confusion::Confusion;
 use super::evaluate::figures;
 use super::history::EpochRecord;
 use super::progress::Progress;
 use super::run::Run;
 use super::weights::Weights;
 use super::{WeightAverage, running};
-use crate::Result;
+use crate::metrics::ConfusionMatrix;
+use crate::{Metric, Result};
+
+/// Figures by name, and the matrix where one is asked for.
+type Validated = (Vec<(String, f64)>, Option<ConfusionMatrix>);
 
 impl<B> Run<'_, '_, B> {
     /// One epoch, or what is left of it, or less if the fit is over.
@@ -25,6 +30,7 @@ impl<B> Run<'_, '_, B> {
         let started = Instant::now();
         self.for_each_callback(|callback, fit| callback.on_epoch_start(fit))?;
         while self.fit.place.rows < self.fit.epoch_rows && !self.is_over() {
+            self.for_each_callback(|callback, fit| callback.on_step_start(fit))?;
             self.step()?;
             self.for_each_callback(|callback, fit| callback.on_step_end(fit))?;
             if self.fit.place.rows < self.fit.epoch_rows {
@@ -59,10 +65,12 @@ impl<B> Run<'_, '_, B> {
         trainer.average.as_mut().map_or(Ok(()), |average| average.epoch_ended(epoch, &trainer.parameters))?;
         fit.place = Place { epoch, rows: 0, means: Default::default(), ..std::mem::take(&mut fit.place) };
         self.with_average(|run| {
-            known.extend(run.validate()?);
+            run.for_each_callback(|callback, fit| callback.on_validation_start(fit))?;
+            let (figures, confusion) = run.validate()?;
+            known.extend(figures);
             known.push(("lr".to_owned(), run.fit.lr));
             known.push(("seconds".to_owned(), seconds));
-            let record = EpochRecord { epoch, step: run.fit.place.step, figures: known };
+            let record = EpochRecord { epoch, step: run.fit.place.step, figures: known, confusion };
             run.fit.history.epochs.push(record);
             run.for_each_callback(|callback, fit| callback.on_validation_end(fit))
         })?;
@@ -75,12 +83,17 @@ impl<B> Run<'_, '_, B> {
         self.for_each_callback(|callback, fit| callback.on_epoch_end(fit))
     }
 
-    fn validate(&mut self) -> Result<Vec<(String, f64)>> {
-        let Some(valid) = &self.trainer.valid else { return Ok(Vec::new()) };
-        let metrics: Vec<_> = self.trainer.metrics.iter().map(|metric| &**metric).collect();
+    fn validate(&mut self) -> Result<Validated> {
+        let Some(valid) = &self.trainer.valid else { return Ok((Vec::new(), None)) };
+        let mut metrics: Vec<&dyn Metric> = self.trainer.metrics.iter().map(|metric| &**metric).collect();
+        let confusion = self.trainer.confusion.as_ref();
+        metrics.extend(confusion.map(|confusion| confusion as &dyn Metric));
         let (batch_size, parallel) = (self.trainer.plan.batch_size, &self.trainer.parallel);
-        let figures = figures(&**valid, batch_size, &metrics, parallel, self.forward)?;
-        Ok(figures.into_iter().map(|(name, value)| (format!("val_{name}"), value)).collect())
+        let mut figures = figures(&**valid, batch_size, &metrics, parallel, self.forward)?;
+        // The matrix is the last, and no figure.
+        figures.truncate(figures.len() - usize::from(confusion.is_some()));
+        let figures = figures.into_iter().map(|(name, value)| (format!("val_{name}"), value)).collect();
+        Ok((figures, confusion.and_then(Confusion::take)))
     }
 
     /// Calls `f` with the averaged weights in the model, if there are any, and puts the raw ones back, also if it fails.

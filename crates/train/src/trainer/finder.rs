@@ -49,8 +49,8 @@ impl LrSearch {
 }
 
 impl<B> Trainer<'_, B> {
-    /// Makes steps of growing learning rates on `train`, and leaves everything as it was to the bit, also if it fails: weights,
-    /// buffers, the optimizer and its rate, and random draws.
+    /// Makes steps of growing learning rates on `train`, of a batch each and without callbacks, and leaves everything as it was to
+    /// the bit, also if it fails: weights, buffers, the optimizer and its rate, and random draws.
     ///
     /// # Errors
     /// [`Error::Usage`] for rates that are not above 0 and growing or under two steps, and what [`Trainer::fit`] reports.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::metrics::ConfusionMatrix;
 use crate::{Result, StepMemory};
 
 /// What a fit did: the figures of its epochs, and how it ended.
@@ -47,6 +48,9 @@ pub struct EpochRecord {
     pub step: u64,
     /// Names and values in order: `train_loss`, `val_loss`, metrics as `val_<name>`, `lr`, `seconds`.
     pub figures: Vec<(String, f64)>,
+    /// How often validation rows of one class were taken for another, where
+    /// [`Trainer::confusion`](crate::Trainer::confusion) asks for it.
+    pub confusion: Option<ConfusionMatrix>,
 }
 
 impl EpochRecord {
@@ -95,15 +99,17 @@ impl History {
         best.map(|(record, _)| record)
     }
 
-    /// The history as JSON: an array of epochs with their figures in order. Values that are not finite are null.
+    /// The history as JSON: an array of epochs with their figures in order, and `val_confusion`, a confusion matrix by rows, where there
+    /// is one. Values that are not finite are null.
     pub fn to_json(&self) -> String {
         let epoch = |record: &EpochRecord| {
             let figures = record.figures.iter().map(|(name, value)| (name.as_str(), Value::from(*value)));
             let all =
                 [("epoch", record.epoch.into()), ("step", record.step.into())].into_iter().chain(figures);
             // Keys in the order of the figures, which a JSON map would sort.
+            let confusion = record.confusion.as_ref().map(|matrix| ("val_confusion", rows(matrix)));
             let all: Vec<String> =
-                all.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
+                all.chain(confusion).map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
             format!("    {{{}}}", all.join(","))
         };
         let epochs: Vec<String> = self.epochs.iter().map(epoch).collect();
@@ -134,7 +140,8 @@ impl History {
     pub(crate) fn to_text(&self) -> String {
         let figure = |(name, value): &(String, f64)| json!([name, format!("{:016x}", value.to_bits())]);
         let epoch = |record: &EpochRecord| {
-            json!([record.epoch, record.step, record.figures.iter().map(figure).collect::<Vec<_>>()])
+            let figures: Vec<_> = record.figures.iter().map(figure).collect();
+            json!([record.epoch, record.step, figures, record.confusion.as_ref().map(rows)])
         };
         Value::from(self.epochs.iter().map(epoch).collect::<Vec<_>>()).to_string()
     }
@@ -148,8 +155,24 @@ impl History {
         let epoch = |value: &Value| {
             let figures = value.get(2)?.as_array()?.iter().map(figure).collect::<Option<_>>()?;
             let epoch = usize::try_from(value.get(0)?.as_u64()?).ok()?;
-            Some(EpochRecord { epoch, step: value.get(1)?.as_u64()?, figures })
+            let confusion = match value.get(3) {
+                None | Some(Value::Null) => None,
+                Some(rows) => Some(matrix(rows)?),
+            };
+            Some(EpochRecord { epoch, step: value.get(1)?.as_u64()?, figures, confusion })
         };
         serde_json::from_str::<Value>(text).ok()?.as_array()?.iter().map(epoch).collect()
     }
+}
+
+/// The counts of a matrix, row by row.
+fn rows(matrix: &ConfusionMatrix) -> Value {
+    matrix.rows().map(Value::from).collect::<Vec<_>>().into()
+}
+
+/// The matrix whose rows these are.
+fn matrix(rows: &Value) -> Option<ConfusionMatrix> {
+    let rows = rows.as_array()?;
+    let counts = rows.iter().map(|row| row.as_array()?.iter().map(Value::as_u64).collect::<Option<Vec<_>>>());
+    ConfusionMatrix::new(rows.len(), counts.collect::<Option<Vec<_>>>()?.concat()).ok()
 }

@@ -5,6 +5,7 @@ mod batches;
 mod builder;
 mod callback;
 mod checkpoints;
+mod confusion;
 mod early_stopping;
 mod epoch;
 mod evaluate;
@@ -19,6 +20,7 @@ mod means;
 mod memory;
 mod metric;
 mod output;
+mod penalty;
 mod pending;
 mod progress;
 mod ranks;
@@ -42,6 +44,7 @@ use average::WeightAverage;
 pub use average::{Averaging, Ema, Swa};
 pub use callback::{Callback, Fit, Moment, Saved};
 pub use checkpoints::Checkpoints;
+use confusion::Confusion;
 pub use early_stopping::EarlyStopping;
 pub use evaluate::evaluate;
 pub use finder::{LrFinder, LrSearch};
@@ -54,6 +57,7 @@ pub(crate) use means::Means;
 pub use memory::StepMemory;
 pub use metric::{Accumulator, Metric};
 pub use output::Output;
+pub use penalty::Penalty;
 pub(crate) use pending::LOSS;
 use schedule::Rates;
 pub(crate) use state::SCHEMA;
@@ -94,6 +98,7 @@ pub struct Trainer<'a, B = Batch> {
     averaging: Option<Averaging>,
     average: Option<WeightAverage>,
     valid: Option<Box<dyn Batches<Batch = B> + 'a>>,
+    confusion: Option<Confusion>,
     metrics: Vec<Box<dyn Metric + 'a>>,
     train_metrics: TrainMetrics<'a>,
     callbacks: Vec<Box<dyn Callback + 'a>>,

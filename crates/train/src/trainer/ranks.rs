@@ -51,10 +51,11 @@ impl<B> Trainer<'_, B> {
         let names = |metrics: &mut dyn Iterator<Item = String>| metrics.collect::<Vec<_>>().join(" ");
         let Plan { epochs, max_steps, non_finite, .. } = &self.plan;
         format!(
-            "{epochs} epochs, {max_steps:?} steps, {non_finite:?}, {}, metrics {}, of training {}",
+            "{epochs} epochs, {max_steps:?} steps, {non_finite:?}, {}, metrics {}, of training {}, matrices {}",
             self.parallel.exchange_options(),
             names(&mut self.metrics.iter().map(|metric| metric.name())),
             names(&mut self.train_metrics.names()),
+            self.confusion.is_some(),
         )
     }
 }

@@ -93,8 +93,8 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         if let Some(progress) = self.progress.take() {
             progress.clear();
         }
-        trained.and(ended).and(finished)?;
         self.show_messages();
+        trained.and(ended).and(finished)?;
         let interrupted = self.trainer.plan.interrupt.is_set() && self.fit.place.epoch < self.fit.epochs;
         let mut history = self.fit.history;
         history.steps = self.fit.place.step;
@@ -117,6 +117,10 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
         }
         trainer.rates.start(self.total_steps)?;
         trainer.rates.figure().map_or(Ok(()), |figure| self.fit.check_figure(figure))?;
+        if trainer.confusion.is_some() && trainer.valid.is_none() {
+            let message = "a confusion matrix is of validation rows: give the trainer a validation set";
+            return Err(Error::Usage(message.to_owned()));
+        }
         self.identity = Identity { run: identity(trainer, self.train.len()), data: self.train.fingerprint() };
         trainer.plan.check_rows(self.train.len(), &trainer.parallel)?;
         trainer.train_metrics.start();
@@ -272,6 +276,7 @@ impl<'r, 'a, B> Run<'r, 'a, B> {
             if self.trainer.plan.progress && self.trainer.parallel.is_first() {
                 print_line(&text);
             }
+            self.trainer.callbacks.iter_mut().for_each(|callback| callback.on_message(&text));
             self.fit.history.messages.push(text);
         }
     }

@@ -25,6 +25,7 @@ impl<B> Run<'_, '_, B> {
         let scheduled = self.trainer.rates.lr(self.fit.place.step);
         let lr = scheduled.unwrap_or_else(|| self.trainer.optimizer.lr());
         let Some(mut gradients) = gradients else { return self.skip(before, buffers, None) };
+        self.for_each_callback(|callback, fit| callback.on_before_optimizer_step(fit, &mut gradients))?;
         let norm = self.clip(&mut gradients)?;
         let mut step = PendingStep { number: self.fit.place.step + 1, lr, norm: None, batches };
         let mut known = None;

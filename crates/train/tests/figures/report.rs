@@ -80,6 +80,7 @@ fn texts_are_no_markup() {
             epoch: 1,
             step: 1,
             figures: vec![(text(), 1.0), (format!("val_{evil}"), 2.0)],
+            ..Default::default()
         }],
         plots: vec![Plot {
             title: text(),

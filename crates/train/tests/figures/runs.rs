@@ -53,6 +53,7 @@ fn epochs(count: usize) -> Vec<EpochRecord> {
             epoch,
             step: 391 * epoch as u64,
             figures: values.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            ..Default::default()
         }
     };
     (1..=count).map(figures).collect()

@@ -3,6 +3,7 @@
 
 mod accumulation;
 mod averages;
+mod callbacks;
 mod checkpoints;
 mod finder;
 mod fit;

@@ -14,9 +14,10 @@ use wgrad_nn::{
     Activation, BatchNorm2d, BuildOptions, Builder, Conv2d, Flatten, Linear, Mode, OneCycle, Sequential,
     StateDict, build_with,
 };
+use wgrad_train::metrics::Outputs;
 use wgrad_train::{
     Callback, Checkpoints, DataParallel, EarlyStopping, Ema, Error, Fit, History, Logger, NonFinite, Output,
-    Result, Trainer,
+    Penalty, Result, Trainer,
 };
 
 use crate::support::{Accuracy, Setup, figures, rows};
@@ -83,16 +84,17 @@ fn assert_close(found: &[f64], expected: &[f64], most: f64, what: &str) {
 #[test]
 fn ranks_make_the_steps_of_one_rank_with_the_whole_batch() {
     // 44 rows: the last step of an epoch has 8, which three ranks divide into 2, 3 and 3.
-    // In one of them, the gradient of all ranks is clipped, not each one's.
+    // In one of them, the gradient of all ranks is penalised and clipped, not each one's.
     for (n, batch, accumulate, clip) in
         [(2, 6, 1, None), (3, 4, 1, Some(0.1)), (2, 3, 2, None), (4, 3, 1, None)]
     {
         let steps = |trainer: Trainer<'static>| {
             let trainer = trainer.epochs(8).max_steps(30);
             match clip {
-                Some(most) => trainer.clip_norm(most),
+                Some(most) => trainer.callback(Penalty::new("*", 0.01, 0.02)).clip_norm(most),
                 None => trainer,
             }
+            .confusion(Outputs::Logits, 0.5)
         };
         let whole = train(
             &Setup::plain(),
@@ -120,6 +122,9 @@ fn ranks_make_the_steps_of_one_rank_with_the_whole_batch() {
             assert_eq!(came.losses.is_empty(), rank > 0, "rank 0 logs");
             let (found, expected) = (came.history.last("val_accuracy"), whole.history.last("val_accuracy"));
             assert_eq!(found, expected, "{what}: each of the 7 rows counts once");
+            let matrix = |came: &Came| came.history.epochs.last().and_then(|epoch| epoch.confusion.clone());
+            assert!(matrix(came).is_some_and(|matrix| matrix.total() == 7));
+            assert_eq!(matrix(came), matrix(&whole), "{what}, rank {rank}");
         }
         assert_eq!(bits(&again[0].state), bits(&all[0].state), "{what}: from run to run");
         assert_eq!(figures(&again[0].history), figures(&all[0].history));

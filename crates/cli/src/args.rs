@@ -47,14 +47,14 @@ enum Command {
 }
 
 /// Machines.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Machines {
     /// Print JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(after_help = TRAIN_EXAMPLES, after_long_help = train_help())]
 pub(crate) struct Train {
     /// A preset's name, or a configuration (TOML)

@@ -64,6 +64,7 @@ pub struct Row {
     terms: fn(&[Array]) -> usize,
     promise: specials::Promise,
     without_halves: bool,
+    whole_halves: bool,
     /// The ops that have no second derivative, and end a walk back through this row's gradient.
     without_second: &'static [&'static str],
 }
@@ -100,6 +101,7 @@ pub fn row(
         terms: |_| 1,
         promise: specials::Promise::default(),
         without_halves: false,
+        whole_halves: false,
         without_second: &[],
     }
 }
@@ -133,6 +135,12 @@ impl Row {
     /// States that values of half precision are too far apart for this row.
     fn without_halves(mut self) -> Self {
         self.without_halves = true;
+        self
+    }
+
+    /// States that values of half precision are to be whole numbers, which it holds exactly: rounding would choose other maxima.
+    fn whole_halves(mut self) -> Self {
+        self.whole_halves = true;
         self
     }
 

@@ -323,7 +323,10 @@ fn epilogues() -> Vec<Row> {
         let name = format!("conv2d, {:?}, pooling {}", epilogue.activation, epilogue.max_pool);
         let row = row(name, cases, UNIT, op, reference).padded().kinked().where_quick(transformed);
         // Fused where the pooled image is one of whole vec4.
-        rows.push(if epilogue.max_pool { row.without_second(&["conv2d", "max_pool2d"]) } else { row });
+        rows.push(match epilogue.max_pool {
+            true => row.without_second(&["conv2d", "max_pool2d"]).whole_halves(),
+            false => row,
+        });
     }
     rows
 }

@@ -73,18 +73,20 @@ impl Row {
         }
         self.each_case(gpu, |case| {
             let name = format!("{} of f16 ({family})", case.name);
-            let halves = |x: &Array| x.data.iter().map(|&v| f16::from_f64(v)).collect::<Vec<_>>();
+            let value = |v: f64| f16::from_f64(if self.whole_halves { (3.0 * v).round() } else { v });
+            let halves = |x: &Array| x.data.iter().map(|&v| value(v)).collect::<Vec<_>>();
             let upload = |x: &Array| Tensor::from_slice(gpu, &halves(x), &x.shape).unwrap();
             let inputs: Vec<Tensor> = case.inputs.iter().map(|x| upload(x).tracked()).collect();
-            let rounded: Vec<Array> =
-                case.inputs.iter().map(|x| x.map(|v| f16::from_f64(v).to_f64())).collect();
+            let rounded: Vec<Array> = case.inputs.iter().map(|x| x.map(|v| value(v).to_f64())).collect();
             let want = (self.reference)(&rounded);
             let size = |x: &Array| x.data.iter().fold(1.0f64, |size, v| size.max(v.abs()));
             let y = (self.op)(&inputs).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!((y.shape(), y.dtype()), (&want.shape[..], DType::F16), "{name}");
             let atol = HALF * size(&want) + case.atol;
             check_close(&name, &y.to_vec().unwrap(), &want, super::RTOL, atol).unwrap();
-            if !self.differentiable {
+            // From eight channels on Winograd's transforms leave whole numbers by a rounding, and so choose among equal maxima.
+            let chooses = self.whole_halves && case.inputs[1].shape[1] >= 8;
+            if !self.differentiable || chooses {
                 return;
             }
             let gradients = y.backward_from(&upload(&case.dy)).unwrap();

@@ -1,5 +1,6 @@
 //! `wgrad train`: from data to a model in a run folder.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use wgrad::distributed::{Communicator, Wire, agree, all_gather_bytes, fail, worl
 use wgrad::nn::BuildOptions;
 use wgrad::train::logs::{Csv, Jsonl, TensorBoard};
 use wgrad::train::{
-    Checkpoints, DataParallel, EarlyStopping, Ema, Ended, History, Interrupt, LrFinder, Penalty, Swa,
-    TimeLimit, Trainer,
+    Checkpoints, CrossValidation, DataParallel, EarlyStopping, Ema, Ended, EpochRecord, History, Interrupt,
+    LrFinder, Penalty, Swa, TimeLimit, Trainer,
 };
 
 use crate::architecture::Architecture;
@@ -52,9 +53,79 @@ pub(crate) fn run(flags: &Train) -> Result<ExitCode> {
     }
 }
 
+/// What the folds of a cross-validation share.
+#[derive(Default)]
+struct Shared {
+    gpu: OnceCell<Gpu>,
+    interrupt: OnceCell<Interrupt>,
+}
+
 fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
-    let is_first = ranks.rank() == 0;
     let config = shared(flags, &**ranks)?;
+    match (config.folds, config.fold) {
+        (Some(folds), None) if !flags.find_lr => each_fold(flags, &config, folds, ranks),
+        _ => Ok(one(flags, config, ranks, &Shared::default())?.0),
+    }
+}
+
+/// A run for each fold, in folders of their own, and how much they differ.
+fn each_fold(
+    flags: &Train,
+    config: &Config,
+    folds: usize,
+    ranks: &Arc<dyn Communicator>,
+) -> Result<ExitCode> {
+    if flags.resume {
+        let message = "folds: --resume continues one of them, such as by --run run/fold-1";
+        return Err(Error::usage(message));
+    }
+    let (shared, mut all) = (Shared::default(), CrossValidation::default());
+    let is_first = ranks.rank() == 0;
+    for fold in 1..=folds {
+        let flags = Train { run: flags.run.join(format!("fold-{fold}")), ..flags.clone() };
+        if is_first && !flags.machines.json {
+            say(&format!("fold {fold} of {folds}:"));
+        }
+        let (code, history) = one(&flags, Config { fold: Some(fold), ..config.clone() }, ranks, &shared)?;
+        if history.ended == Ended::Interrupted {
+            return Ok(code);
+        }
+        all.folds.push(history);
+    }
+    if !is_first {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let names = all.folds.first().and_then(History::kept).into_iter().flat_map(EpochRecord::names);
+    let judged = names.filter(|name| name.starts_with("val_"));
+    let means: Vec<(&str, (f64, f64))> = judged.filter_map(|name| Some((name, all.mean(name)?))).collect();
+    if flags.machines.json {
+        let of = |which: fn(&(f64, f64)) -> f64| -> serde_json::Map<String, Value> {
+            means.iter().map(|(name, mean)| ((*name).to_owned(), json!(which(mean)))).collect()
+        };
+        let value = json!({ "folds": folds, "mean": of(|mean| mean.0), "deviation": of(|mean| mean.1) });
+        say(&value.to_string());
+    } else {
+        let words: Vec<String> = means
+            .iter()
+            .map(|(name, (mean, deviation))| {
+                let of_one = in_words(name, *deviation);
+                let deviation = of_one.rsplit(' ').next().unwrap_or_default().to_owned();
+                format!("{} ± {deviation}", in_words(name, *mean))
+            })
+            .collect();
+        say(&format!("validation over {folds} folds: {}", words.join(", ")));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One run.
+fn one(
+    flags: &Train,
+    config: Config,
+    ranks: &Arc<dyn Communicator>,
+    shared: &Shared,
+) -> Result<(ExitCode, History)> {
+    let is_first = ranks.rank() == 0;
     let dataset = Dataset::load(&config, ranks.local().1)?;
     let config = complete(config, &dataset)?;
     let architecture = config.architecture()?;
@@ -71,7 +142,13 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
             say(&format!("{architecture}; {}", how(&config)));
         }
     }
-    let gpu = device(ranks, flags.machines.json)?;
+    let gpu = match shared.gpu.get() {
+        Some(gpu) => gpu.clone(),
+        None => {
+            let gpu = device(ranks, flags.machines.json)?;
+            shared.gpu.get_or_init(|| gpu).clone()
+        }
+    };
     let data = preprocessing(&dataset)?;
     let options = build_options(&config, &architecture, ranks);
     let mut learner = Learner::new(&gpu, &architecture, &config, &data, options)?;
@@ -83,12 +160,13 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
     let run =
         Run { flags, config: &config, architecture: &architecture, learner: &learner, parts: &parts, ranks };
     if flags.find_lr {
-        return run.find_lr();
+        return Ok((run.find_lr()?, History::default()));
     }
-    let history = run.fit()?;
+    let history = run.fit(shared.interrupt.get_or_init(Interrupt::on_ctrl_c))?;
     if !is_first {
         let is_interrupted = history.ended == Ended::Interrupted;
-        return Ok(if is_interrupted { ExitCode::from(Interrupt::EXIT_CODE) } else { ExitCode::SUCCESS });
+        let code = if is_interrupted { ExitCode::from(Interrupt::EXIT_CODE) } else { ExitCode::SUCCESS };
+        return Ok((code, history));
     }
     let model = ModelFile {
         architecture: architecture.clone(),
@@ -109,7 +187,8 @@ fn run_on(flags: &Train, ranks: &Arc<dyn Communicator>) -> Result<ExitCode> {
         history: &history,
     };
     content.write(&layers(&architecture, &architecture.summary()))?;
-    run.end(&history, &path)
+    let code = run.end(&history, &path)?;
+    Ok((code, history))
 }
 
 /// This rank's device. Ranks of one machine share its adapters evenly, and rank 0 says which each has taken.
@@ -208,7 +287,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn fit(&self) -> Result<History> {
+    fn fit(&self, interrupt: &Interrupt) -> Result<History> {
         let config = self.config;
         let (epochs, batch) = (config.epochs.unwrap_or(1), config.batch_size.unwrap_or(1));
         let augment = (config.augment == Some(true)).then(Augment::default);
@@ -242,7 +321,7 @@ impl Run<'_> {
             .max_steps(config.max_steps)
             .seed(config.seed.unwrap_or(0))
             .config(config.to_toml())
-            .interrupt(&Interrupt::on_ctrl_c())
+            .interrupt(interrupt)
             .progress(!is_quiet)
             .parallel(parallel)
             .validate(&valid)
@@ -341,7 +420,8 @@ impl Run<'_> {
 
     /// Says what came out.
     fn end(&self, history: &History, model: &Path) -> Result<ExitCode> {
-        let figures = history.epochs.last().map(|record| record.figures.clone()).unwrap_or_default();
+        let kept = history.kept();
+        let figures = kept.map(|record| record.figures.clone()).unwrap_or_default();
         let resume = format!("wgrad train --resume --run {}", self.flags.run.display());
         let is_interrupted = history.ended == Ended::Interrupted;
         if self.flags.machines.json {
@@ -349,7 +429,7 @@ impl Run<'_> {
                 figures.into_iter().map(|(name, value)| (name, json!(value))).collect();
             say(&json!({
                 "run": self.flags.run.display().to_string(), "model": model.display().to_string(), "architecture": self.architecture, "steps": history.steps,
-                "interrupted": is_interrupted, "figures": figures,
+                "interrupted": is_interrupted, "epoch": kept.map(|record| record.epoch), "figures": figures,
             })
             .to_string());
         } else {
@@ -360,7 +440,11 @@ impl Run<'_> {
             } else {
                 judged.join(", ")
             };
-            say(&format!("validation: {words}"));
+            let of = match history.restored {
+                Some(epoch) => format!(" (epoch {epoch}, the best, whose weights the model has)"),
+                None => String::new(),
+            };
+            say(&format!("validation: {words}{of}"));
             say(&format!("the model is {}", model.display()));
         }
         if is_interrupted {

@@ -75,6 +75,10 @@ config! {
     max_categories: usize,
     /// The share of the rows kept for validation, where the data has no such part of its own
     validation: f64,
+    /// Parts that the rows are divided into: each validates a model that was trained on the others
+    folds: usize,
+    /// The part that validates, counted from 1: all of them in turn unless set (folds)
+    fold: usize,
     /// Whether numeric columns, or tensors, become z-scores
     standardize: bool,
     /// The kind of model: linear, mlp, cnn, resnet9

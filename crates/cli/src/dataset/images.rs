@@ -22,6 +22,7 @@ pub(super) fn load(path: &Path, kind: Kind, config: &Config, memory: u64) -> Res
         Kind::Idx => ("idx files", mnist::load(path)?),
         Kind::Images | Kind::Table | Kind::Safetensors => return classes(path, config, memory),
     };
+    super::no_folds(config)?;
     let (train, valid) = (split.train, split.test);
     if let (Some(size), [_, h, w]) = (config.size, train.shape())
         && size != [h, w]
@@ -147,7 +148,10 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
         ));
     }
     let (train, valid) = match valid {
-        Some(valid) => (train, valid),
+        Some(valid) => {
+            super::no_folds(config)?;
+            (train, valid)
+        }
         None => {
             let rows = parts(path, &train.labels(), config)?;
             (train.select(&rows.train)?, train.select(&rows.test)?)

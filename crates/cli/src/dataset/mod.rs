@@ -7,7 +7,7 @@ mod tensors;
 
 use std::path::Path;
 
-use wgrad::data::split::{Rows, stratified_split};
+use wgrad::data::split::{Rows, stratified_k_fold, stratified_split};
 use wgrad::data::table::{Encoded, Schema};
 use wgrad::data::tensors::Tensors;
 use wgrad::data::{Kind, detect, synthetic};
@@ -57,6 +57,13 @@ impl Dataset {
         let share = config.validation.unwrap_or(VALIDATION);
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::usage(format!("validation = {share}: a share of the rows, between 0 and 1")));
+        }
+        match (config.folds, config.fold) {
+            (Some(_), _) if config.validation.is_some() => {
+                return Err(Error::usage("folds and validation: give one of them"));
+            }
+            (None, Some(_)) => return Err(Error::usage("fold is for folds: set that too")),
+            _ => {}
         }
         match (&config.data, config.generate) {
             (Some(path), None) => match detect(path)? {
@@ -124,8 +131,24 @@ impl Dataset {
     }
 }
 
+/// Refuses to divide data that has a part of its own to validate.
+fn no_folds(config: &Config) -> Result<()> {
+    match config.folds {
+        Some(_) => Err(Error::usage("folds: the data has a part of its own to validate, and is not divided")),
+        None => Ok(()),
+    }
+}
+
 /// Rows to train on and rows to validate, of each class alike.
 fn parts<L: Ord>(path: &Path, labels: &[L], config: &Config) -> Result<Rows> {
+    if let Some(folds) = config.folds {
+        let fold = config.fold.unwrap_or(1);
+        let divided = stratified_k_fold(labels, folds, config.seed.unwrap_or(0));
+        let message =
+            |_| format!("folds = {folds} of {} rows: at least two, and a row for each", labels.len());
+        let rows = divided.map_err(message).map_err(Error::usage)?.into_iter().nth(fold.wrapping_sub(1));
+        return rows.ok_or_else(|| Error::usage(format!("fold = {fold}: 1 to {folds}")));
+    }
     let (share, seed) = (config.validation.unwrap_or(VALIDATION), config.seed.unwrap_or(0));
     let rows = labels.len();
     let message = || {
@@ -166,6 +189,7 @@ fn ends_with(path: &Path, endings: &[&str]) -> bool {
 }
 
 fn generated(generator: Generator, config: &Config, memory: u64) -> Result<Dataset> {
+    no_folds(config)?;
     let (samples, tests) = (config.samples.unwrap_or(1000), config.test_samples.unwrap_or(200));
     if samples == 0 || tests == 0 || samples.saturating_add(tests) > 1_000_000 {
         let message = format!(

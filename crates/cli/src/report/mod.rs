@@ -82,8 +82,7 @@ impl Content<'_> {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        let last = self.history.epochs.last();
-        let figures = last.into_iter().flat_map(|record| &record.figures);
+        let figures = self.history.kept().into_iter().flat_map(|record| &record.figures);
         let judged = figures.filter(|(name, _)| name.starts_with("val_"));
         let mut facts = vec![
             ("Model".to_owned(), self.architecture.to_string()),

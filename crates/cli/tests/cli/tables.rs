@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use tempfile::tempdir;
 use wgrad_cli::ModelFile;
 use wgrad_cli::config::{Config, Loss};
@@ -200,4 +201,68 @@ fn a_model_is_judged_by_the_loss_that_it_was_trained_by() {
     model.loss = Config { loss: Some(Loss::CrossEntropy), ..Config::default() };
     model.save(&path).unwrap();
     words(folder.path(), line).fails(3, &["model.safetensors", "loss = cross-entropy"]);
+}
+
+/// The lines of a run that `--json` prints.
+fn values(folder: &Path, line: &str) -> Vec<Value> {
+    let printed = words(folder, &format!("train {line} --json")).succeeds().out;
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_is_told_last_is_of_the_weights_that_are_kept() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 60);
+    // So high a rate that the best epoch is not the last.
+    let keys = "--set epochs=40 --set lr=0.3 --set patience=5";
+    let lines = values(folder.path(), &format!("--data flowers.csv --target kind {keys}"));
+    let (last, epochs) = lines.split_last().unwrap();
+    let loss = |value: &Value| value["val_loss"].as_f64().unwrap();
+    let best = epochs.iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+    assert_eq!((&last["epoch"], &last["figures"]["val_loss"]), (&best["epoch"], &best["val_loss"]));
+    assert_ne!(best["epoch"], epochs.last().unwrap()["epoch"]);
+    let printed = words(folder.path(), &format!("train --data flowers.csv --target kind {keys} --run again"));
+    let told = format!("(epoch {}, the best, whose weights the model has)", best["epoch"]);
+    assert!(printed.succeeds().out.contains(&told), "{told}");
+}
+
+#[test]
+fn folds_validate_in_turn() {
+    let folder = tempdir().unwrap();
+    write_flowers(&folder.path().join("flowers.csv"), 50);
+    let line = "--data flowers.csv --target kind --set epochs=3";
+    let lines = values(folder.path(), &format!("{line} --set folds=3"));
+    let runs: Vec<f64> = lines.iter().filter_map(|value| value["figures"]["val_loss"].as_f64()).collect();
+    let (mean, n) = (runs.iter().sum::<f64>() / 3.0, runs.len());
+    let squares: f64 = runs.iter().map(|loss| (loss - mean).powi(2)).sum();
+    let last = lines.last().unwrap();
+    assert_eq!((n, &last["folds"]), (3, &json!(3)));
+    assert!((last["mean"]["val_loss"].as_f64().unwrap() - mean).abs() < 1e-12, "{last}");
+    assert!((last["deviation"]["val_loss"].as_f64().unwrap() - (squares / 2.0).sqrt()).abs() < 1e-12);
+    assert!(last["mean"]["val_accuracy"].is_number());
+    // Each of the 50 rows validates once, and a fold can be trained by itself.
+    let alone = words(folder.path(), &format!("train {line} --set folds=3 --set fold=2 --run alone"));
+    let about = alone.succeeds().out;
+    assert!(about.contains("33 rows to train on and 17 to validate"), "{about}");
+    let model = |run: &str| std::fs::read(folder.path().join(run).join("model.safetensors")).unwrap();
+    assert!(model("alone") == model("run/fold-2"));
+    assert!(model("alone") != model("run/fold-3"));
+    let printed = words(folder.path(), &format!("train {line} --set folds=2 --run two")).succeeds().out;
+    assert!(
+        printed.contains("fold 2 of 2:") && printed.contains("validation over 2 folds: loss "),
+        "{printed}"
+    );
+    assert!(printed.contains(" ± ") && printed.contains("accuracy"), "{printed}");
+    for (keys, said) in [
+        ("--set folds=1", "folds = 1"),
+        ("--set folds=51", "folds = 51"),
+        ("--set folds=3 --set fold=4", "fold = 4: 1 to 3"),
+        ("--set folds=3 --set fold=0", "fold = 0"),
+        ("--set fold=2", "folds"),
+        ("--set folds=3 --set validation=0.1", "validation"),
+    ] {
+        words(folder.path(), &format!("train {line} --run no {keys}")).fails(2, &[said]);
+    }
+    words(folder.path(), "train xor --run no --set folds=3").fails(2, &["folds", "of its own"]);
+    words(folder.path(), "train --resume --run run/fold-1 --set epochs=4").succeeds();
 }

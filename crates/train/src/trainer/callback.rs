@@ -253,6 +253,11 @@ impl Fit {
         self.messages.push(text.into());
     }
 
+    /// Says that the model has the weights of this epoch from now on, counted from 1: [`History::restored`].
+    pub fn restored(&mut self, epoch: usize) {
+        self.history.restored = Some(epoch);
+    }
+
     /// Whether a larger value of this figure is better, as metrics say; of losses a smaller one is.
     pub fn higher_is_better(&self, name: &str) -> bool {
         self.higher.iter().any(|known| known == name)

@@ -122,10 +122,13 @@ impl Callback for EarlyStopping {
     fn on_fit_end(&mut self, fit: &mut Fit) -> Result<()> {
         // A fit that was refused has changed nothing.
         let is_active = std::mem::take(&mut self.is_active);
-        match self.weights.as_ref().filter(|_| is_active) {
-            Some(best) => Ok(fit.parameters().load_state_dict(best, "the best epoch's weights")?),
-            None => Ok(()),
+        let Some(best) = self.weights.as_ref().filter(|_| is_active) else { return Ok(()) };
+        fit.parameters().load_state_dict(best, "the best epoch's weights")?;
+        // Saved states may say anything.
+        if let Some(epoch) = fit.history().epochs.len().checked_sub(self.waited) {
+            fit.restored(epoch);
         }
+        Ok(())
     }
 
     fn save_state(&self) -> Result<StateDict> {

@@ -26,15 +26,15 @@ pub fn cross_validate<F>(
 }
 
 impl CrossValidation {
-    /// The figure `name` of the last epoch of each fold that has it.
-    pub fn last(&self, name: &str) -> Vec<f64> {
-        self.folds.iter().filter_map(|history| history.last(name)).collect()
+    /// The figure `name` of each fold that has it, in the epoch whose weights its model has: [`History::kept`].
+    pub fn kept(&self, name: &str) -> Vec<f64> {
+        self.folds.iter().filter_map(|history| history.kept()?.get(name)).collect()
     }
 
-    /// Mean and standard deviation (with the divisor `n - 1`) over the folds of the figure `name` in the last epoch. `None` if no fold
-    /// has it; of one fold the deviation is NaN.
+    /// Mean and standard deviation (with the divisor `n - 1`) over the folds of the figure `name` as [`CrossValidation::kept`] has it.
+    /// `None` if no fold has it; of one fold the deviation is NaN.
     pub fn mean(&self, name: &str) -> Option<(f64, f64)> {
-        mean(&self.last(name))
+        mean(&self.kept(name))
     }
 }
 

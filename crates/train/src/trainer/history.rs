@@ -21,6 +21,8 @@ pub struct History {
     pub ended: Ended,
     /// What callbacks had to say, in order.
     pub messages: Vec<String>,
+    /// The epoch whose weights a callback put back into the model at the end, counted from 1.
+    pub restored: Option<usize>,
     /// What a step takes on the device, measured in the first steps.
     pub memory: StepMemory,
 }
@@ -76,6 +78,15 @@ impl History {
         self.epochs.last()?.get(name)
     }
 
+    /// The epoch whose weights the model has at the end, and with them its figures: that whose weights were put back, or else the
+    /// last one.
+    pub fn kept(&self) -> Option<&EpochRecord> {
+        match self.restored {
+            Some(epoch) => self.epochs.iter().find(|record| record.epoch == epoch),
+            None => self.epochs.last(),
+        }
+    }
+
     /// The epoch with the largest value of the figure `name`; the first of equal ones. NaN is never it.
     pub fn highest(&self, name: &str) -> Option<&EpochRecord> {
         self.best_by(name, |value, best| value > best)
@@ -100,7 +111,7 @@ impl History {
     }
 
     /// The history as JSON: an array of epochs with their figures in order, and `val_confusion`, a confusion matrix by rows, where there
-    /// is one. Values that are not finite are null.
+    /// is one; beside it `restored`, null where no weights were put back. Values that are not finite are null.
     pub fn to_json(&self) -> String {
         let epoch = |record: &EpochRecord| {
             let figures = record.figures.iter().map(|(name, value)| (name.as_str(), Value::from(*value)));
@@ -120,10 +131,11 @@ impl History {
             Ended::Stopped(reason) => reason,
         };
         format!(
-            "{{\n  \"steps\":{},\n  \"skipped\":{},\n  \"ended\":{},\n  \"epochs\":[\n{}\n  ]\n}}\n",
+            "{{\n  \"steps\":{},\n  \"skipped\":{},\n  \"ended\":{},\n  \"restored\":{},\n  \"epochs\":[\n{}\n  ]\n}}\n",
             self.steps,
             self.skipped,
             Value::from(ended),
+            Value::from(self.restored),
             epochs.join(",\n"),
         )
     }

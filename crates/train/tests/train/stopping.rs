@@ -62,6 +62,10 @@ fn restored(epochs: usize, change: impl FnOnce(Trainer<'_>) -> Trainer<'_>, fail
         setup.loss(batch, mode)
     });
     assert_eq!(ended.is_err(), fails);
+    if let Ok(history) = ended {
+        assert_eq!(history.restored, Some(2));
+        assert_eq!(history.kept().and_then(|epoch| epoch.get("val_told")), Some(0.0));
+    }
     assert!(steps.borrow().len() > 10, "it ended before the best epoch was over");
     assert_eq!(setup.state(), validations.borrow()[1]);
     assert_ne!(setup.state(), *steps.borrow().last().unwrap());

@@ -277,4 +277,5 @@ fn each_fold_is_a_fit_of_its_own() {
     let (mean, deviation) = folds.mean("val_told").unwrap();
     assert!((mean - 0.7).abs() < 1e-12 && (deviation - 0.2).abs() < 1e-12, "{mean} {deviation}");
     assert_eq!((folds.folds.len(), folds.mean("val_f1")), (3, None));
+    assert_eq!(folds.folds[0].restored, None);
 }

@@ -17,7 +17,7 @@ struct Params {
     // out's layout: split * c_split + batch * c_batch + row * c_row + col / plane * c_image + col % plane * c_col
     c_split: u32, c_batch: u32, c_row: u32, c_image: u32, c_col: u32, plane: u32,
     bias_of: u32, activate: u32, // see epilogue.wgsl
-    // where a matrix product's operands lie, see operands/matmul.wgsl
+    // where the operands lie, see operands/*
     inner: u32,
     a_offset: u32, a_outer: u32, a_batch: u32, a_row: u32, a_k: u32,
     b_offset: u32, b_outer: u32, b_batch: u32, b_col: u32, b_k: u32,

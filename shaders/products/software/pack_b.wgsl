@@ -6,7 +6,7 @@
 struct Params {
     first_group: u32,
     matrices: u32, n: u32, k: u32, // of B
-    // where a matrix product's operands lie, see operands/matmul.wgsl
+    // where the operands lie, see operands/*
     inner: u32,
     a_offset: u32, a_outer: u32, a_batch: u32, a_row: u32, a_k: u32,
     b_offset: u32, b_outer: u32, b_batch: u32, b_col: u32, b_k: u32,

@@ -342,8 +342,8 @@ fn conv(name: &str, cases: &[&[&[usize]]], options: Conv2dOptions) -> Row {
 }
 
 /// Each geometry but the number of channels is a kernel of its own in the `gpu` family. On a software adapter, which takes some
-/// eight seconds for its three products, all rows there go with images of 5 × 7 pixels, 4 × 8 and 4 × 16: such that the loads
-/// and stores of the kernels go by one, and by whole vec4 of images and of rows.
+/// eight seconds for its three products, rows of 3 × 3 kernels and padding there go with images of 5 × 7 pixels, 4 × 8 and 4 × 16:
+/// such that the loads and stores of the kernels go by one, and by whole vec4 of images and of rows.
 fn convolutions() -> Vec<Row> {
     let plain = Conv2dOptions::default();
     let padded = Conv2dOptions { padding: [1, 1], ..plain };
@@ -355,8 +355,11 @@ fn convolutions() -> Vec<Row> {
             &[3, 5, 1, 1],
             &[3],
         ]]),
-        conv("conv2d 3×3", &[&[&[2, 3, 5, 7], &[4, 3, 3, 3]]], plain)
-            .where_quick(&[&[&[1, 1, 3, 3], &[1, 1, 3, 3]], &[&[1, 2, 9, 6], &[3, 2, 3, 3]]]),
+        conv("conv2d 3×3", &[], plain).where_quick(&[
+            &[&[2, 3, 5, 7], &[4, 3, 3, 3]],
+            &[&[1, 1, 3, 3], &[1, 1, 3, 3]],
+            &[&[1, 2, 9, 6], &[3, 2, 3, 3]],
+        ]),
         conv(
             "conv2d, padding",
             &[
@@ -407,7 +410,7 @@ fn convolutions() -> Vec<Row> {
             &[&[1, 32, 5, 3], &[8, 32, 3, 3], &[8]],
             &[&[2, 3, 17, 17], &[2, 3, 3, 3]],
         ]),
-        // Stride, dilation and a kernel of two lengths: the row of all options has them all.
+        // Strides, and below a kernel of two lengths: the row of all options has them too.
         conv("conv2d, stride", &[], Conv2dOptions { stride: [2, 3], padding: [1, 0], ..plain })
             .where_quick(&[&[&[2, 3, 7, 9], &[4, 3, 3, 3], &[4]], &[&[1, 2, 8, 8], &[3, 2, 2, 2]]]),
         // The stride skips the last rows and columns, and pixels between the windows.
@@ -416,11 +419,18 @@ fn convolutions() -> Vec<Row> {
             &[&[&[1, 2, 8, 11], &[3, 2, 2, 1]]],
             Conv2dOptions { stride: [3, 4], ..plain },
         ),
-        conv("conv2d, dilation", &[], Conv2dOptions { dilation: [2, 3], padding: [1, 1], ..plain })
-            .where_quick(&[&[&[2, 2, 9, 8], &[3, 2, 3, 2], &[3]]]),
+        conv(
+            "conv2d, dilation",
+            &[&[&[2, 2, 9, 8], &[3, 2, 3, 2], &[3]]],
+            Conv2dOptions { dilation: [2, 3], padding: [1, 1], ..plain },
+        ),
         conv(
             "conv2d, groups",
-            &[&[&[2, 4, 5, 7], &[6, 2, 3, 3], &[6]]],
+            &[
+                &[&[2, 4, 5, 7], &[6, 2, 3, 3], &[6]],
+                &[&[2, 4, 4, 8], &[6, 2, 3, 3], &[6]],
+                &[&[2, 4, 4, 16], &[6, 2, 3, 3]],
+            ],
             Conv2dOptions { groups: 2, padding: [1, 1], ..plain },
         )
         .where_quick(&[&[&[2, 4, 5, 5], &[6, 2, 3, 3], &[6]], &[&[1, 6, 4, 7], &[4, 3, 3, 3]]]),

@@ -9,6 +9,8 @@ use crate::output::{printable, say};
 pub(crate) struct Lines {
     /// Epochs between two lines.
     pub(crate) every: usize,
+    /// The fold of a cross-validation that this is.
+    pub(crate) fold: Option<usize>,
     pub(crate) json: bool,
 }
 
@@ -30,6 +32,7 @@ impl Callback for Lines {
                 record.figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             let mut value = json!({ "epoch": record.epoch, "step": record.step });
             if let Value::Object(object) = &mut value {
+                object.extend(self.fold.map(|fold| ("fold".to_owned(), json!(fold))));
                 object.extend(figures);
             }
             say(&value.to_string());

@@ -94,9 +94,8 @@ fn read_images(flags: &Predict, shape: [usize; 3], classes: &[String]) -> Result
 fn of_images(gpu: &Gpu, file: &ModelFile, images: &Pictures, paths: &[PathBuf]) -> Result<Vec<Prediction>> {
     use wgrad::data::Batches as _;
     let learner = Learner::load(gpu, file)?;
-    let streamed =
-        dataset::images::streamed(images, images.len(), dataset::images::memory(None, 1)).is_some();
-    let device = OnDevice::pictures(gpu, images, streamed, &file.data)?;
+    // What would take too much of the device's memory was left in its files, and is streamed.
+    let device = OnDevice::pictures(gpu, images, false, &file.data)?;
     let classes = file.data.classes();
     let (set, mut all, mut start) = (device.set(None)?, Vec::new(), 0);
     while start < images.len() {

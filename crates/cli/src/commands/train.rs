@@ -35,6 +35,9 @@ use crate::recipe::complete;
 use crate::report::Content;
 use crate::{Error, ModelFile, Result};
 
+/// What is told of a validation that never came.
+const NO_EPOCH: &str = "none, since no epoch was completed";
+
 /// Checkpoints of a run, about: epochs of small models take less time than writing one.
 const CHECKPOINTS: usize = 20;
 
@@ -75,47 +78,62 @@ fn each_fold(
     folds: usize,
     ranks: &Arc<dyn Communicator>,
 ) -> Result<ExitCode> {
-    if flags.resume {
-        let message = "folds: --resume continues one of them, such as by --run run/fold-1";
-        return Err(Error::usage(message));
+    if folds < 2 {
+        return Err(Error::usage(format!("folds = {folds}: at least two")));
     }
     let (shared, mut all) = (Shared::default(), CrossValidation::default());
-    let is_first = ranks.rank() == 0;
     for fold in 1..=folds {
-        let flags = Train { run: flags.run.join(format!("fold-{fold}")), ..flags.clone() };
-        if is_first && !flags.machines.json {
+        let run = flags.run.join(format!("fold-{fold}"));
+        let resume = flags.resume && run.join("checkpoints").exists();
+        let flags = Train { run, resume, ..flags.clone() };
+        if ranks.rank() == 0 && !flags.machines.json {
             say(&format!("fold {fold} of {folds}:"));
         }
-        let (code, history) = one(&flags, Config { fold: Some(fold), ..config.clone() }, ranks, &shared)?;
-        if history.ended == Ended::Interrupted {
-            return Ok(code);
-        }
+        let (_, history) = one(&flags, Config { fold: Some(fold), ..config.clone() }, ranks, &shared)?;
         all.folds.push(history);
+        let ended_whole = all.folds.iter().all(|history| history.ended != Ended::Interrupted);
+        // It may have come too late for this fold. Ranks are to agree on it.
+        let is_interrupted = shared.interrupt.get().is_some_and(Interrupt::is_set);
+        let asked = all_gather_bytes(&**ranks, &[u8::from(is_interrupted)])?;
+        if asked.iter().all(|asked| *asked == [0]) || fold == folds && ended_whole {
+            continue;
+        }
+        if ranks.rank() == 0 && ended_whole {
+            eprintln!(
+                "wgrad: interrupted after fold {fold} of {folds}: the same line with --resume continues"
+            );
+        }
+        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
     }
-    if !is_first {
-        return Ok(ExitCode::SUCCESS);
+    if ranks.rank() == 0 {
+        tell_folds(&all, flags.machines.json);
     }
-    let names = all.folds.first().and_then(History::kept).into_iter().flat_map(EpochRecord::names);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what the folds come to: mean and standard deviation of each figure.
+fn tell_folds(all: &CrossValidation, json: bool) {
+    let names = all.folds.iter().find_map(History::kept).into_iter().flat_map(EpochRecord::names);
     let judged = names.filter(|name| name.starts_with("val_"));
     let means: Vec<(&str, (f64, f64))> = judged.filter_map(|name| Some((name, all.mean(name)?))).collect();
-    if flags.machines.json {
+    if json {
         let of = |which: fn(&(f64, f64)) -> f64| -> serde_json::Map<String, Value> {
             means.iter().map(|(name, mean)| ((*name).to_owned(), json!(which(mean)))).collect()
         };
-        let value = json!({ "folds": folds, "mean": of(|mean| mean.0), "deviation": of(|mean| mean.1) });
-        say(&value.to_string());
-    } else {
-        let words: Vec<String> = means
-            .iter()
-            .map(|(name, (mean, deviation))| {
-                let of_one = in_words(name, *deviation);
-                let deviation = of_one.rsplit(' ').next().unwrap_or_default().to_owned();
-                format!("{} ± {deviation}", in_words(name, *mean))
-            })
-            .collect();
-        say(&format!("validation over {folds} folds: {}", words.join(", ")));
+        let (mean, deviation) = (of(|mean| mean.0), of(|mean| mean.1));
+        say(&json!({ "folds": all.folds.len(), "mean": mean, "deviation": deviation }).to_string());
+        return;
     }
-    Ok(ExitCode::SUCCESS)
+    let words = means.iter().map(|(name, (mean, deviation))| {
+        let of_one = in_words(name, *deviation);
+        format!("{} ± {}", in_words(name, *mean), of_one.rsplit(' ').next().unwrap_or_default())
+    });
+    let words = words.collect::<Vec<_>>().join(", ");
+    say(&format!(
+        "validation over {} folds: {}",
+        all.folds.len(),
+        if words.is_empty() { NO_EPOCH } else { &words }
+    ));
 }
 
 /// One run.
@@ -335,7 +353,8 @@ impl Run<'_> {
             }
         }
         if is_quiet && is_first {
-            trainer = trainer.callback(Lines { every: config.print_every.unwrap_or(1), json });
+            let (every, fold) = (config.print_every.unwrap_or(1), config.fold);
+            trainer = trainer.callback(Lines { every, fold, json });
         }
         if self.flags.resume && is_first {
             trainer = trainer.callback(Resumed { path: run.join(CONFIG), text: config.to_toml() });
@@ -427,22 +446,24 @@ impl Run<'_> {
         if self.flags.machines.json {
             let figures: serde_json::Map<String, Value> =
                 figures.into_iter().map(|(name, value)| (name, json!(value))).collect();
-            say(&json!({
+            let mut value = json!({
                 "run": self.flags.run.display().to_string(), "model": model.display().to_string(), "architecture": self.architecture, "steps": history.steps,
                 "interrupted": is_interrupted, "epoch": kept.map(|record| record.epoch), "figures": figures,
-            })
-            .to_string());
+            });
+            if let Some(fold) = self.config.fold {
+                value["fold"] = json!(fold);
+            }
+            say(&value.to_string());
         } else {
             let judged = figures.iter().filter(|(name, _)| name.starts_with("val_"));
             let judged: Vec<String> = judged.map(|(name, value)| in_words(name, *value)).collect();
-            let words = if judged.is_empty() {
-                "none, since no epoch was completed".to_owned()
-            } else {
-                judged.join(", ")
-            };
-            let of = match history.restored {
-                Some(epoch) => format!(" (epoch {epoch}, the best, whose weights the model has)"),
-                None => String::new(),
+            let words = if judged.is_empty() { NO_EPOCH.to_owned() } else { judged.join(", ") };
+            let of = match (history.restored, kept) {
+                (Some(epoch), _) => format!(" (epoch {epoch}, the best, whose weights the model has)"),
+                (None, Some(record)) if record.step != history.steps => {
+                    format!(" (epoch {}; the model has the weights of step {})", record.epoch, history.steps)
+                }
+                _ => String::new(),
             };
             say(&format!("validation: {words}{of}"));
             say(&format!("the model is {}", model.display()));

@@ -124,6 +124,9 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
     let listing = folder::scan(path, None)?;
     // A validation part of its own comes before a test part, and both before a share of the training part.
     let own = [&listing.validation, &listing.test].into_iter().find(|items| !items.is_empty());
+    if own.is_some() {
+        super::no_folds(config)?;
+    }
     let count = listing.train.len() + own.map_or(0, Vec::len);
     let mut skipped = Vec::new();
     let mut read = |items: &[Item]| -> Result<Pictures> {
@@ -148,10 +151,7 @@ fn classes(path: &Path, config: &Config, memory: u64) -> Result<Dataset> {
         ));
     }
     let (train, valid) = match valid {
-        Some(valid) => {
-            super::no_folds(config)?;
-            (train, valid)
-        }
+        Some(valid) => (train, valid),
         None => {
             let rows = parts(path, &train.labels(), config)?;
             (train.select(&rows.train)?, train.select(&rows.test)?)

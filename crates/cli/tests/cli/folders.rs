@@ -185,3 +185,35 @@ fn a_set_larger_than_its_memory_is_judged_to_the_same_bits() {
     assert_eq!((&held["figures"], &streamed["streamed"]), (&streamed["figures"], &true.into()));
     assert!(eval("--memory 1kB").out.contains("streamed from the host's memory"));
 }
+
+/// CIFAR-10's files, each of ten records, a brighter one for each class.
+fn write_cifar10(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let records: Vec<u8> =
+        (0..10u8).flat_map(|class| std::iter::once(class).chain([25 * class; 3072])).collect();
+    let names = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_owned()]);
+    names.for_each(|name| std::fs::write(folder.join(name), &records).unwrap());
+}
+
+#[test]
+fn a_folder_of_cifar_10_is_trained_judged_and_named_by_its_five_likeliest_classes() {
+    let folder = tempdir().unwrap();
+    write_cifar10(&folder.path().join("cifar"));
+    let line = "train --data cifar --set epochs=2 --set widths=[2] --set batch_size=10";
+    let printed = words(folder.path(), line).succeeds().out;
+    let about = "CIFAR-10, 50 images to train on and 10 to validate, 3×32×32, 10 classes";
+    assert!(printed.contains(about) && printed.contains("images shifted and mirrored"), "{printed}");
+    let judged = words(folder.path(), "eval run/model.safetensors --data cifar --json").succeeds().json();
+    assert_eq!(judged["rows"], 10, "the test part: {judged}");
+    write_png(&folder.path().join("a.png"), [50, 30], [200, 200, 200], 0);
+    let named = words(folder.path(), "predict run/model.safetensors a.png --json").succeeds().json();
+    let shares: Vec<f64> = named[0]["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|class| class["probability"].as_f64().unwrap())
+        .collect();
+    assert!(shares.len() == 5 && shares.windows(2).all(|pair| pair[0] >= pair[1]), "{named}");
+    assert!(shares.iter().sum::<f64>() < 1.0, "five of ten classes");
+    words(folder.path(), "train --data cifar --run no --set folds=3").fails(2, &["folds", "of its own"]);
+}

@@ -16,14 +16,14 @@ fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_130() {
     ["-INT", "-TERM"].into_iter().for_each(interrupted);
 }
 
+/// What a run that is sent a signal after 50 lines of this log says before it ends, with 130.
 #[cfg(unix)]
-fn interrupted(signal: &str) {
-    let folder = tempdir().unwrap();
+fn stopped(folder: &Path, line: &str, log: &str, signal: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
-    command.args(["train", "dense", "--set", "epochs=100000"]).current_dir(folder.path());
-    command.env("XDG_RUNTIME_DIR", folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(line.split(' ')).current_dir(folder);
+    command.env("XDG_RUNTIME_DIR", folder).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    let (log, start) = (folder.path().join("run/metrics.jsonl"), Instant::now());
+    let (log, start) = (folder.join(log), Instant::now());
     while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 50 {
         assert!(start.elapsed() < Duration::from_secs(120), "no steps");
         std::thread::sleep(Duration::from_millis(20));
@@ -33,6 +33,27 @@ fn interrupted(signal: &str) {
     let output = child.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{signal}: {error}");
+    error
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_cross_validation_goes_no_further() {
+    let folder = tempdir().unwrap();
+    let rows: String = (0..40).map(|i| format!("{i},{}\n", i % 7)).collect();
+    std::fs::write(folder.path().join("t.csv"), format!("x,y\n{rows}")).unwrap();
+    let line = "train --data t.csv --target y --set folds=3 --set epochs=100000 --set patience=100000";
+    let error = stopped(folder.path(), line, "run/fold-1/metrics.jsonl", "-INT");
+    assert!(error.contains("wgrad train --resume --run run/fold-1"), "{error}");
+    assert!(folder.path().join("run/fold-1/model.safetensors").exists());
+    assert!(!folder.path().join("run/fold-2").exists());
+}
+
+#[cfg(unix)]
+fn interrupted(signal: &str) {
+    let folder = tempdir().unwrap();
+    let error = stopped(folder.path(), "train dense --set epochs=100000", "run/metrics.jsonl", signal);
+    let log = folder.path().join("run/metrics.jsonl");
     assert!(
         error.contains("interrupted after step") && error.contains("wgrad train --resume --run run"),
         "{error}"

@@ -254,6 +254,7 @@ fn folds_validate_in_turn() {
     );
     assert!(printed.contains(" ± ") && printed.contains("accuracy"), "{printed}");
     for (keys, said) in [
+        ("--set folds=0", "folds = 0"),
         ("--set folds=1", "folds = 1"),
         ("--set folds=51", "folds = 51"),
         ("--set folds=3 --set fold=4", "fold = 4: 1 to 3"),
@@ -264,5 +265,11 @@ fn folds_validate_in_turn() {
         words(folder.path(), &format!("train {line} --run no {keys}")).fails(2, &[said]);
     }
     words(folder.path(), "train xor --run no --set folds=3").fails(2, &["folds", "of its own"]);
+    // One of them is gone, as after an interruption; the others are done.
+    std::fs::remove_dir_all(folder.path().join("run/fold-3")).unwrap();
+    let resumed = values(folder.path(), &format!("{line} --set folds=3 --resume"));
+    assert_eq!(resumed.last(), lines.last());
+    assert_eq!(resumed.iter().filter(|value| value["fold"] == 3).count(), 4);
+    assert_eq!(resumed.iter().filter(|value| value["fold"] == 2).count(), 1);
     words(folder.path(), "train --resume --run run/fold-1 --set epochs=4").succeeds();
 }

@@ -24,6 +24,20 @@ fn words_that_make_no_sense_end_with_2_and_say_what_to_do() {
 }
 
 #[test]
+fn a_run_that_fails_ends_with_1_and_a_missing_adapter_with_4() {
+    let folder = tempdir().unwrap();
+    let line = "train line --set lr=1e30 --set epochs=20";
+    words(folder.path(), line).fails(1, &["learning rate", "step"]);
+    assert!(!folder.path().join("run/model.safetensors").exists());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(["train", "line", "--run", "none"]).current_dir(folder.path());
+    let output = command.env("WGPU_ADAPTER_NAME", "nosuch").output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains("WGPU_ADAPTER_NAME"), "{error}");
+}
+
+#[test]
 fn files_that_are_none_end_with_3() {
     let folder = tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();

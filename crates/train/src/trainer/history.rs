@@ -79,7 +79,7 @@ impl History {
     }
 
     /// The epoch whose weights the model has at the end, and with them its figures: that whose weights were put back, or else the
-    /// last one.
+    /// last one that was completed. A fit that ended within an epoch and put nothing back has the weights of later steps.
     pub fn kept(&self) -> Option<&EpochRecord> {
         match self.restored {
             Some(epoch) => self.epochs.iter().find(|record| record.epoch == epoch),

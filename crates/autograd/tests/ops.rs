@@ -9,7 +9,7 @@ mod values;
 #[path = "ops/winograd.rs"]
 mod winograd;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use wgrad_autograd::device::{Composed, Family, shaders, wgpu};
 use wgrad_autograd::{Conv2dOptions, DType, Epilogue, Gpu, Pool2dOptions, Tensor, grad};
@@ -33,16 +33,9 @@ fn is_beyond_adapter(file: &str, gpu: &Gpu) -> bool {
     }
 }
 
-/// Held by each pass over the whole table, which has threads of its own: side by side, they would compile the same kernels twice.
-static TABLE: Mutex<()> = Mutex::new(());
-
-pub fn alone() -> MutexGuard<'static, ()> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[test]
 fn every_op_agrees_with_its_reference() {
-    let _alone = alone();
+    let _alone = table::alone();
     let gpus = table::chosen_gpus();
     // The driver's compiler, in which most of the time goes, has one thread a device: the `gpu` family's kernels, which
     // are the largest, beside all others, and each device by itself where there are processors for that.
@@ -82,7 +75,7 @@ fn every_op_agrees_with_its_reference() {
 /// The same for inputs that are views, and in half precision.
 #[test]
 fn every_op_takes_views_and_halves() {
-    let _alone = alone();
+    let _alone = table::alone();
     let mut gpus = table::chosen_gpus();
     gpus.truncate(2);
     let wrong = Mutex::new(Vec::new());
@@ -108,7 +101,7 @@ fn every_op_takes_views_and_halves() {
 /// Special values in every input of every op, in both families.
 #[test]
 fn every_op_keeps_its_promises_for_special_values() {
-    let _alone = alone();
+    let _alone = table::alone();
     let gpus = table::chosen_gpus();
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -19,6 +19,7 @@ mod views;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wgrad_autograd::device::{Family, wgpu};
 use wgrad_autograd::{Gpu, Result, Tensor};
@@ -203,6 +204,13 @@ pub fn rows() -> Vec<Row> {
         rows.retain(|row| words.split(',').any(|word| row.name.contains(word)));
     }
     rows
+}
+
+/// Held by each pass over the whole table, which has threads of its own: side by side, they would compile the same kernels twice.
+static TABLE: Mutex<()> = Mutex::new(());
+
+pub fn alone() -> MutexGuard<'static, ()> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A device for each way the ops can run, the `gpu` family's first.

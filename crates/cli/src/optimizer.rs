@@ -108,15 +108,7 @@ fn check_schedule(config: &Config) -> Result<()> {
     if let Some(power) = config.power.filter(|power| !(power.is_finite() && *power > 0.0)) {
         return Err(Error::usage(format!("power = {power}: above 0 and finite")));
     }
-    let counts = [
-        ("decay_every", config.decay_every),
-        ("restart_every", config.restart_every),
-        ("restart_factor", config.restart_factor),
-    ];
-    match counts.into_iter().find(|(_, count)| *count == Some(0)) {
-        Some((key, _)) => Err(Error::usage(format!("{key} = 0: at least 1"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The schedule that follows what validation finds, if that is the configuration's.

@@ -213,6 +213,9 @@ fn check_numbers(config: &Config) -> Result<()> {
         ("keep_checkpoints", config.keep_checkpoints),
         ("checkpoint_steps", config.checkpoint_steps.map(|steps| steps as usize)),
         ("time_limit", config.time_limit.map(|seconds| seconds as usize)),
+        ("decay_every", config.decay_every.map(|epochs| epochs as usize)),
+        ("restart_every", config.restart_every.map(|epochs| epochs as usize)),
+        ("restart_factor", config.restart_factor.map(|times| times as usize)),
     ] {
         if value == Some(0) {
             return Err(Error::usage(format!("{key} = 0: at least 1")));

@@ -27,7 +27,7 @@ use crate::commands::lines::Lines;
 use crate::commands::start::{CONFIG, MODEL, Resumed, prepare_folder, shared};
 use crate::config::{Config, OptimizerName, ScheduleName, WireName};
 use crate::dataset::Dataset;
-use crate::learner::{Learner, OnDevice};
+use crate::learner::{Learner, OnDevice, Set};
 use crate::model_file::Preprocessing;
 use crate::optimizer;
 use crate::output::{printable, say};
@@ -308,9 +308,7 @@ impl Run<'_> {
     fn fit(&self, interrupt: &Interrupt) -> Result<History> {
         let config = self.config;
         let (epochs, batch) = (config.epochs.unwrap_or(1), config.batch_size.unwrap_or(1));
-        let augment = (config.augment == Some(true)).then(Augment::default);
-        let [train, valid] = self.parts;
-        let (train, valid) = (train.set(augment)?, valid.set(None)?);
+        let (train, valid) = (self.train_set()?, self.parts[1].set(None)?);
         let (json, run) = (self.flags.machines.json, &self.flags.run);
         let is_first = self.ranks.rank() == 0;
         let is_quiet = json || config.print_every.is_some_and(|every| every > 1);
@@ -330,14 +328,11 @@ impl Run<'_> {
         let parallel = self.parallel();
         let batches = parallel.batches(train.len(), batch, drop_last);
         let steps = epochs.saturating_mul(batches.div_ceil(accumulate)) as u64;
-        let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
-        let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
+        let mut trainer = self
+            .trainer()?
             .epochs(epochs)
-            .batch_size(batch)
-            .drop_last(drop_last)
             .accumulate(accumulate)
             .max_steps(config.max_steps)
-            .seed(config.seed.unwrap_or(0))
             .config(config.to_toml())
             .interrupt(interrupt)
             .progress(!is_quiet)
@@ -370,12 +365,6 @@ impl Run<'_> {
         if let Some(l1) = config.l1_penalty {
             trainer = trainer.callback(Penalty::new("*", l1, 0.0));
         }
-        if let Some(most) = config.clip_norm {
-            trainer = trainer.clip_norm(most);
-        }
-        if let Some(most) = config.clip_value {
-            trainer = trainer.clip_value(most);
-        }
         if let Some(decay) = config.ema {
             trainer = trainer.average(Ema::new(decay));
         }
@@ -392,11 +381,14 @@ impl Run<'_> {
         Ok(trainer.fit(&train, |batch, mode| self.learner.forward(batch, mode))?)
     }
 
-    /// Looks for a learning rate instead of training: every step's rate, its loss, and what they suggest.
-    fn find_lr(&self) -> Result<ExitCode> {
+    /// The rows to train on, as steps see them.
+    fn train_set(&self) -> Result<Set<'_>> {
+        self.parts[0].set((self.config.augment == Some(true)).then(Augment::default))
+    }
+
+    /// What a step is, whether of a run or of a search for its rate.
+    fn trainer<'t>(&self) -> Result<Trainer<'t>> {
         let config = self.config;
-        let augment = (config.augment == Some(true)).then(Augment::default);
-        let train = self.parts[0].set(augment)?;
         let optimizer = optimizer::optimizer(config, &self.learner.parameters)?;
         let mut trainer = Trainer::new(&self.learner.parameters, optimizer)
             .batch_size(config.batch_size.unwrap_or(1))
@@ -408,6 +400,13 @@ impl Run<'_> {
         if let Some(most) = config.clip_value {
             trainer = trainer.clip_value(most);
         }
+        Ok(trainer)
+    }
+
+    /// Looks for a learning rate instead of training: every step's rate, its loss, and what they suggest.
+    fn find_lr(&self) -> Result<ExitCode> {
+        let train = self.train_set()?;
+        let mut trainer = self.trainer()?;
         let found =
             trainer.find_lr(&train, LrFinder::default(), |batch, mode| self.learner.forward(batch, mode))?;
         let suggestion = found.suggestion();
